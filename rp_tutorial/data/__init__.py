@@ -1,0 +1,1 @@
+"""Tables and images, from the embedded generators to the papers' own files."""

@@ -1,0 +1,1 @@
+"""One module an experiment, each with its settings for every profile and one `run`."""

@@ -1,0 +1,1 @@
+"""What the inference interface releases: every defence is a label oracle."""
