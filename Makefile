@@ -1,0 +1,45 @@
+# `make book` builds the book into _build/html, `make test` builds it and runs every test.
+# Both make .venv first if needed; nothing else has to be installed by hand.
+PYTHON ?= python3
+VENV ?= .venv
+PY = $(VENV)/bin/python
+STAMP = $(VENV)/.installed
+# One install serves every target, so `make test` after `make book` does not install again.
+EXTRAS = book,test,bench
+
+.PHONY: book test notebooks lint lock clean install help
+
+help:
+	@echo "make book | test | notebooks | lint | lock | clean"
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@test -x $(PY) || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --disable-pip-version-check --quiet -c constraints.txt -e ".[$(EXTRAS)]"
+	@touch $@
+
+book: $(STAMP)
+	$(PY) -m tools.book
+
+test: book
+	$(PY) -m tools.browser
+	$(PY) -m pytest
+
+notebooks: $(STAMP)
+	$(PY) -m tools.notebooks
+
+lint: $(STAMP)
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m tools.notebooks --check
+
+# Refresh the pins: upgrade inside the ranges of pyproject.toml, then freeze.
+lock: $(STAMP)
+	$(PY) -m pip install --disable-pip-version-check --quiet --upgrade --upgrade-strategy eager -e ".[$(EXTRAS),kaggle]"
+	$(PY) -m tools.lock
+	@touch $(STAMP)
+
+clean:
+	rm -rf _build .cache book/assets/vendor .pytest_cache .ruff_cache .hypothesis

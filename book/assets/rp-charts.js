@@ -1,0 +1,129 @@
+/* Draws the charts of a page, with no network and no kernel.
+ *
+ * A chart arrives as a box and a queued pair (id, Vega-Lite specification); see rp_tutorial/figures.py. This file
+ * fits it to the page's width, follows the theme between light and dark, and keeps the sliders where the reader
+ * put them when it has to draw again. Views are kept in window.rpViews. What a chart shows is decided in Python.
+ */
+(function () {
+  "use strict";
+
+  const ROOM_FOR_AXES = 90; // a plot this much narrower than its box leaves room for labels and legend
+  const drawn = new Map(); // id -> {spec, width, dark, result, drawing}
+
+  window.rpViews = window.rpViews || {};
+  window.rpQueue = window.rpQueue || [];
+
+  function isDark() {
+    return document.documentElement.dataset.theme === "dark";
+  }
+
+  function config(dark) {
+    const ink = dark ? "#e6e6e6" : "#222832";
+    const line = dark ? "#8b949e" : "#6b7280";
+    const grid = dark ? "#3b434d" : "#e3e6ea";
+    return {
+      background: "transparent",
+      font: "system-ui, sans-serif",
+      view: { stroke: "transparent" },
+      title: { color: ink, subtitleColor: ink },
+      axis: {
+        labelColor: ink, titleColor: ink, domainColor: line, tickColor: line, gridColor: grid,
+        labelFontSize: 12, titleFontSize: 12,
+      },
+      legend: { labelColor: ink, titleColor: ink, labelFontSize: 12, titleFontSize: 12 },
+      header: { labelColor: ink, titleColor: ink },
+      style: { "guide-label": { fill: ink }, "guide-title": { fill: ink }, "group-title": { fill: ink } },
+      text: { color: ink },
+      rule: { color: line },
+    };
+  }
+
+  function isSingle(spec) {
+    return !["hconcat", "vconcat", "concat", "facet", "repeat", "spec"].some((key) => key in spec) &&
+      !hasFacetChannel(spec.encoding);
+  }
+
+  function hasFacetChannel(encoding) {
+    return Boolean(encoding && (encoding.row || encoding.column || encoding.facet));
+  }
+
+  // A single plot wider than its box is made narrower; several plots side by side scroll inside their box.
+  function fitted(spec, width) {
+    const copy = JSON.parse(JSON.stringify(spec));
+    copy.background = "transparent";
+    const wanted = typeof copy.width === "number" ? copy.width : 400;
+    if (isSingle(copy) && (copy.width === "container" || wanted + ROOM_FOR_AXES > width)) {
+      copy.width = width;
+      copy.autosize = { type: "fit-x", contains: "padding" };
+    }
+    return copy;
+  }
+
+  function sliderState(entry) {
+    if (!entry.result) return null;
+    const bound = (entry.result.vgSpec.signals || []).filter((signal) => signal.bind).map((signal) => signal.name);
+    return bound.length ? entry.result.view.getState({ signals: (name) => bound.includes(name), data: () => false }) : null;
+  }
+
+  function describe(box, spec) {
+    if (spec.description) box.setAttribute("aria-label", spec.description);
+    // An element with the role "img" hides its children, sliders included, from a screen reader.
+    if (box.querySelector(".vega-bind")) box.setAttribute("role", "group");
+    if (box.scrollWidth > box.clientWidth) box.setAttribute("tabindex", "0");
+  }
+
+  async function draw(id) {
+    const entry = drawn.get(id);
+    const box = document.getElementById(id);
+    if (!box || entry.drawing) return;
+    entry.drawing = true;
+    const state = sliderState(entry);
+    entry.dark = isDark();
+    entry.width = box.clientWidth;
+    try {
+      if (entry.result) entry.result.finalize();
+      box.replaceChildren();
+      const options = { actions: false, renderer: "svg", tooltip: true, config: config(entry.dark) };
+      entry.result = await window.vegaEmbed(box, fitted(entry.spec, entry.width), options);
+      if (state) entry.result.view.setState(state);
+      await entry.result.view.runAsync();
+      window.rpViews[id] = entry.result.view;
+      describe(box, entry.spec);
+      box.dataset.drawn = entry.dark ? "dark" : "light";
+    } finally {
+      entry.drawing = false;
+    }
+    if (entry.dark !== isDark() || Math.abs(entry.width - box.clientWidth) > 1) draw(id);
+  }
+
+  window.rpEmbed = function (id, spec) {
+    const known = drawn.get(id);
+    if (known) known.spec = spec;
+    else drawn.set(id, { spec: spec, width: 0, dark: false, result: null, drawing: false });
+    return draw(id);
+  };
+
+  window.rpFlush = function () {
+    for (const [id, spec] of window.rpQueue.splice(0)) window.rpEmbed(id, spec);
+  };
+
+  function redrawChanged() {
+    for (const [id, entry] of drawn) {
+      const box = document.getElementById(id);
+      const hidden = !box || box.clientWidth === 0; // inside a closed solution
+      if (!hidden && (entry.dark !== isDark() || Math.abs(entry.width - box.clientWidth) > 1)) draw(id);
+    }
+  }
+
+  let pending = 0;
+  function redrawSoon() {
+    window.clearTimeout(pending);
+    pending = window.setTimeout(redrawChanged, 120);
+  }
+
+  new MutationObserver(redrawSoon).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+  window.addEventListener("resize", redrawSoon);
+  document.addEventListener("toggle", redrawSoon, true);
+  document.addEventListener("click", redrawSoon); // a dropdown that opens gives its chart a width
+  window.rpFlush();
+})();

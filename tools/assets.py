@@ -1,0 +1,58 @@
+"""The JavaScript a page needs offline: MathJax and Vega, taken from installed distributions at build time.
+
+They land in book/assets/vendor/, which git ignores. Nothing is downloaded here and nothing is edited: what
+makes the charts live is book/assets/rp-charts.js, which is ours.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import shutil
+from pathlib import Path
+
+import vl_convert
+
+MATHJAX_DISTRIBUTION = "sphinx-mathjax-offline"
+MATHJAX_FILE = "tex-svg.js"
+VEGA_FILE = "vega-bundle.js"
+
+
+def prepare(vendor: Path) -> None:
+    """Put MathJax and the Vega bundle into `vendor`, doing nothing for a file that is already the right one."""
+    vendor.mkdir(parents=True, exist_ok=True)
+    _copy_mathjax(vendor / MATHJAX_FILE)
+    _bundle_vega(vendor / VEGA_FILE)
+
+
+def mathjax_source() -> Path:
+    """The one MathJax file the book uses, inside the installed distribution.
+
+    Its folder has a hyphen in its name, so it cannot be imported: its list of files says where it lies.
+    """
+    files = importlib.metadata.files(MATHJAX_DISTRIBUTION) or []
+    found = [file for file in files if file.name == MATHJAX_FILE]
+    if not found:
+        raise FileNotFoundError(f"{MATHJAX_DISTRIBUTION} is installed without {MATHJAX_FILE}")
+    return Path(str(found[0].locate()))
+
+
+def bundle_stamp() -> str:
+    """What the bundle depends on: the version of vl-convert and the Vega libraries inside it."""
+    lite = vl_convert.get_vegalite_versions()[-1]
+    return f"vl-convert {vl_convert.__version__}, Vega {vl_convert.get_vega_version()}, Vega-Lite {lite}"
+
+
+def _copy_mathjax(target: Path) -> None:
+    source = mathjax_source()
+    if not target.exists() or target.stat().st_size != source.stat().st_size:
+        shutil.copyfile(source, target)
+
+
+def _bundle_vega(target: Path) -> None:
+    first_line = f"/* {bundle_stamp()} */"
+    if target.exists():
+        with target.open(encoding="utf-8") as bundle:
+            if bundle.readline().rstrip("\n") == first_line:
+                return
+    lite = vl_convert.get_vegalite_versions()[-1]
+    target.write_text(f"{first_line}\n{vl_convert.javascript_bundle(vl_version=lite)}", encoding="utf-8")

@@ -1,0 +1,57 @@
+"""The book's own Sphinx extension: everything a build needs that _config.yml cannot say.
+
+It makes the offline assets, names the execution cache, tells the package to draw for the book, loads the chart
+script on the pages that have a chart, and points the Colab button at the reader notebooks. The rules of the
+build (what fails it) are in tools/book.py; the look of a page is in book/assets/.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from tools import assets, book
+
+CHART_MARK = 'class="rp-chart"'
+
+
+def setup(app: Any) -> dict[str, Any]:
+    """Register the handlers. Sphinx calls this once a build."""
+    # The kernels inherit it; rp_tutorial.figures then emits what book/assets/rp-charts.js reads.
+    os.environ["RP_TUTORIAL_RENDERER"] = "book"
+    app.connect("config-inited", _prepare, priority=100)
+    app.connect("html-page-context", _load_chart_scripts)
+    # The theme fills its buttons at priority 501; ours has to come after.
+    app.connect("html-page-context", _point_colab_at_the_notebook, priority=600)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def notebook_path(pagename: str) -> str:
+    """Where the reader notebook of a page lies: book/a/b -> notebooks/a/b.ipynb."""
+    return f"notebooks/{pagename.removeprefix('book/')}.ipynb"
+
+
+def _prepare(app: Any, config: Any) -> None:
+    source = Path(app.srcdir)
+    # MyST-NB re-reads every page when this value changes, so a new key executes the chapters anew.
+    config.nb_execution_cache_path = str(book.execution_cache(source, book.cache_key()))
+    for folder in config.html_static_path:
+        assets.prepare(source / folder / "vendor")
+
+
+def _load_chart_scripts(app: Any, pagename: str, _template: str, context: dict[str, Any], _doctree: Any) -> None:
+    if CHART_MARK in context.get("body", ""):
+        app.add_js_file(f"vendor/{assets.VEGA_FILE}", defer="defer")
+        app.add_js_file("rp-charts.js", defer="defer")
+
+
+def _point_colab_at_the_notebook(
+    app: Any, pagename: str, _template: str, context: dict[str, Any], _doctree: Any
+) -> None:
+    branch = context.get("theme_repository_branch") or "main"
+    for group in context.get("header_buttons", []):
+        for button in group.get("buttons", []) if isinstance(group, dict) else []:
+            if button.get("text") == "Colab":
+                head, _, _ = button["url"].partition(f"/blob/{branch}/")
+                button["url"] = f"{head}/blob/{branch}/{notebook_path(pagename)}"
