@@ -1,0 +1,140 @@
+"""The BMI threshold task: from a table to tensors a net is trained on, and back to the attribute's unit.
+
+The label is the paper's (section 5): does the attribute exceed its 90th percentile? Encoding and scaling are fitted on
+the training rows alone. Nets, attacks and noise live elsewhere.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import torch
+from sklearn.compose import ColumnTransformer
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from rp_tutorial.arguments import InputError, count, open_unit, refuse
+from rp_tutorial.data.insurance import InsuranceTable
+
+
+@dataclasses.dataclass(frozen=True)
+class ThresholdTask:
+    """Encoded rows with the label "attribute > threshold", and the way between two units.
+
+    x_train, x_test: float32 [N, d], standardised; y_train, y_test: int64 [N], 1 above the threshold.
+    Mind the unit. Inside `x` the attribute is in standard deviations of the training rows ("std"), and so are sigma
+    and every certified radius; one std of BMI is about 5 kg/m^2. `threshold`, `attribute_mean`, `attribute_std` and
+    `test_attribute` (float64 [N], the test rows' own values) are in `unit`. Convert with `to_std` and `to_unit`;
+    a *radius* or a difference is only multiplied by `attribute_std`.
+    """
+
+    x_train: torch.Tensor
+    y_train: torch.Tensor
+    x_test: torch.Tensor
+    y_test: torch.Tensor
+    feature_names: tuple[str, ...]
+    attribute_column: int
+    attribute_mean: float
+    attribute_std: float
+    threshold: float
+    unit: str
+    test_attribute: torch.Tensor
+
+    def to_std(self, values):
+        """Attribute values in `unit` -> standardised. Numbers, arrays or tensors; the shape stays."""
+        return (values - self.attribute_mean) / self.attribute_std
+
+    def to_unit(self, values):
+        """Standardised attribute values -> in `unit`. Numbers, arrays or tensors; the shape stays."""
+        return values * self.attribute_std + self.attribute_mean
+
+    def attribute_of(self, x: torch.Tensor) -> torch.Tensor:
+        """The attribute of encoded rows [..., d] in `unit`, [...], to float32 accuracy."""
+        return self.to_unit(x[..., self.attribute_column])
+
+    def with_attribute(self, x: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+        """Copies of the rows with the attribute overwritten: what a label-only adversary sends.
+
+        x: [B, d]. values, in `unit` (not std): [G], the same for every row, or [B, G]. Result: [B, G, d], on x's
+        device and in its dtype; a single number counts as [1].
+        Raises InputError if the shapes do not fit.
+        """
+        if x.dim() != 2 or x.shape[1] != len(self.feature_names):
+            raise refuse("x", tuple(x.shape), f"a tensor of shape [B, {len(self.feature_names)}]")
+        values = torch.as_tensor(values, device=x.device)
+        grid = torch.atleast_1d(values)
+        if grid.dim() > 2 or (grid.dim() == 2 and grid.shape[0] != x.shape[0]):
+            raise refuse("values", tuple(values.shape), f"a tensor of shape [G] or [{x.shape[0]}, G]")
+        copies = x[:, None, :].repeat(1, grid.shape[-1], 1)  # [B, G, d]
+        copies[..., self.attribute_column] = self.to_std(grid).to(x.dtype)
+        return copies
+
+
+def threshold_task(
+    table: InsuranceTable, *, quantile: float = 0.9, train_fraction: float = 0.6, seed: int = 0
+) -> ThresholdTask:
+    """The task "is the attribute above this quantile of the training rows?", split at random by `seed`.
+
+    Nothing of the test rows enters the encoding, the scaling or the threshold. A category that only the test rows
+    have becomes all zeros; a constant numeric column becomes 0. Defaults are the paper's: 90th percentile, 60/40.
+    Raises InputError if the training or the test rows would all have the same label.
+    """
+    quantile = open_unit("quantile", quantile)
+    train, test = _split(len(table.frame), open_unit("train_fraction", train_fraction), seed)
+    attribute = table.frame[table.attribute].to_numpy(dtype=float)
+    threshold = float(np.quantile(attribute[train], quantile))
+    label = attribute > threshold
+    _refuse_single_label(table, label, train, test, threshold)
+    encoder = _encoder(table).fit(table.frame.iloc[train])
+    column = table.numeric.index(table.attribute)
+    scaler = encoder.named_transformers_["numeric"]
+    return ThresholdTask(
+        x_train=_tensor(encoder.transform(table.frame.iloc[train])),
+        y_train=torch.from_numpy(label[train].astype(np.int64)),
+        x_test=_tensor(encoder.transform(table.frame.iloc[test])),
+        y_test=torch.from_numpy(label[test].astype(np.int64)),
+        feature_names=_feature_names(table, encoder),
+        attribute_column=column,
+        attribute_mean=float(scaler.mean_[column]),
+        attribute_std=float(scaler.scale_[column]),
+        threshold=threshold,
+        unit=table.unit,
+        test_attribute=torch.from_numpy(attribute[test]),
+    )
+
+
+def _split(n_rows: int, train_fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    n_train = round(train_fraction * n_rows)
+    if not 0 < n_train < n_rows:
+        raise refuse("train_fraction", train_fraction, f"a share that leaves rows on both sides of {n_rows}")
+    order = np.random.default_rng(count("seed", seed, minimum=0)).permutation(n_rows)
+    return order[:n_train], order[n_train:]
+
+
+def _refuse_single_label(table: InsuranceTable, label, train, test, threshold: float) -> None:
+    for name, rows in (("training", train), ("test", test)):
+        above = int(label[rows].sum())
+        if above in (0, len(rows)):
+            raise InputError(
+                f"data: {table.source}: {above} of {len(rows)} {name} rows have {table.attribute} above {threshold:g} "
+                f"{table.unit}, so all labels are the same; allowed are data with both labels in both splits"
+            )
+
+
+def _encoder(table: InsuranceTable) -> ColumnTransformer:
+    one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    parts = [("numeric", StandardScaler(), list(table.numeric))]  # a constant column is divided by 1, not by 0
+    if table.categorical:
+        parts.append(("categorical", one_hot, list(table.categorical)))
+    return ColumnTransformer(parts)
+
+
+def _feature_names(table: InsuranceTable, encoder: ColumnTransformer) -> tuple[str, ...]:
+    if not table.categorical:
+        return table.numeric
+    levels = zip(table.categorical, encoder.named_transformers_["categorical"].categories_, strict=True)
+    return table.numeric + tuple(f"{name}={level}" for name, found in levels for level in found)
+
+
+def _tensor(encoded: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.asarray(encoded, dtype=np.float32))
