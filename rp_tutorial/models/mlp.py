@@ -1,0 +1,20 @@
+"""The paper's two-layer net for tables (section 5): linear, ReLU, linear."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from rp_tutorial.arguments import count
+
+
+def two_layer_net(num_inputs: int, *, num_classes: int = 2, hidden: int = 64, seed: int = 0) -> nn.Sequential:
+    """Logits [B, num_classes] from [B, num_inputs]; 64 hidden units as in the paper. Initialised from `seed`.
+
+    An nn.Sequential on purpose: the smoothing looks through its first layer, the exact methods through all of it.
+    """
+    count("num_inputs", num_inputs)
+    count("hidden", hidden)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(count("seed", seed, minimum=0))
+        return nn.Sequential(nn.Linear(num_inputs, hidden), nn.ReLU(), nn.Linear(hidden, num_classes))

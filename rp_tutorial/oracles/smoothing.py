@@ -1,0 +1,244 @@
+"""Randomized smoothing: the votes of a net under Gaussian noise, and the three rules that turn votes into a release.
+
+`Smoothing` holds a net and sigma and counts votes in memory-bounded chunks of inputs x noise, on the device of the
+net. VOTE, PREDICT and CERTIFY are its methods, under the names of the literature; `VoteOracle` and `PredictOracle`
+put the first two behind the label-only interface. The statistics are in `statistics.py`, the noise in `noise.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rp_tutorial.arguments import count, one_of, open_unit, positive
+from rp_tutorial.oracles.base import ABSTAIN, LabelOracle, argmax_labels, check_batch
+from rp_tutorial.oracles.noise import LANES, NoiseStream, noisy_view, worker_pool
+from rp_tutorial.statistics import (
+    certified_radius,
+    certified_radius_two_bounds,
+    lower_confidence_bound,
+    predict_thresholds,
+    upper_confidence_bound,
+)
+
+CHUNK_MIB = {"cpu": 8, "cuda": 512}  # noisy inputs in memory at a time, for each thread
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What CERTIFY found, one entry an input; arrays on the CPU.
+
+    With probability at least 1 - alpha over the n samples, for each input on its own: the ideal smoothed classifier
+    releases `label` everywhere within `radius` (in `unit`). `label` is ABSTAIN and `radius` 0 where nothing can be
+    said. `p_low` is the lower bound on the probability of the class chosen; `counts` [B, K] the n certifying votes.
+    """
+
+    label: np.ndarray
+    radius: np.ndarray
+    unit: str
+    p_low: np.ndarray
+    counts: np.ndarray
+    n0: int
+    n: int
+    alpha: float
+
+
+class Smoothing:
+    """The smoothed classifier of a net: g(x) = argmax_c Pr[net(x + eps) = c], eps ~ N(0, sigma^2 I), seen by samples.
+
+    net maps [B, ...] to logits [B, num_classes] and is put into eval mode. `unit` names the unit of sigma and of
+    every radius. Every call draws fresh noise from the stream of `seed`; the result does not depend on `chunk_mib`.
+
+    noise="independent": every vote of every input has its own noise. The only choice for a deployed mechanism.
+    noise="common": one noise set a call, shared by all its inputs. Each certificate is as valid on its own, but they
+    are correlated, and a released label would tell about others. For evaluation only.
+
+    `autocast` runs the net in that dtype on the device: the classifier that is smoothed is then the rounded net.
+    Raises InputError for sigma <= 0, a net with the wrong number of outputs, or an unknown `noise`.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        *,
+        num_classes: int,
+        sigma: float,
+        seed: int = 0,
+        noise: Literal["independent", "common"] = "independent",
+        unit: str = "std",
+        device: torch.device | str | None = None,
+        chunk_mib: float | None = None,
+        autocast: torch.dtype | None = None,
+    ) -> None:
+        self.num_classes = count("num_classes", num_classes, minimum=2)
+        self.sigma = positive("sigma", sigma)
+        self.noise = one_of("noise", noise, ("independent", "common"))
+        self.unit = unit
+        self.device = torch.device(device or "cpu")
+        self.chunk_bytes = positive("chunk_mib", chunk_mib or CHUNK_MIB.get(self.device.type, 512)) * 2**20
+        self.autocast = autocast
+        self.forward_passes = 0
+        self._view = noisy_view(net.eval().to(self.device))
+        self._stream = NoiseStream(count("seed", seed, minimum=0), self.device)
+
+    @torch.inference_mode()
+    def counts(self, x: Tensor, n: int) -> Tensor:
+        """Votes of n noisy copies of every input: x [B, ...] -> int64 [B, K] on the device, each row summing to n."""
+        x, n = check_batch(x), count("n", n)
+        self.forward_passes += len(x) * n
+        if not len(x):
+            return x.new_empty(0, self.num_classes, dtype=torch.int64, device=self.device)
+        tally = self._count_independent if self.noise == "independent" else self._count_common
+        return tally(x.to(self.device), n)
+
+    def vote(self, x: Tensor, *, n: int) -> Tensor:
+        """VOTE(n): the plurality label of every input, int64 [B]. Always a label, no guarantee. Ties: lowest index."""
+        return plurality(self.counts(x, n)).to(x.device)
+
+    def predict(self, x: Tensor, *, n: int, alpha: float) -> Tensor:
+        """PREDICT(n, alpha): with probability at least 1 - alpha, g(x) or ABSTAIN; int64 [B]. No radius.
+
+        Source: Cohen et al. 2019, PREDICT: the two top counts must differ by the two-sided binomial test.
+        """
+        return significant_plurality(self.counts(x, n), alpha=alpha).to(x.device)
+
+    def certify(
+        self, x: Tensor, *, n0: int, n: int, alpha: float, bound: Literal["one-sided", "two-sided"] = "one-sided"
+    ) -> Certificate:
+        """CERTIFY(n0, n, alpha): a label and a radius valid with probability at least 1 - alpha, or ABSTAIN.
+
+        The class is chosen on n0 samples and bounded on n *other* samples.
+        bound="one-sided": p_A from below at alpha, p_B <= 1 - p_A. Source: Cohen et al. 2019, CERTIFY.
+        bound="two-sided": Equation 1 of the paper, p_A from below at alpha / 2 and every other class from above at
+        alpha / (2 (K - 1)), so that all K bounds hold together with probability 1 - alpha.
+        """
+        open_unit("alpha", alpha)
+        one_of("bound", bound, ("one-sided", "two-sided"))
+        chosen = plurality(self.counts(x, n0)).cpu().numpy()
+        counts = self.counts(x, n).cpu().numpy()
+        p_low, radius = _bound_radius(chosen, counts, n, sigma=self.sigma, alpha=alpha, bound=bound)
+        label = np.where(radius > 0, chosen, ABSTAIN)
+        return Certificate(label, radius, self.unit, p_low, counts, n0, n, alpha)
+
+    def _count_independent(self, x: Tensor, n: int) -> Tensor:
+        """Row r of the flat list of all noisy copies is copy r % n of input r // n; it meets row r of the stream."""
+        encoded = self._view.encode(x)
+        tiles = range(-(-len(x) * n // self._stream.tile_rows(self._view.noise_shape(encoded))))
+        lanes = [tiles[lane::LANES] for lane in range(min(LANES, len(tiles)))]
+        return sum(self._map(lambda lane: self._count_tiles(encoded, n, lane), lanes))
+
+    def _count_tiles(self, encoded: Tensor, n: int, tiles: range) -> Tensor:
+        """Votes [B, K] from the rows of the given tiles of one lane, piece by piece."""
+        votes = self._no_votes(encoded)
+        shape, rows = self._view.noise_shape(encoded), len(encoded) * n
+        tile_rows = self._stream.tile_rows(shape)
+        for tile in tiles:
+            start = tile * tile_rows
+            for z in self._stream.draw(tile, shape)[: rows - start].split(self._chunk_rows(encoded)):
+                owner = torch.arange(start, start + len(z), device=self.device) // n
+                noisy = self._view.add_noise(encoded.index_select(0, owner), z, self.sigma)
+                self._add_votes(votes, owner, self._head_labels(noisy))
+                start += len(z)
+        return votes
+
+    def _count_common(self, x: Tensor, n: int) -> Tensor:
+        """Every piece of the one noise set meets all inputs; spans of inputs run side by side."""
+        encoded = self._view.encode(x)
+        shape, votes = self._view.noise_shape(encoded), self._no_votes(encoded)
+        tile_rows, chunk_rows = self._stream.tile_rows(shape), self._chunk_rows(encoded)
+        spans = list(zip(encoded.tensor_split(LANES), votes.tensor_split(LANES), strict=True))
+        for tile in range(-(-n // tile_rows)):
+            for z in self._stream.draw(tile, shape)[: n - tile * tile_rows].split(chunk_rows):
+                shift = self._view.add_noise(encoded.new_zeros(len(z), *encoded.shape[1:]), z, self.sigma)
+                self._map(lambda span, shift=shift: self._count_span(*span, shift, chunk_rows), spans)
+        return votes
+
+    def _count_span(self, encoded: Tensor, votes: Tensor, shift: Tensor, chunk_rows: int) -> None:
+        """Adds to `votes` [S, K] those of the inputs [S, ...] under the shifts, a block of inputs at a time."""
+        inputs = max(1, chunk_rows // len(shift))
+        owner = torch.arange(inputs, device=self.device).repeat_interleave(len(shift))
+        for block, block_votes in zip(encoded.split(inputs), votes.split(inputs), strict=True):
+            labels = self._head_labels((block[:, None] + shift).flatten(0, 1))
+            self._add_votes(block_votes, owner[: len(labels)], labels)
+
+    def _map(self, work: Callable[[Any], Any], parts: Sequence[Any]) -> list[Any]:
+        """`work` on every part: side by side on a CPU, in turn on a GPU, which is busy anyway."""
+        run = torch.inference_mode()(work)  # the mode belongs to a thread
+        return list((worker_pool().map if self.device.type == "cpu" else map)(run, parts))
+
+    def _head_labels(self, noisy: Tensor) -> Tensor:
+        with torch.autocast(self.device.type, dtype=self.autocast, enabled=self.autocast is not None):
+            return argmax_labels(self._view.head(noisy), self.num_classes)
+
+    def _no_votes(self, encoded: Tensor) -> Tensor:
+        return torch.zeros(len(encoded), self.num_classes, dtype=torch.int64, device=self.device)
+
+    def _add_votes(self, votes: Tensor, owner: Tensor, labels: Tensor) -> None:
+        """votes[owner[i], labels[i]] += 1 on the device, without a synchronisation."""
+        votes.view(-1).scatter_add_(0, owner * self.num_classes + labels, torch.ones_like(labels))
+
+    def _chunk_rows(self, encoded: Tensor) -> int:
+        """Noisy copies processed together."""
+        return max(1, int(self.chunk_bytes // (encoded[0].numel() * encoded.element_size())))
+
+
+def plurality(counts: Tensor) -> Tensor:
+    """Votes [B, K] -> the leading class [B]; among equals the lowest index, on every device."""
+    classes = counts.shape[1]
+    favour_low = classes - 1 - torch.arange(classes, device=counts.device)
+    return (counts * classes + favour_low).argmax(dim=1)
+
+
+def significant_plurality(counts: Tensor, *, alpha: float) -> Tensor:
+    """PREDICT's rule on votes [B, K]: the leader where the test against the runner-up rejects, else ABSTAIN.
+
+    The p-values come from one table, for all inputs at once.
+    """
+    if not len(counts):
+        return counts.new_empty(0)
+    top, runner_up = counts.topk(2, dim=1).values.unbind(dim=1)
+    table = torch.tensor(predict_thresholds(int(counts[0].sum()), alpha), device=counts.device)
+    return torch.where(top >= table[top + runner_up], plurality(counts), ABSTAIN)
+
+
+class VoteOracle(LabelOracle):
+    """Releases VOTE(n) of a smoothed classifier, with fresh noise for every query; n forward passes each."""
+
+    def __init__(self, smoothing: Smoothing, *, n: int) -> None:
+        super().__init__(num_classes=smoothing.num_classes)
+        self.smoothing, self.n = smoothing, count("n", n)
+
+    def _release(self, x: Tensor) -> Tensor:
+        self.forward_passes += len(x) * self.n
+        return self.smoothing.vote(x, n=self.n)
+
+
+class PredictOracle(LabelOracle):
+    """Releases PREDICT(n, alpha) of a smoothed classifier, with fresh noise for every query. May ABSTAIN."""
+
+    def __init__(self, smoothing: Smoothing, *, n: int, alpha: float) -> None:
+        super().__init__(num_classes=smoothing.num_classes)
+        self.smoothing, self.n, self.alpha = smoothing, count("n", n), open_unit("alpha", alpha)
+
+    def _release(self, x: Tensor) -> Tensor:
+        self.forward_passes += len(x) * self.n
+        return self.smoothing.predict(x, n=self.n, alpha=self.alpha)
+
+
+def _bound_radius(
+    chosen: np.ndarray, counts: np.ndarray, n: int, *, sigma: float, alpha: float, bound: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """p_low [B] and radius [B] for the chosen classes, under either form of the certificate."""
+    own = np.take_along_axis(counts, chosen[:, None], axis=1)[:, 0]
+    if bound == "one-sided":
+        p_low = lower_confidence_bound(own, n, alpha=alpha)
+        return p_low, certified_radius(p_low, sigma=sigma)
+    p_low = lower_confidence_bound(own, n, alpha=alpha / 2)
+    others = np.where(np.arange(counts.shape[1]) == chosen[:, None], 0, counts)
+    p_high = upper_confidence_bound(others.max(axis=1), n, alpha=alpha / (2 * (counts.shape[1] - 1)))
+    return p_low, certified_radius_two_bounds(p_low, p_high, sigma=sigma)
