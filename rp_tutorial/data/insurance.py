@@ -215,9 +215,11 @@ def _parse(path: Path, shown: str) -> pd.DataFrame:
         raise InputError(f"data: {shown}: column {repeated[0]!r} appears {header.count(repeated[0])} times")
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of float_precision, which pandas 2 still needs
             warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header: shifted columns
-            text = dict.fromkeys(CATEGORICAL, str)
-            frame = pd.read_csv(path, dtype=text, index_col=False, low_memory=False, encoding="utf-8-sig")
+            options = {"index_col": False, "low_memory": False, "encoding": "utf-8-sig"}
+            # round_trip: the nearest float64, so that what was written comes back and keeps its fingerprint
+            frame = pd.read_csv(path, dtype=dict.fromkeys(CATEGORICAL, str), float_precision="round_trip", **options)
     except UnicodeDecodeError:
         raise InputError(f"data: {shown}: is not UTF-8 text, so not a CSV file of this schema") from None
     except (pd.errors.ParserError, pd.errors.ParserWarning, ValueError) as error:
@@ -262,7 +264,7 @@ def _validate(frame: pd.DataFrame, shown: str) -> None:
         place, given = f"column {first['column']!r}", first["failure_case"]
         if pd.notna(first["index"]):
             place += f", row {int(first['index']) + 1}"
-            given = repr(given)
+            given = repr(given[:40]) if isinstance(given, str) else f"{given:.15g}"
         else:
             given = f"{frame[first['column']].nunique()} categories"
         raise InputError(f"data: {shown}: {place}: got {given}, allowed is {first['check']}") from None

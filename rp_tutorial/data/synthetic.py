@@ -88,7 +88,8 @@ COST_LOG_SD = 0.75
 PREMIUM_BASE, PREMIUM_PER_DEDUCTIBLE, PREMIUM_PER_COST = 200, 0.01, 0.12
 TIER_FACTOR = {"Bronze": 0.80, "Silver": 1.00, "Gold": 1.20, "Platinum": 1.45}
 
-# --- The deterministic score (matches every public row) ---------------------------------------------------------------
+# --- The deterministic score: the rule that every public row follows, but for one last digit ------------------------
+# At exactly 50 points the public rows read 0.5494 where 50/91 = 0.549451 rounds to 0.5495. Nothing depends on it.
 RISK_POINTS, HIGH_RISK = 91, 0.6
 
 
