@@ -72,7 +72,7 @@ def load(source: str | os.PathLike, *, rows: int | None = None, seed: int = 0) -
     if rows is not None:
         rows = count("rows", rows, minimum=MINIMUM_ROWS)
     name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else ""
-    if not name.strip():
+    if not name.strip() or "\0" in name:
         raise refuse("data", source, "one of " + ", ".join(SOURCES) + ", or the path of a CSV file")
     if name == "synthetic":
         frame = generate(seed=seed) if rows is None else generate(rows, seed=seed)
@@ -181,10 +181,7 @@ def _csv_inside(folder: Path) -> Path:
 
 def _header(path: Path, shown: str) -> list[str]:
     """The column names of a file that looks like a CSV at all."""
-    if not path.exists():
-        raise InputError(f"data: {shown}: no such file; allowed are {', '.join(SOURCES)} or the path of a CSV file")
-    if path.is_dir():
-        raise InputError(f"data: {shown}: is a directory, not a CSV file")
+    absent = InputError(f"data: {shown}: no such file; allowed are {', '.join(SOURCES)} or the path of a CSV file")
     try:
         with path.open("rb") as file:
             start = file.read(4096)
@@ -192,6 +189,10 @@ def _header(path: Path, shown: str) -> list[str]:
             raise InputError(f"data: {shown}: is not a CSV file (it holds binary data)")
         with path.open(encoding="utf-8-sig", newline="") as file:
             header = next(csv.reader(file), [])
+    except (FileNotFoundError, NotADirectoryError):
+        raise absent from None
+    except IsADirectoryError:
+        raise InputError(f"data: {shown}: is a directory, not a CSV file") from None
     except OSError as error:
         raise InputError(f"data: {shown}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:

@@ -119,7 +119,7 @@ def risk_score(age: np.ndarray, bmi: np.ndarray, smoker: np.ndarray, chronic_cou
     """The score in [0, 1] that the data set derives from four other columns, to four decimals.
 
     A point for each year above 18, 8 for BMI > 30, 25 for a current smoker, 18 for each chronic disease, out of 91.
-    It leaks the bit "BMI > 30" to whoever knows the other three (chapter "A BMI threshold").
+    It leaks the bit "BMI > 30" to whoever knows the other three (chapter insurance/bmi-threshold).
     """
     points = np.maximum(age - 18, 0) + 8 * (bmi > 30) + 25 * (smoker == "Current") + 18 * chronic_count
     return np.round(np.minimum(points, RISK_POINTS) / RISK_POINTS, 4)

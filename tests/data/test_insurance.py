@@ -189,10 +189,12 @@ def test_a_bad_file_is_refused_in_one_line(frame, write, spoil, expected):
 def test_a_missing_file_and_a_directory_are_refused(tmp_path):
     assert "no such file; allowed are synthetic, diabetes, kaggle or the path" in refusal(tmp_path / "nowhere.csv")
     assert "is a directory" in refusal(tmp_path)
-    assert "no such file" in refusal(tmp_path / "table.csv" / "deeper.csv")
+    (tmp_path / "file").write_text("not a folder")
+    assert "no such file" in refusal(tmp_path / "file" / "deeper.csv")
+    assert "cannot be read (File name too long)" in refusal(tmp_path / ("x" * 300))
 
 
-@pytest.mark.parametrize("source", ["", "  ", None, 3, b"synthetic", "synthetics"])
+@pytest.mark.parametrize("source", ["", "  ", None, 3, b"synthetic", "synthetics", "a\0b"])
 def test_an_unknown_source_is_refused_with_the_known_ones(source):
     with pytest.raises(InputError, match=r"^data: .*synthetic, diabetes, kaggle") as error:
         load(source)
