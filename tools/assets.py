@@ -55,4 +55,6 @@ def _bundle_vega(target: Path) -> None:
             if bundle.readline().rstrip("\n") == first_line:
                 return
     lite = vl_convert.get_vegalite_versions()[-1]
-    target.write_text(f"{first_line}\n{vl_convert.javascript_bundle(vl_version=lite)}", encoding="utf-8")
+    bundle = vl_convert.javascript_bundle(vl_version=lite)
+    # A module loaded as a plain script would put its short names beside those of the page ("_" is Sphinx's).
+    target.write_text(f"{first_line}\n(function () {{\n{bundle}\n}})();\n", encoding="utf-8")

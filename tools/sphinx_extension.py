@@ -36,6 +36,8 @@ def _prepare(app: Any, config: Any) -> None:
     source = Path(app.srcdir)
     # MyST-NB re-reads every page when this value changes, so a new key executes the chapters anew.
     config.nb_execution_cache_path = str(book.execution_cache(source, book.cache_key()))
+    # The search field is in the side bar already; the theme beneath ours would add a second one above the page.
+    config.html_theme_options.setdefault("navbar_persistent", [])
     for folder in config.html_static_path:
         assets.prepare(source / folder / "vendor")
 

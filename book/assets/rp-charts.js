@@ -72,10 +72,15 @@
     if (box.scrollWidth > box.clientWidth) box.setAttribute("tabindex", "0");
   }
 
+  function isStale(entry, box) {
+    // A few pixels are a scroll bar that came or went, not another page width.
+    return entry.dark !== isDark() || Math.abs(entry.width - box.clientWidth) > 20;
+  }
+
   async function draw(id) {
     const entry = drawn.get(id);
     const box = document.getElementById(id);
-    if (!box || entry.drawing) return;
+    if (!box || entry.drawing || box.clientWidth === 0) return; // no width: inside a closed solution
     entry.drawing = true;
     const state = sliderState(entry);
     entry.dark = isDark();
@@ -93,13 +98,28 @@
     } finally {
       entry.drawing = false;
     }
-    if (entry.dark !== isDark() || Math.abs(entry.width - box.clientWidth) > 1) draw(id);
+    if (box.clientWidth > 0 && isStale(entry, box)) draw(id);
   }
+
+  let pending = 0;
+  function redrawSoon() {
+    window.clearTimeout(pending);
+    pending = window.setTimeout(function () {
+      for (const [id, entry] of drawn) {
+        const box = document.getElementById(id);
+        if (box && isStale(entry, box)) draw(id);
+      }
+    }, 100);
+  }
+
+  const boxes = new ResizeObserver(redrawSoon);
 
   window.rpEmbed = function (id, spec) {
     const known = drawn.get(id);
     if (known) known.spec = spec;
     else drawn.set(id, { spec: spec, width: 0, dark: false, result: null, drawing: false });
+    const box = document.getElementById(id);
+    if (box) boxes.observe(box); // the window's width, a closed solution that opens
     return draw(id);
   };
 
@@ -107,23 +127,6 @@
     for (const [id, spec] of window.rpQueue.splice(0)) window.rpEmbed(id, spec);
   };
 
-  function redrawChanged() {
-    for (const [id, entry] of drawn) {
-      const box = document.getElementById(id);
-      const hidden = !box || box.clientWidth === 0; // inside a closed solution
-      if (!hidden && (entry.dark !== isDark() || Math.abs(entry.width - box.clientWidth) > 1)) draw(id);
-    }
-  }
-
-  let pending = 0;
-  function redrawSoon() {
-    window.clearTimeout(pending);
-    pending = window.setTimeout(redrawChanged, 120);
-  }
-
   new MutationObserver(redrawSoon).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
-  window.addEventListener("resize", redrawSoon);
-  document.addEventListener("toggle", redrawSoon, true);
-  document.addEventListener("click", redrawSoon); // a dropdown that opens gives its chart a width
   window.rpFlush();
 })();

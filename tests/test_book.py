@@ -1,0 +1,307 @@
+"""The built book, opened from file:// in a real browser and read as files: what a reader would stumble over.
+
+`make book` has to have run; `make test` sees to that. How the book is built is tested in test_build.py, what
+the chapters compute in test_chapters.py.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from bs4 import BeautifulSoup
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tools.browser import on_this_machine
+
+ROOT = Path(__file__).resolve().parent.parent
+# The override lets a developer point these tests at a trial book.
+HTML = Path(os.environ.get("RP_TUTORIAL_BOOK_HTML", ROOT / "_build" / "html"))
+PAGES = sorted(path.relative_to(HTML).as_posix() for path in HTML.rglob("*.html") if "_static" not in path.parts)
+SHOWN = [page for page in PAGES if page != "index.html"]  # that one only leads to the first page
+CHAPTERS = [page for page in PAGES if page.startswith("book/")]
+SCREENS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
+CDN = re.compile(r"jsdelivr|unpkg|cdnjs|googleapis|polyfill\.io|require\.js|requirejs|jupyter-widgets", re.IGNORECASE)
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+OPEN_EVERYTHING = """() => {
+    document.querySelectorAll("details").forEach((part) => { part.open = true; });
+    document.querySelectorAll(".toggle-hidden > button.toggle-button, .toggle-hidden > .admonition-title > button")
+        .forEach((button) => button.click());
+}"""
+SETTLED = """() => {
+    const charts = [...document.querySelectorAll(".rp-chart")].filter((box) => box.clientWidth > 0);
+    const formulas = [...document.querySelectorAll(".math")];
+    return charts.every((box) => box.dataset.drawn) &&
+        formulas.every((formula) => formula.querySelector("mjx-container") || formula.closest("mjx-container"));
+}"""
+FACTS = r"""() => {
+    const root = document.documentElement;
+    const widest = () => [...document.querySelectorAll("body *")]
+        .filter((part) => part.getBoundingClientRect().right > root.clientWidth + 1)
+        .slice(0, 3).map((part) => part.tagName + "." + part.className);
+    const text = document.querySelector("article")?.innerText || "";
+    return {
+        title: document.title.trim(),
+        theme: root.dataset.theme,
+        charts: [...document.querySelectorAll(".rp-chart")].map((box) => ({
+            id: box.id,
+            drawn: box.dataset.drawn || "",
+            marks: [...box.querySelectorAll("svg .role-mark *")]
+                .filter((mark) => mark.tagName !== "g" && (mark.tagName !== "path" || mark.getAttribute("d"))).length,
+            label: box.getAttribute("aria-label") || "",
+        })),
+        formulas: document.querySelectorAll(".math").length,
+        typeset: [...document.querySelectorAll(".math")].filter((part) => part.querySelector("mjx-container")).length,
+        merrors: [...document.querySelectorAll("mjx-merror, [data-mjx-error]")].map((part) => part.textContent),
+        raw: (text.match(/\\\(|\\\[|\$\$|\$\\/g) || []).length,
+        overflow: root.scrollWidth - root.clientWidth,
+        widest: root.scrollWidth > root.clientWidth ? widest() : [],
+    };
+}"""
+
+if not PAGES:
+    pytest.fail(f"no built book in {HTML.name}/: run `make book` first", pytrace=False)
+
+
+@dataclass
+class Visit:
+    """What one page did and was at one width and colour scheme."""
+
+    complaints: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+class Screen:
+    """One browser window of a given width and colour scheme; it keeps what it has seen."""
+
+    def __init__(self, browser: Browser, width: int, scheme: str) -> None:
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        self.page: Page = context.new_page()
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda error: self._visit.complaints.append(f"page error: {error}"))
+        self.page.on("requestfailed", lambda request: self._visit.complaints.append(f"failed: {request.url}"))
+        self.page.route("**/*", self._request)
+        self._visit = Visit()
+        self._seen: dict[str, Visit] = {}
+
+    def _console(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self._visit.complaints.append(f"console {message.type}: {message.text}")
+
+    def _request(self, route: Any) -> None:
+        url = route.request.url
+        if url.startswith(("file:", "data:", "blob:")):
+            route.continue_()
+            return
+        self._visit.requests.append(url)
+        route.abort()
+
+    def open(self, page: str) -> None:
+        """Go to the page and wait until charts are drawn and formulas typeset, or ten seconds have gone."""
+        self._visit = Visit()
+        self.page.goto((HTML / page).as_uri(), wait_until="load")
+        self.page.evaluate(OPEN_EVERYTHING)
+        try:
+            self.page.wait_for_function(SETTLED, timeout=10_000)
+        except Exception as error:
+            self._visit.complaints.append(f"did not settle: {type(error).__name__}")
+
+    def visit(self, page: str) -> Visit:
+        """What is known about the page; it is opened at most once."""
+        if page not in self._seen:
+            self.open(page)
+            self._visit.facts = self.page.evaluate(FACTS)
+            self._seen[page] = self._visit
+        return self._seen[page]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=on_this_machine(), args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def screens(browser: Browser) -> dict[tuple[int, str], Screen]:
+    return {screen: Screen(browser, *screen) for screen in SCREENS}
+
+
+@pytest.fixture(scope="session", params=SCREENS, ids=lambda screen: f"{screen[0]}px-{screen[1]}")
+def screen(request: pytest.FixtureRequest, screens: dict[tuple[int, str], Screen]) -> Screen:
+    return screens[request.param]
+
+
+def soup(page: str) -> BeautifulSoup:
+    return BeautifulSoup((HTML / page).read_text(encoding="utf-8"), "html.parser")
+
+
+@pytest.mark.parametrize("page", SHOWN)
+class TestEveryScreen:
+    def test_no_error_reaches_the_console(self, screen: Screen, page: str) -> None:
+        assert screen.visit(page).complaints == []
+
+    def test_no_request_leaves_the_machine(self, screen: Screen, page: str) -> None:
+        assert screen.visit(page).requests == []
+
+    def test_no_page_is_wider_than_the_screen(self, screen: Screen, page: str) -> None:
+        facts = screen.visit(page).facts
+        assert facts["overflow"] <= 0, facts["widest"]
+
+    def test_every_formula_is_typeset(self, screen: Screen, page: str) -> None:
+        facts = screen.visit(page).facts
+        assert facts["typeset"] == facts["formulas"]
+        assert facts["merrors"] == []
+        assert facts["raw"] == 0
+
+    def test_every_chart_is_drawn_in_the_colours_of_the_theme(self, screen: Screen, page: str) -> None:
+        facts = screen.visit(page).facts
+        for chart in facts["charts"]:
+            assert chart["marks"] > 0, chart
+            assert chart["drawn"] == facts["theme"], chart
+            assert chart["label"], f"{chart['id']} has no description"
+
+
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_the_theme_follows_the_system(screens: dict[tuple[int, str], Screen], page: str) -> None:
+    assert screens[(1280, "light")].visit(page).facts["theme"] == "light"
+    assert screens[(1280, "dark")].visit(page).facts["theme"] == "dark"
+
+
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_a_live_chart_answers_its_slider(screens: dict[tuple[int, str], Screen], page: str) -> None:
+    screen = screens[(1280, "light")]
+    if not any(chart for chart in screen.visit(page).facts["charts"]):
+        pytest.skip("no chart on this page")
+    screen.open(page)
+    charts = screen.page.locator(".rp-chart:has(.vega-bind input[type=range])")
+    if charts.count() == 0:
+        pytest.skip("no slider on this page")
+    for index in range(charts.count()):
+        chart = charts.nth(index)
+        assert chart.get_attribute("role") == "group", "role img hides the sliders from a screen reader"
+        before = chart.locator("svg").evaluate("svg => svg.outerHTML")
+        chart.locator(".vega-bind input[type=range]").first.evaluate(
+            """slider => {
+                slider.value = slider.value === slider.max ? slider.min : slider.max;
+                slider.dispatchEvent(new Event("input", {bubbles: true}));
+            }"""
+        )
+        screen.page.wait_for_timeout(200)
+        assert chart.locator("svg").evaluate("svg => svg.outerHTML") != before
+
+
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_charts_follow_a_change_of_theme_and_keep_their_sliders(
+    screens: dict[tuple[int, str], Screen], page: str
+) -> None:
+    screen = screens[(390, "light")]
+    if not screen.visit(page).facts["charts"]:
+        pytest.skip("no chart on this page")
+    screen.open(page)
+    slider = screen.page.locator(".vega-bind input[type=range]").first
+    moved = slider.count() > 0
+    if moved:
+        value = slider.evaluate(
+            """slider => {
+                slider.value = slider.max;
+                slider.dispatchEvent(new Event("input", {bubbles: true}));
+                return slider.value;
+            }"""
+        )
+    screen.page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    screen.page.wait_for_function(
+        "() => [...document.querySelectorAll('.rp-chart')]"
+        ".every(box => !box.clientWidth || box.dataset.drawn === 'dark')"
+    )
+    if moved:
+        screen.page.wait_for_timeout(100)
+        assert screen.page.locator(".vega-bind input[type=range]").first.input_value() == value
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_inside_the_book_resolves(page: str) -> None:
+    here = HTML / page
+    broken = []
+    for link in soup(page).find_all(["a", "link", "img", "script"]):
+        address = link.get("href") or link.get("src") or ""
+        parts = urlsplit(address)
+        if not address or parts.scheme or address.startswith("//"):
+            continue
+        target = (here.parent / unquote(parts.path)).resolve() if parts.path else here
+        if not target.is_file():
+            broken.append(address)
+            continue
+        if parts.fragment and target.suffix == ".html" and not _has_anchor(target, unquote(parts.fragment)):
+            broken.append(address)
+    assert broken == []
+
+
+ANCHORS: dict[Path, set[str]] = {}
+
+
+def _has_anchor(target: Path, fragment: str) -> bool:
+    if target not in ANCHORS:
+        page = BeautifulSoup(target.read_text(encoding="utf-8"), "html.parser")
+        ANCHORS[target] = {str(part["id"]) for part in page.find_all(id=True)} | {""}
+    return fragment in ANCHORS[target]
+
+
+@pytest.mark.parametrize("page", SHOWN)
+def test_every_page_has_a_title_and_every_image_a_text(page: str) -> None:
+    parsed = soup(page)
+    assert parsed.title is not None
+    assert parsed.title.text.strip()
+    silent = [image.get("src") for image in parsed.find_all("img") if image.get("alt") is None]
+    assert silent == []
+    empty = [image.get("src") for image in parsed.select("article img") if not image.get("alt", "").strip()]
+    assert empty == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_page_names_a_content_network(page: str) -> None:
+    assert CDN.findall((HTML / page).read_text(encoding="utf-8")) == []
+
+
+def test_the_index_leads_to_the_first_page() -> None:
+    refresh = soup("index.html").find("meta", attrs={"http-equiv": "Refresh"})
+    assert refresh is not None
+    assert (HTML / str(refresh["content"]).partition("url=")[2]).is_file()
+
+
+def test_no_script_but_mathjax_names_a_content_network() -> None:
+    # MathJax names one for its speech rules, which load only when a reader turns speech on.
+    scripts = [path for path in HTML.rglob("*.js") if path.name != "tex-svg.js"]
+    named = re.compile(r"jsdelivr|unpkg\.com|cdnjs|googleapis|polyfill\.io", re.IGNORECASE)
+    assert [path.name for path in scripts if named.search(path.read_text(encoding="utf-8"))] == []
+
+
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_the_licence_stands_at_the_foot_of_every_page(page: str) -> None:
+    assert "CC BY 4.0" in soup(page).get_text()
+
+
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_the_colab_button_opens_the_reader_notebook(page: str) -> None:
+    buttons = [link["href"] for link in soup(page).find_all("a", href=True) if "colab" in link["href"]]
+    notebook = "notebooks/" + page.removeprefix("book/").removesuffix(".html") + ".ipynb"
+    for address in buttons:
+        assert address.endswith(notebook)
+        if HTML == ROOT / "_build" / "html":
+            assert (ROOT / notebook).is_file()
