@@ -1,0 +1,103 @@
+"""One set of versions, said in four places: pyproject.toml, constraints.txt, environment.yml, and what is installed."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import tomllib
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+import rp_tutorial
+from tools.book import ROOT
+from tools.lock import lock_text, pins
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+LOCKED = ("book", "test", "bench", "kaggle")  # the extras that constraints.txt covers
+INSTALLED = ("book", "test", "bench")  # the extras that `make` installs
+CONSTRAINTS = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+PINS = pins(CONSTRAINTS)
+CONDA = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+PYTHONS = ("3.11.0", "3.11.9", "3.12.0", "3.13.0")
+
+
+def direct(*extras: str) -> list[Requirement]:
+    lines = [*PROJECT["dependencies"], *(line for extra in extras for line in EXTRAS[extra])]
+    return [Requirement(line) for line in lines]
+
+
+def conda_pip() -> list[str]:
+    return next(entry["pip"] for entry in CONDA["dependencies"] if isinstance(entry, dict))
+
+
+@pytest.mark.parametrize("requirement", direct(*LOCKED), ids=lambda requirement: requirement.name)
+def test_every_direct_dependency_is_pinned_inside_its_range(requirement: Requirement) -> None:
+    name = canonicalize_name(requirement.name)
+    assert name in PINS, f"{name} has no pin: make lock"
+    assert Version(PINS[name]) in requirement.specifier
+
+
+@pytest.mark.parametrize("requirement", direct(*INSTALLED), ids=lambda requirement: requirement.name)
+def test_what_is_installed_is_what_is_pinned(requirement: Requirement) -> None:
+    installed = Version(importlib.metadata.version(requirement.name))
+    assert installed.public == PINS[canonicalize_name(requirement.name)]
+
+
+def test_every_pin_is_exact_and_holds_on_every_platform() -> None:
+    lines = [line for line in CONSTRAINTS.splitlines() if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"[a-z0-9-]+==[0-9][\w.!]*", line) for line in lines)
+    assert not [line for line in lines if re.match(r"nvidia|cuda|triton|pytorch-triton|rp-tutorial", line)]
+    assert lock_text(PINS) == CONSTRAINTS
+
+
+@pytest.mark.parametrize("name", sorted(PINS))
+def test_every_pin_runs_on_every_python_of_the_project(name: str) -> None:
+    try:
+        metadata = importlib.metadata.metadata(name)
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("pinned for another platform or an extra that is not installed here")
+    allowed = SpecifierSet(metadata.get("Requires-Python") or "")
+    assert all(Version(python) in allowed for python in PYTHONS)
+
+
+def test_conda_takes_the_same_pins_and_extras() -> None:
+    constraint, package = conda_pip()
+    assert constraint == "-c constraints.txt"
+    named = re.fullmatch(r"-e \.\[([\w,]+)\]", package)
+    assert named
+    assert {"book", "test"} <= set(named[1].split(",")) <= set(LOCKED)
+
+
+def test_conda_pins_nothing_but_python_and_pip() -> None:
+    plain = [entry for entry in CONDA["dependencies"] if isinstance(entry, str)]
+    (python,) = [entry for entry in plain if entry.startswith("python=")]
+    assert sorted(plain) == ["pip", python]
+    assert Version(python.removeprefix("python=")) in SpecifierSet(PROJECT["requires-python"])
+
+
+def test_make_and_conda_install_from_the_same_files() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert 'install --disable-pip-version-check --quiet -c constraints.txt -e ".[$(EXTRAS)]"' in makefile
+    assert f"EXTRAS = {','.join(INSTALLED)}" in makefile
+
+
+def test_the_extras_readers_are_told_of_exist() -> None:
+    assert {"book", "test", "dp", "kaggle", "coursework", "ray"} <= set(EXTRAS)
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert PROJECT["version"] == rp_tutorial.__version__ == str(citation["version"])
+
+
+def test_a_local_build_of_torch_is_locked_by_its_public_version() -> None:
+    frozen = (
+        "torch==2.14.1+cpu\nnvidia-cublas==1\ncuda-toolkit==13\ntriton==3\nPyYAML==6\n-e /somewhere\nrp-tutorial==1\n"
+    )
+    assert pins(frozen) == {"torch": "2.14.1", "pyyaml": "6"}
