@@ -44,33 +44,53 @@ class ThresholdRates:
     """What a smoothed threshold does to a standard normal population.
 
     `accuracy + abstention + error` is 1: an abstention counts against accuracy, as in the paper's Table 1.
-    `mean_radius_std` averages CERTIFY's radius over the inputs certified as class 1.
+    Over the inputs that PREDICT answers with class 1: `mean_radius_std` is CERTIFY's mean radius (0 where it
+    abstains), `mean_distance_std` the mean true distance to the boundary, which no certificate can exceed in truth.
     """
 
     accuracy: float
     abstention: float
     error: float
     mean_radius_std: float
+    mean_distance_std: float
 
 
-def threshold_rates(*, sigma: float, n: int, alpha: float, quantile: float = 0.9) -> ThresholdRates:
-    """Table 1 in closed form: a threshold at `quantile` of N(0, 1), noise sigma, PREDICT's and CERTIFY's rules.
+def threshold_rates(
+    *, sigma: float, n: int, alpha: float, quantile: float = 0.9, n0: int = 100, n_certify: int | None = None
+) -> ThresholdRates:
+    """Table 1 in closed form: a threshold at `quantile` of N(0, 1), PREDICT(n, alpha), CERTIFY(n0, n_certify, alpha).
 
-    Integrates the exact binomial laws over the population. Unit of sigma and of the radius: std.
+    Integrates the exact binomial laws over the population; PREDICT and CERTIFY draw their own samples. `n_certify`
+    is n unless given. Unit of sigma, radius and distance: std.
     """
     threshold = special.ndtri(open_unit("quantile", quantile))
     z, weight = _population_grid(threshold)
-    p_one = class_one_probability(z - threshold, sigma=sigma)
+    distance = z - threshold
+    p_one = class_one_probability(distance, sigma=sigma)
     law = predict_law(p_one, n=n, alpha=alpha)
-    positive_side = z > threshold
-    right = np.where(positive_side, law[:, 2], law[:, 0])
-    wrong = np.where(positive_side, law[:, 0], law[:, 2])
+    right = np.where(distance > 0, law[:, 2], law[:, 0])
+    wrong = np.where(distance > 0, law[:, 0], law[:, 2])
+    answered_one = weight * law[:, 2] / (weight @ law[:, 2])
+    radius = mean_radius(p_one, sigma=sigma, n0=n0, n=n_certify or n, alpha=alpha)
     return ThresholdRates(
         accuracy=float(weight @ right),
         abstention=float(weight @ law[:, 1]),
         error=float(weight @ wrong),
-        mean_radius_std=_mean_positive_radius(p_one, weight, sigma=sigma, n=n, alpha=alpha),
+        mean_radius_std=float(answered_one @ radius),
+        mean_distance_std=float(answered_one @ distance),
     )
+
+
+def mean_radius(p: ArrayLike, *, sigma: float, n0: int, n: int, alpha: float) -> NDArray[np.float64]:
+    """Expected radius that CERTIFY(n0, n, alpha) prints for class 1 where p_1 = p; 0 counted where it prints none.
+
+    Shape of p. The class is chosen by VOTE(n0); a certificate for class 0 does not count.
+    """
+    p = np.asarray(p, dtype=np.float64)
+    counts = np.arange(count("n", n) + 1)
+    radius = certified_radius(lower_confidence_bound(counts, n, alpha=alpha), sigma=sigma)
+    some = counts[radius > 0]
+    return vote_law(p, n=n0)[..., 1] * (stats.binom.pmf(some, n, p[..., None]) @ radius[some])
 
 
 def expected_reach(*, sigma: float, n: int, alpha: float, offsets: ArrayLike, records: int) -> float:
@@ -88,19 +108,10 @@ def expected_reach(*, sigma: float, n: int, alpha: float, offsets: ArrayLike, re
     return float(np.sum((1 - reach_at_most) * steps))
 
 
-def _population_grid(threshold: float, *, points: int = 4000) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _population_grid(threshold: float, *, points: int = 1000) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Nodes and weights for N(0, 1), Gauss-Legendre on each side of the threshold, where the truth jumps."""
     node, weight = np.polynomial.legendre.leggauss(points)
     sides = [(-10.0, threshold), (threshold, 10.0)]
     z = np.concatenate([(b - a) / 2 * node + (a + b) / 2 for a, b in sides])
     w = np.concatenate([(b - a) / 2 * weight for a, b in sides])
     return z, w * stats.norm.pdf(z)
-
-
-def _mean_positive_radius(p_one: NDArray, weight: NDArray, *, sigma: float, n: int, alpha: float) -> float:
-    """E[R | certified as class 1], the class taken from the same side of 1/2 as the certifying count."""
-    counts = np.arange(n + 1)
-    radius = certified_radius(lower_confidence_bound(counts, n, alpha=alpha), sigma=sigma)
-    certified = counts[radius > 0]
-    mixture = weight @ stats.binom.pmf(certified[None, :], n, p_one[:, None])
-    return float(mixture @ radius[certified] / mixture.sum()) if certified.size else 0.0

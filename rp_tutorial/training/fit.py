@@ -6,7 +6,7 @@ weights that it drives to zero *are* zero, and "the net reads BMI only" is a fac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -19,36 +19,46 @@ def fit(
     x: Tensor,
     y: Tensor,
     *,
-    epochs: int = 40,
+    steps: int = 2400,
     batch_size: int = 512,
-    learning_rate: float = 3e-3,
+    learning_rate: float = 1e-2,
     l1: float = 0.0,
     l1_columns: Sequence[int] = (),
     seed: int = 0,
 ) -> nn.Module:
     """Minimise cross-entropy + l1 * |first-layer weights of `l1_columns|_1; returns `net`, trained, in eval mode.
 
-    x [N, ...] float, y [N] int64, on the device of the net. Adam with the learning rate falling to 0 along a cosine,
-    order of the batches from `seed`. `l1_columns` are input columns of the first layer, which must be nn.Linear then.
+    x [N, ...] float, y [N] int64, on the device of the net. `steps` steps of Adam, the learning rate falling to 0
+    along a cosine, order of the batches from `seed`. `l1_columns`: input columns of the first layer, which
+    must be nn.Linear then.
     Raises InputError for empty data, lengths that differ, or l1_columns without such a layer.
     """
     if len(x) != len(y) or len(x) == 0:
         raise refuse("x, y", f"{len(x)} inputs and {len(y)} labels", "the same number of each, at least one")
-    count("epochs", epochs)
+    count("steps", steps)
     penalised = _penalised_weight(net, l1, l1_columns)
     order = torch.Generator().manual_seed(count("seed", seed, minimum=0))
     optimiser = torch.optim.Adam(net.parameters(), lr=positive("learning_rate", learning_rate))
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs * -(-len(x) // batch_size))
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     net.train()
-    for _ in range(epochs):
-        for batch in torch.randperm(len(x), generator=order).split(count("batch_size", batch_size)):
-            optimiser.zero_grad(set_to_none=True)
-            nn.functional.cross_entropy(net(x[batch]), y[batch]).backward()
-            optimiser.step()
-            if penalised is not None:
-                _soft_threshold(penalised, l1_columns, l1 * schedule.get_last_lr()[0])
-            schedule.step()
+    for batch in _batches(len(x), count("batch_size", batch_size), steps, order):
+        optimiser.zero_grad(set_to_none=True)
+        nn.functional.cross_entropy(net(x[batch]), y[batch]).backward()
+        optimiser.step()
+        if penalised is not None:
+            _soft_threshold(penalised, l1_columns, l1 * schedule.get_last_lr()[0])
+        schedule.step()
     return net.eval()
+
+
+def _batches(rows: int, batch_size: int, steps: int, order: torch.Generator) -> Iterator[Tensor]:
+    """`steps` batches of indices, going through a new random order of all rows again and again."""
+    for _ in range(-(-steps // -(-rows // batch_size))):
+        for batch in torch.randperm(rows, generator=order).split(batch_size):
+            if steps == 0:
+                return
+            steps -= 1
+            yield batch
 
 
 def _penalised_weight(net: nn.Module, l1: float, columns: Sequence[int]) -> Tensor | None:

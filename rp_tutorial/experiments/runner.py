@@ -1,0 +1,197 @@
+"""Runs an experiment once: finds its settings, remembers every finished stage, writes results.json atomically.
+
+An experiment is a module with `PROFILES` (settings for smoke, cpu, gpu), `TIERS` (a word on its data) and
+`run(settings, *, data, seed, stages) -> dict`. It does its long work inside `stages.result(...)` or
+`stages.weights(...)`. Each stage is stored under a hash of all it depends on as soon as it is finished, so a killed
+run resumes where it stopped and a second run of the same settings only reads. What an experiment computes is not here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import joblib
+import platformdirs
+import torch
+from torch import nn
+
+import rp_tutorial
+from rp_tutorial.arguments import InputError, count, one_of
+
+EXPERIMENTS = {"insurance-threshold": "rp_tutorial.experiments.insurance"}
+PROFILES = ("smoke", "cpu", "gpu")
+VERSIONS_OF = ("torch", "numpy", "scipy", "pandas", "scikit-learn")
+
+
+class Stages:
+    """The memory of a run: finished stages on disk, under a hash of the experiment, its code and the stage's key."""
+
+    def __init__(self, experiment: str, *, force: bool = False, progress: Callable[[str], None] | None = None) -> None:
+        self.experiment, self.force = experiment, force
+        self.progress = progress or (lambda line: None)
+
+    def result(self, name: str, key: dict[str, Any], compute: Callable[[], Any]) -> Any:
+        """`compute()`, a JSON value, or what it returned when last called for this key."""
+        path = self._path(name, key, ".json")
+        if path.exists() and not self.force:
+            return json.loads(path.read_text())
+        self.progress(name)
+        value = compute()
+        write_atomically(path, json.dumps(value))
+        return json.loads(path.read_text())  # the same types whether remembered or not
+
+    def weights(self, name: str, key: dict[str, Any], net: nn.Module, train: Callable[[], Any]) -> nn.Module:
+        """`net` after `train()`, or with the weights that training left when last called for this key.
+
+        Nets are kept apart from results, in `nets/`: they are an input of the published book, not one of its numbers.
+        """
+        path = self._path(name, key, ".pt", folder="nets")
+        if path.exists() and not self.force:
+            net.load_state_dict(torch.load(path, weights_only=True))
+            return net.eval()
+        self.progress(name)
+        train()
+        with _replacing(path) as part:
+            torch.save(net.state_dict(), part)
+        return net.eval()
+
+    def _path(self, name: str, key: dict[str, Any], ending: str, *, folder: str = "results") -> Path:
+        digest = joblib.hash((self.experiment, code_hash(), name, _plain(key)))
+        return cache_dir() / folder / self.experiment / f"{name}-{digest}{ending}"
+
+
+def run_experiment(
+    name: str,
+    *,
+    profile: str = "cpu",
+    data: str = "synthetic",
+    seed: int = 0,
+    out: str | os.PathLike[str] | None = None,
+    force: bool = False,
+    device: str | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """Run an experiment, or remember it, and return what results.json holds (and is written to `out`, if given).
+
+    Fields: experiment, profile, data, seed, settings, results, seconds, versions. `force` computes every stage anew.
+    `progress` is called with a word at the start of every stage that is computed.
+    Raises InputError for an unknown experiment, profile, data or device, a bad seed, or an `out` that is not a folder.
+    """
+    module = experiment_module(name)
+    one_of("profile", profile, PROFILES)
+    count("seed", seed, minimum=0)
+    folder = None if out is None else _writable_folder(out)
+    settings = dataclasses.replace(module.PROFILES[profile], device=_device(device, profile))
+    started = time.perf_counter()
+    stages = Stages(name, force=force, progress=progress)
+    results = module.run(settings, data=data, seed=seed, stages=stages)
+    document = {
+        "experiment": name,
+        "profile": profile,
+        "data": data if data in module.TIERS else Path(data).name,  # the name of a file, not where it lay
+        "seed": seed,
+        "settings": dataclasses.asdict(settings),
+        "results": results,
+        "seconds": round(time.perf_counter() - started, 2),
+        "versions": versions(),
+    }
+    if folder is not None:
+        _write_out(module, document, folder)
+    return json.loads(json.dumps(document))
+
+
+def experiment_module(name: str) -> Any:
+    """The module of an experiment, by its name on the command line."""
+    return importlib.import_module(EXPERIMENTS[one_of("experiment", name, EXPERIMENTS)])
+
+
+def cache_dir() -> Path:
+    """Where stages are remembered: $RP_TUTORIAL_CACHE, or the user's cache folder."""
+    return Path(os.environ.get("RP_TUTORIAL_CACHE") or platformdirs.user_cache_dir("rp_tutorial"))
+
+
+def versions() -> dict[str, str]:
+    """Versions a result depends on, by package."""
+    found = {package: metadata.version(package) for package in VERSIONS_OF}
+    return {"rp_tutorial": rp_tutorial.__version__, "python": platform.python_version(), **found}
+
+
+@lru_cache(maxsize=1)
+def code_hash() -> str:
+    """Hash of the package's own sources: an edited package forgets what an older one computed."""
+    root = Path(rp_tutorial.__file__).parent
+    digest = hashlib.sha256()
+    for source in sorted(root.rglob("*.py")):
+        digest.update(source.relative_to(root).as_posix().encode() + source.read_bytes())
+    return digest.hexdigest()
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """The whole file or the old one: what reads `path` never sees half of it."""
+    with _replacing(path) as part:
+        part.write_text(text)
+
+
+class _replacing:  # noqa: N801  (reads as a verb: with _replacing(path) as part)
+    """A temporary name beside `path` that takes its place when the block ends well, and vanishes when it does not."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.part = path.with_name(f".{path.name}.{os.getpid()}.part")
+
+    def __enter__(self) -> Path:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        return self.part
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            os.replace(self.part, self.path)
+        else:
+            self.part.unlink(missing_ok=True)
+
+
+def _write_out(module: Any, document: dict[str, Any], folder: Path) -> None:
+    """Tables and charts first, results.json last: where it stands, everything else does."""
+    for file_name, text in module.extra_files(document).items():
+        write_atomically(folder / file_name, text)
+    write_atomically(folder / "results.json", json.dumps(document, indent=2) + "\n")
+
+
+def _writable_folder(out: str | os.PathLike[str]) -> Path:
+    """Refused before hours of work, not after."""
+    folder = Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".write-test"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(
+            f"out: got {str(out)!r}, which cannot be written ({error.strerror}); allowed is a folder"
+        ) from None
+    return folder
+
+
+def _device(device: str | None, profile: str) -> str:
+    available = "cuda" if torch.cuda.is_available() else "cpu"
+    chosen = device or (available if profile == "gpu" else "cpu")
+    one_of("device", chosen, ("cpu", "cuda"))
+    if chosen == "cuda" and available != "cuda":
+        raise InputError("device: got 'cuda', but torch finds no CUDA device here; allowed is cpu")
+    return chosen
+
+
+def _plain(value: Any) -> Any:
+    """Settings as JSON-like values, so that equal settings hash alike."""
+    return json.loads(json.dumps(value, default=str, sort_keys=True))

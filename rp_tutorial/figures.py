@@ -1,0 +1,211 @@
+"""Every chart of the book: one function a figure, a tidy DataFrame in, an Altair chart with alt text out.
+
+No function here computes a result; the tables come from the experiments and from `statistics`. The book's build sets
+RP_TUTORIAL_RENDERER=book, which writes charts for the Vega bundle that the pages carry themselves, so that they work
+from a file and without a network. Anywhere else (Jupyter, Colab) Altair's own renderer stays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import importlib.util
+import json
+import os
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+ABOVE, BELOW = "#2b6cb0", "#dd6b20"  # the paper's blue and orange, told apart by most colour-blind readers too
+REFERENCE = "#718096"
+WIDTH = 420  # of charts with rows of panels; charts of one panel take the width of the page
+
+
+def release_histogram(table: pd.DataFrame, *, threshold: float, panels: str = "classifier") -> alt.FacetChart:
+    """Figures 1 and 4 of the paper: BMI of everything released as class 1, a panel a classifier, log counts.
+
+    table: columns `panels`, bin_left, count, as `tables()["figure1"]` of the experiment. Threshold in kg/m^2.
+    """
+    width = 0.2
+    shown = table.assign(
+        bin_right=table["bin_left"] + width,
+        side=(table["bin_left"] >= threshold - 1e-6).map({True: "above B", False: "below B"}),
+        B=threshold,
+        floor=0.8,
+    )[[panels, "bin_left", "bin_right", "count", "side", "B", "floor"]]
+    shown = shown[shown["bin_left"] < threshold + 8]  # the right tail is the population's, not the mechanism's
+    base = alt.Chart(shown)
+    bars = base.mark_bar(binSpacing=0).encode(
+        x=alt.X("bin_left:Q", title="BMI (kg/m²)", scale=alt.Scale(zero=False), bin=alt.Bin(binned=True)),
+        x2="bin_right:Q",
+        y=alt.Y("count:Q", title="count, log", scale=alt.Scale(type="log", domainMin=0.8)),
+        y2="floor:Q",
+        color=alt.Color(
+            "side:N", title="side of B", scale=alt.Scale(domain=["above B", "below B"], range=[ABOVE, BELOW])
+        ),
+        tooltip=[alt.Tooltip("bin_left:Q", title="from"), alt.Tooltip("count:Q")],
+    )
+    rule = base.mark_rule(strokeDash=[6, 4], color=REFERENCE).encode(x="B:Q")
+    order = list(dict.fromkeys(table[panels]))
+    chart = (bars + rule).properties(width=WIDTH, height=90)
+    return _finish(
+        chart.facet(
+            row=alt.Row(f"{panels}:N", sort=order, title=None, header=alt.Header(labelAngle=0, labelAlign="left"))
+        ),
+        f"Histograms of the BMI of inputs released as class 1, one panel for each of {', '.join(map(str, order))}. "
+        f"A dashed line marks the threshold B = {threshold:g}. Bars to its left are releases below the threshold.",
+    )
+
+
+def rates_by_sigma(table: pd.DataFrame, *, quantity: str, title: str) -> alt.LayerChart:
+    """One quantity of Table 1 against sigma: a point a source (paper, closed form, ours), an interval where given.
+
+    table: columns sigma, source, `quantity`, and optionally low and high.
+    """
+    base = alt.Chart(table).encode(
+        x=alt.X("sigma:O", title="σ (std)", axis=alt.Axis(labelAngle=0)),
+        xOffset="source:N",
+        color=alt.Color("source:N", title="source"),
+    )
+    layers = [
+        base.mark_point(filled=True, size=80).encode(
+            y=alt.Y(f"{quantity}:Q", title=title, scale=alt.Scale(zero=False)),
+            shape=alt.Shape("source:N", title="source"),
+            tooltip=["source:N", "sigma:O", alt.Tooltip(f"{quantity}:Q", format=".4f")],
+        )
+    ]
+    if {"low", "high"} <= set(table.columns):
+        layers.append(base.mark_rule().encode(y=alt.Y("low:Q", title=title), y2="high:Q"))
+    sources = ", ".join(dict.fromkeys(table["source"]))
+    return _finish(
+        alt.layer(*layers).properties(width="container", height=220),
+        f"{title} against sigma = {', '.join(f'{s:g}' for s in sorted(table['sigma'].unique()))}, from {sources}.",
+    )
+
+
+def lines(
+    table: pd.DataFrame, *, x: str, y: str, series: str, titles: tuple[str, str], description: str, dashed: tuple = ()
+) -> alt.Chart:
+    """Curves of y against x, one a series; the series named in `dashed` are references."""
+    names = list(dict.fromkeys(table[series]))
+    chart = (
+        alt.Chart(table)
+        .mark_line(strokeWidth=2)
+        .encode(
+            x=alt.X(f"{x}:Q", title=titles[0], scale=alt.Scale(zero=False)),
+            y=alt.Y(f"{y}:Q", title=titles[1]),
+            color=alt.Color(f"{series}:N", title=None, sort=names),
+            strokeDash=alt.condition(
+                alt.FieldOneOfPredicate(field=series, oneOf=list(dashed)), alt.value([5, 4]), alt.value([1, 0])
+            ),
+            tooltip=[f"{series}:N", alt.Tooltip(f"{x}:Q", format=".3f"), alt.Tooltip(f"{y}:Q", format=".3f")],
+        )
+        .properties(width="container", height=260)
+    )
+    return _finish(chart, description)
+
+
+def inferred_intervals(table: pd.DataFrame, *, threshold: float, unit: str = "kg/m²") -> alt.LayerChart:
+    """What a label-only adversary concludes about some people: an interval each, with the truth marked on it.
+
+    table: columns person, low, high, truth, released; one row a person.
+    """
+    base = alt.Chart(table.assign(B=threshold))
+    person = alt.Y("person:O", title="person")
+    chart = (
+        base.mark_bar(height=8, opacity=0.7).encode(
+            x=alt.X("low:Q", title=f"attribute ({unit})", scale=alt.Scale(zero=False)),
+            x2="high:Q",
+            y=person,
+            color=alt.Color("released:N", title="released label", scale=alt.Scale(range=[BELOW, ABOVE])),
+        )
+        + base.mark_tick(thickness=3, size=16, color=REFERENCE).encode(x="truth:Q", y=person, tooltip=["truth:Q"])
+        + base.mark_rule(strokeDash=[6, 4], color=REFERENCE).encode(x="B:Q")
+    ).properties(width="container", height={"step": 20})
+    return _finish(
+        chart,
+        f"For each of {len(table)} people the interval of attribute values compatible with the released label, and a "
+        f"tick at the true value. The intervals end at the threshold {threshold:g} {unit}, marked by a dashed line.",
+    )
+
+
+def live_certificate(table: pd.DataFrame) -> alt.LayerChart:
+    """Sliders for p_A, N, alpha and sigma: the radius CERTIFY prints, beside the one with all the samples in the world.
+
+    table: columns p, log10_n, log10_alpha, low: the exact lower bound from a count of p N of N. The rest (the normal
+    quantile, sigma) is computed in the page by Vega, so the chart needs no kernel.
+    """
+    n_steps, alpha_steps = sorted(table["log10_n"].unique()), sorted(table["log10_alpha"].unique())
+    p_a = _slider("p_A", "p_A", 0.9, float(table["p"].min()), float(table["p"].max()), 0.01)
+    log_n = _slider("log10_N", "log₁₀ N", 3.0, n_steps[0], n_steps[-1], n_steps[1] - n_steps[0])
+    log_alpha = _slider(
+        "log10_alpha", "log₁₀ α", -2.0, alpha_steps[0], alpha_steps[-1], alpha_steps[1] - alpha_steps[0]
+    )
+    sigma = _slider("sigma", "σ", 1.0, 0.25, 3.0, 0.25)
+    chosen = "abs(datum.log10_n - log10_N) < 0.01 && abs(datum.log10_alpha - log10_alpha) < 0.01"
+    curve = (
+        alt.Chart(table)
+        .transform_filter(chosen)
+        .transform_calculate(
+            certified="max(0, sigma * quantileNormal(datum.low, 0, 1))",
+            ideal="sigma * quantileNormal(datum.p, 0, 1)",
+        )
+    )
+    x = alt.X("p:Q", title="p_A, the share of noisy copies with the top label", scale=alt.Scale(domain=[0.5, 1.0]))
+    y = alt.Y("ideal:Q", title="radius, in the unit of σ", scale=alt.Scale(domainMin=0))
+    at_slider = curve.transform_filter("abs(datum.p - p_A) < 0.005")
+    label = "'certified ' + format(datum.certified, '.3f') + ', ideal ' + format(datum.ideal, '.3f')"
+    layers = [
+        curve.mark_line(strokeDash=[5, 4], color=REFERENCE).encode(x=x, y=y),
+        curve.mark_line(strokeWidth=2.5, color=ABOVE).encode(x=x, y="certified:Q"),
+        at_slider.mark_point(size=110, filled=True, color=BELOW).encode(x=x, y="certified:Q"),
+        at_slider.transform_calculate(label=label)
+        .mark_text(align="right", dx=-10, dy=-14, fontSize=13, color=BELOW)
+        .encode(x=x, y="certified:Q", text="label:N"),
+    ]
+    chart = alt.layer(*layers).add_params(p_a, log_n, log_alpha, sigma).properties(width="container", height=280)
+    return _finish(
+        chart,
+        "Certified radius against p_A for a chosen number of samples N, failure probability alpha and noise scale "
+        "sigma, with the radius of infinitely many samples as a dashed line. Sliders below the chart set all four.",
+    )
+
+
+def page(chart: Any) -> str:
+    """The chart as a web page of its own: without a network where vl-convert is installed, else from Altair's CDN."""
+    return chart.to_html(inline=importlib.util.find_spec("vl_convert") is not None)
+
+
+def _slider(name: str, label: str, value: float, low: float, high: float, step: float) -> alt.Parameter:
+    return alt.param(name=name, value=value, bind=alt.binding_range(min=low, max=high, step=step, name=label + " "))
+
+
+def _finish(chart: Any, description: str) -> Any:
+    """What every chart has: alt text, no frame, no background of its own (dark pages)."""
+    return (
+        chart.properties(description=description)
+        .configure(background="transparent")
+        .configure_view(stroke=None)
+        .configure_legend(orient="bottom")
+    )
+
+
+def _book_renderer(spec: dict[str, Any], **_: Any) -> dict[str, str]:
+    """A chart as the book's pages want it: a box with a stable name, and its spec queued for their own Vega."""
+    text = json.dumps(spec, sort_keys=True, separators=(",", ":")).replace("</", "<\\/")
+    name = "rp-chart-" + hashlib.sha256(text.encode()).hexdigest()[:12]
+    description = spec.get("description", "")
+    return {
+        "text/html": (
+            f'<div class="rp-chart" id="{name}" role="img" aria-label="{html.escape(description)}"></div>'
+            f'<script>(window.rpQueue=window.rpQueue||[]).push(["{name}", {text}]);'
+            "window.rpFlush&&window.rpFlush();</script>"
+        ),
+        "text/plain": description,
+    }
+
+
+alt.renderers.register("rp-book", _book_renderer)
+if os.environ.get("RP_TUTORIAL_RENDERER") == "book":
+    alt.renderers.enable("rp-book")
