@@ -27,7 +27,8 @@ def lower_confidence_bound(successes: ArrayLike, trials: int, *, alpha: float) -
     Raises InputError for counts outside 0..trials, trials < 1 or alpha outside (0, 1).
     Source: Clopper and Pearson 1934; Cohen et al. 2019, LowerConfBound.
     """
-    k, n, alpha = _counts(successes, trials), count("trials", trials), open_unit("alpha", alpha)
+    n, alpha = count("trials", trials), open_unit("alpha", alpha)
+    k = _counts(successes, n)
     bound = special.betaincinv(np.maximum(k, 1), n - k + 1, alpha) * (1 - SLACK)
     return np.where(k == 0, 0.0, bound)
 
@@ -37,7 +38,9 @@ def upper_confidence_bound(successes: ArrayLike, trials: int, *, alpha: float) -
 
     The mirror image of `lower_confidence_bound`: a bound on the failures, turned round. Rounded up.
     """
-    return 1 - lower_confidence_bound(trials - _counts(successes, trials), trials, alpha=alpha)
+    n = count("trials", trials)
+    # The subtraction from 1 rounds by up to half an ulp, which is more than the slack of a bound near 0: one ulp up.
+    return np.minimum(1.0, np.nextafter(1 - lower_confidence_bound(n - _counts(successes, n), n, alpha=alpha), 2.0))
 
 
 def clopper_pearson(
@@ -54,7 +57,6 @@ def clopper_pearson(
     )
 
 
-@lru_cache(maxsize=64)
 def predict_thresholds(n: int, alpha: float) -> NDArray[np.int64]:
     """PREDICT's test as a table: with m votes on the two top classes, answer from `table[m]` votes for the leader.
 
@@ -63,8 +65,13 @@ def predict_thresholds(n: int, alpha: float) -> NDArray[np.int64]:
     Shape [n + 1], read-only. For alpha = .01 the last entry is 542 for n = 1000, 64 for 100, 10 for 10.
     Source: Cohen et al. 2019, PREDICT (there one scipy call an input; here one table for all inputs).
     """
-    m = np.arange(count("n", n) + 1)
-    tail = open_unit("alpha", alpha) / 2 * (1 + SLACK)  # a p-value equal to alpha counts as small enough
+    return _predict_table(count("n", n), open_unit("alpha", alpha))
+
+
+@lru_cache(maxsize=64)
+def _predict_table(n: int, alpha: float) -> NDArray[np.int64]:
+    m = np.arange(n + 1)
+    tail = alpha / 2 * (1 + SLACK)  # a p-value equal to alpha counts as small enough
     table = stats.binom.isf(tail, m, 0.5).astype(np.int64) + 1
     table = np.where(stats.binom.sf(table - 2, m, 0.5) <= tail, table - 1, table)  # isf may be one off at a tie
     table = np.where(stats.binom.sf(table - 1, m, 0.5) > tail, table + 1, table)
@@ -84,7 +91,8 @@ def min_certify_votes(n: int, *, alpha: float) -> int | None:
 
     For alpha = .01 it is 538 of 1000 and 63 of 100: fewer than PREDICT needs, because the test is one-sided.
     """
-    certified = np.flatnonzero(lower_confidence_bound(np.arange(n + 1), n, alpha=alpha) > 0.5)
+    counts = np.arange(count("n", n) + 1)
+    certified = np.flatnonzero(lower_confidence_bound(counts, n, alpha=alpha) > 0.5)
     return int(certified[0]) if certified.size else None
 
 
@@ -115,8 +123,9 @@ def certified_radius_two_bounds(p_a_low: ArrayLike, p_b_high: ArrayLike, *, sigm
     `Smoothing.certify(bound="two-sided")` spends alpha / 2 on each of the two.
     """
     sigma = positive("sigma", sigma)
-    margin = normal_quantile_down(p_a_low) - normal_quantile_up(p_b_high)
-    return np.maximum(0.0, sigma / 2 * margin)
+    with np.errstate(invalid="ignore"):  # both bounds 0 or both 1 leave inf - inf: nothing is certified
+        margin = normal_quantile_down(p_a_low) - normal_quantile_up(p_b_high)
+    return np.fmax(0.0, sigma / 2 * margin)
 
 
 def max_certifiable_radius(n: int, *, alpha: float, sigma: float) -> float:
@@ -128,12 +137,16 @@ def max_certifiable_radius(n: int, *, alpha: float, sigma: float) -> float:
 
 
 def _shifted_quantile(p: ArrayLike, direction: int) -> NDArray[np.float64]:
-    p = np.asarray(p, dtype=np.float64)
+    p = np.asarray(p)
+    if p.dtype.kind not in "fiu":
+        raise refuse("p", p.tolist(), "real numbers from 0 to 1")
+    p = p.astype(np.float64)
     if not np.all((p >= 0) & (p <= 1)):
         raise refuse("p", p[~((p >= 0) & (p <= 1))].flat[0].item(), "probabilities from 0 to 1")
     quantile = special.ndtri(p)
     # An absolute floor as well: near p = 1/2 the quantile is 0 but p itself carries an error of one ulp.
-    return np.where(np.isfinite(quantile), quantile + direction * (SLACK * np.abs(quantile) + 1e-15), quantile)
+    outward = SLACK * np.abs(np.where(np.isfinite(quantile), quantile, 0)) + 1e-15
+    return quantile + direction * outward
 
 
 def _counts(successes: ArrayLike, trials: int) -> NDArray[np.int64]:
