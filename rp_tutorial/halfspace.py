@@ -100,12 +100,33 @@ def expected_reach(*, sigma: float, n: int, alpha: float, offsets: ArrayLike, re
     releases: it grows with `records`, shrinks with n, and is 0 for the ideal smoothed classifier, whose boundary is
     where the base classifier's is. `offsets` are distances left of the boundary, in std, as sigma.
     """
+    offsets, reach_at_most = _reach_law(sigma=sigma, n=n, alpha=alpha, offsets=offsets, records=records)
+    steps = np.diff(offsets, prepend=0.0)
+    return float(np.sum((1 - reach_at_most) * steps))
+
+
+def reach_range(
+    *, sigma: float, n: int, alpha: float, offsets: ArrayLike, records: int, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Offsets between which the furthest positive PREDICT falls with probability at least `confidence`.
+
+    An extreme scatters widely, so one observed reach says little; arguments as in `expected_reach`.
+    """
+    tail = (1 - open_unit("confidence", confidence)) / 2
+    offsets, reach_below = _reach_law(sigma=sigma, n=n, alpha=alpha, offsets=offsets, records=records)
+    low = offsets[reach_below <= tail].max(initial=0.0)
+    high = offsets[np.append(reach_below[1:], 1.0) >= 1 - tail].min()
+    return float(low), float(high)
+
+
+def _reach_law(
+    *, sigma: float, n: int, alpha: float, offsets: ArrayLike, records: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The sorted offsets and, for each, the probability that no positive is seen at it or beyond."""
     offsets = np.sort(np.asarray(offsets, dtype=np.float64))
     positive_rate = predict_law(class_one_probability(-offsets, sigma=sigma), n=n, alpha=alpha)[:, 2]
     log_none = count("records", records) * np.log1p(-positive_rate)
-    reach_at_most = np.exp(np.cumsum(log_none[::-1])[::-1])  # no positive at this offset or beyond
-    steps = np.diff(offsets, prepend=0.0)
-    return float(np.sum((1 - reach_at_most) * steps))
+    return offsets, np.exp(np.cumsum(log_none[::-1])[::-1])
 
 
 def _population_grid(threshold: float, *, points: int = 1000) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial import figures, halfspace
+from rp_tutorial.arguments import InputError
 from rp_tutorial.data.insurance import InsuranceTable, load
 from rp_tutorial.data.tasks import ThresholdTask, threshold_task
 from rp_tutorial.experiments.runner import Stages
@@ -61,6 +62,13 @@ PROFILES = {
 }
 
 
+NEEDS = {
+    "smoke": "2 cores, 2 GiB, seconds",
+    "cpu": "2 cores, 2 GiB, about a minute",
+    "gpu": "a CUDA device; every positive record moved, as the paper (about 6e9 noisy rows)",
+}
+
+
 def run(settings: ThresholdSettings, *, data: str, seed: int, stages: Stages) -> dict[str, Any]:
     """Table 1, Figure 1 and the ablation of appendix A on one data set; every stage is remembered on its own."""
     task, fingerprint = load_task(settings, data=data, seed=seed)
@@ -78,6 +86,11 @@ def run(settings: ThresholdSettings, *, data: str, seed: int, stages: Stages) ->
         "trajectory": bench.trajectory(),
         "ablation": bench.ablation(),
     }
+
+
+def stage_count(settings: ThresholdSettings) -> int:
+    """Stages of one run: the net, a row of Table 1 each, the trajectory, the ablation."""
+    return len(settings.sigmas) + 3
 
 
 def load_task(settings: ThresholdSettings, *, data: str, seed: int) -> tuple[ThresholdTask, str]:
@@ -150,12 +163,12 @@ class _Bench:
         s, task = self.settings, self.task
         smoothing = self._smoothing(sigma, purpose=1)
         released = smoothing.predict(task.x_test, n=s.n, alpha=s.alpha)
+        if not bool((released == 1).any()):
+            raise InputError(f"data: no test row is answered with class 1 at sigma = {sigma:g}; more rows are needed")
         right = int((released == task.y_test).sum())
         low, high = clopper_pearson(right, len(released))
         certificate = smoothing.certify(task.x_test[released == 1], n0=s.n0, n=s.n, alpha=s.alpha)
-        radius = (
-            float(np.where(certificate.label == 1, certificate.radius, 0.0).mean()) if len(certificate.label) else 0.0
-        )
+        radius = np.where(certificate.label == 1, certificate.radius, 0.0)
         return {
             "sigma": sigma,
             "n": s.n,
@@ -164,33 +177,37 @@ class _Bench:
             "accuracy_ci": [float(low), float(high)],
             "abstention": float((released == ABSTAIN).double().mean()),
             "error": float(((released != ABSTAIN) & (released != task.y_test)).double().mean()),
-            "mean_radius_std": radius,
-            "mean_radius_bmi": radius * task.attribute_std,
+            "mean_radius_std": float(radius.mean()),
+            "mean_radius_bmi": float(radius.mean()) * task.attribute_std,
+            "radius_standard_error_std": float(radius.std() / np.sqrt(len(radius))),
         }
 
     def _trajectory(self) -> dict[str, Any]:
         s = self.settings
         positives, probes, offsets = self._augmented_set()
+        records = len(probes) // len(offsets)
         plain = PlainOracle(self.net, num_classes=2)
         rows = [self._release_row("base", None, plain(positives) == 1, plain(probes) == 1, offsets)]
         for sigma in s.sigmas:
             smoothing = self._smoothing(sigma, purpose=2)
             original, moved = (smoothing.predict(x, n=s.n, alpha=s.alpha) == 1 for x in (positives, probes))
             row = self._release_row(f"sigma = {sigma:g}", sigma, original, moved, offsets)
-            rows.append(row | self._expected_reach(sigma, s.n, s.alpha, offsets))
-        return {"records": len(probes) // len(offsets), "positives": len(positives), "classifiers": rows}
+            rows.append(row | self._expected_reach(sigma, s.n, s.alpha, offsets, records))
+        return {"records": records, "positives": len(positives), "classifiers": rows}
 
     def _ablation(self) -> list[dict[str, Any]]:
         s = self.settings
         positives, probes, offsets = self._augmented_set()
-        rows = []
+        records, rows = len(probes) // len(offsets), []
         for n in s.ablation_n:
             smoothing = self._smoothing(s.ablation_sigma, purpose=10 + n)
             counts = [smoothing.counts(x, n).cpu() for x in (positives, probes)]
             for alpha in s.ablation_alpha:
                 original, moved = (significant_plurality(c, alpha=alpha) == 1 for c in counts)
                 row = self._release_row(f"N = {n}, alpha = {alpha:g}", s.ablation_sigma, original, moved, offsets)
-                rows.append({"n": n, "alpha": alpha} | row | self._expected_reach(s.ablation_sigma, n, alpha, offsets))
+                rows.append(
+                    {"n": n, "alpha": alpha} | row | self._expected_reach(s.ablation_sigma, n, alpha, offsets, records)
+                )
         return rows
 
     def _augmented_set(self) -> tuple[Tensor, Tensor, np.ndarray]:
@@ -218,15 +235,16 @@ class _Bench:
             "histogram": _histogram(bmi, self.task.threshold, self.settings.bin_width),
         }
 
-    def _expected_reach(self, sigma: float, n: int, alpha: float, offsets: np.ndarray) -> dict[str, float]:
-        """The closed form's expectation of the reach, for our number of records and for the paper's."""
+    def _expected_reach(self, sigma: float, n: int, alpha: float, offsets: np.ndarray, records: int) -> dict[str, Any]:
+        """The closed form's reach: mean and 95 % range for our number of records, mean for the paper's."""
         std = self.task.attribute_std
-        ours = self.settings.trajectory_records or PAPER_POSITIVES
-
-        def expected(records: int) -> float:
-            return std * halfspace.expected_reach(sigma=sigma, n=n, alpha=alpha, offsets=offsets / std, records=records)
-
-        return {"expected_reach_bmi": expected(ours), "expected_reach_bmi_paper": expected(PAPER_POSITIVES)}
+        law = {"sigma": sigma, "n": n, "alpha": alpha, "offsets": offsets / std}
+        return {
+            "expected_reach_bmi": std * halfspace.expected_reach(**law, records=records),
+            "reach_range_bmi": [std * edge for edge in halfspace.reach_range(**law, records=records)],
+            "expected_reach_bmi_paper": std * halfspace.expected_reach(**law, records=PAPER_POSITIVES),
+            "reach_range_bmi_paper": [std * edge for edge in halfspace.reach_range(**law, records=PAPER_POSITIVES)],
+        }
 
 
 def _task(settings: ThresholdSettings, table: InsuranceTable, seed: int) -> ThresholdTask:
@@ -257,6 +275,13 @@ def tables(results: dict[str, Any]) -> dict[str, pd.DataFrame]:
 def _histogram_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     wide = pd.DataFrame(rows).explode("histogram", ignore_index=True)
     return pd.concat([wide.drop(columns="histogram"), pd.json_normalize(wide["histogram"])], axis=1)
+
+
+def summary(document: dict[str, Any]) -> str:
+    """Table 1 for a terminal."""
+    table = pd.DataFrame(document["results"]["smoothed"])
+    shown = table[["sigma", "accuracy", "abstention", "error", "mean_radius_std", "mean_radius_bmi"]]
+    return f"base accuracy {document['results']['base']['accuracy']:.4f}\n{shown.round(4).to_string(index=False)}"
 
 
 def extra_files(document: dict[str, Any]) -> dict[str, str]:

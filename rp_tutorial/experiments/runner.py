@@ -1,7 +1,8 @@
 """Runs an experiment once: finds its settings, remembers every finished stage, writes results.json atomically.
 
-An experiment is a module with `PROFILES` (settings for smoke, cpu, gpu), `TIERS` (a word on its data) and
-`run(settings, *, data, seed, stages) -> dict`. It does its long work inside `stages.result(...)` or
+An experiment is a module with `PROFILES` (settings for smoke, cpu, gpu), `TIERS` (names of its data),
+`stage_count(settings)`, `run(settings, *, data, seed, stages) -> dict` and `extra_files(document)` (what stands beside
+results.json). It does its long work inside `stages.result(...)` or
 `stages.weights(...)`. Each stage is stored under a hash of all it depends on as soon as it is finished, so a killed
 run resumes where it stopped and a second run of the same settings only reads. What an experiment computes is not here.
 """
@@ -39,14 +40,14 @@ class Stages:
 
     def __init__(self, experiment: str, *, force: bool = False, progress: Callable[[str], None] | None = None) -> None:
         self.experiment, self.force = experiment, force
-        self.progress = progress or (lambda line: None)
+        self.progress = progress or (lambda stage: None)
 
     def result(self, name: str, key: dict[str, Any], compute: Callable[[], Any]) -> Any:
         """`compute()`, a JSON value, or what it returned when last called for this key."""
         path = self._path(name, key, ".json")
+        self.progress(name)
         if path.exists() and not self.force:
             return json.loads(path.read_text())
-        self.progress(name)
         value = compute()
         write_atomically(path, json.dumps(value))
         return json.loads(path.read_text())  # the same types whether remembered or not
@@ -57,10 +58,10 @@ class Stages:
         Nets are kept apart from results, in `nets/`: they are an input of the published book, not one of its numbers.
         """
         path = self._path(name, key, ".pt", folder="nets")
+        self.progress(name)
         if path.exists() and not self.force:
             net.load_state_dict(torch.load(path, weights_only=True))
             return net.eval()
-        self.progress(name)
         train()
         with _replacing(path) as part:
             torch.save(net.state_dict(), part)
@@ -85,7 +86,7 @@ def run_experiment(
     """Run an experiment, or remember it, and return what results.json holds (and is written to `out`, if given).
 
     Fields: experiment, profile, data, seed, settings, results, seconds, versions. `force` computes every stage anew.
-    `progress` is called with a word at the start of every stage that is computed.
+    `progress` is called with the name of every stage as it begins, remembered or not.
     Raises InputError for an unknown experiment, profile, data or device, a bad seed, or an `out` that is not a folder.
     """
     module = experiment_module(name)
@@ -169,17 +170,12 @@ def _write_out(module: Any, document: dict[str, Any], folder: Path) -> None:
 
 
 def _writable_folder(out: str | os.PathLike[str]) -> Path:
-    """Refused before hours of work, not after."""
-    folder = Path(out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".write-test"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise InputError(
-            f"out: got {str(out)!r}, which cannot be written ({error.strerror}); allowed is a folder"
-        ) from None
+    """Refused before the work, not after it; and made after the work, not before it."""
+    folder = Path(out).absolute()
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        reason = "is not a folder" if not existing.is_dir() else "cannot be written to"
+        raise InputError(f"out: got {str(out)!r}, but {existing} {reason}; allowed is a folder to write in")
     return folder
 
 

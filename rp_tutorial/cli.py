@@ -1,0 +1,156 @@
+"""The command line `rp-tutorial`: a thin door to the runner, the data, the ledger and the doctor.
+
+Bad input ends with exit code 2 and one line on stderr, whatever raised it; 0 means that the command finished.
+Results go to stdout and to files, progress to stderr.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+from tqdm import tqdm
+
+from rp_tutorial.arguments import InputError, one_of
+
+if TYPE_CHECKING:
+    from rp_tutorial.data.insurance import InsuranceTable
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Robust Privacy: run the book's experiments, check data, read the ledger of claims.",
+)
+data_app = typer.Typer(help="Fetch or check a data set.")
+app.add_typer(data_app, name="data")
+
+# The root of typer's usage errors, the child of Exception: its module moved when typer took click in, this did not.
+UsageError = typer.BadParameter.__mro__[-4]
+FORMATS = ("text", "markdown", "csv", "json")
+DATA_SETS = ("insurance",)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is installed, which devices and data are found, and what each profile needs."""
+    from rp_tutorial.doctor import report
+
+    for line in report():
+        typer.echo(line)
+
+
+@data_app.command()
+def fetch(name: Annotated[str, typer.Argument(help="insurance")]) -> None:
+    """Download a data set, check it, and print where it lies; or say how to get it by hand."""
+    from rp_tutorial.data.insurance import load
+
+    one_of("name", name, DATA_SETS)
+    _print_table(load("kaggle"))
+
+
+@data_app.command()
+def check(
+    name: Annotated[str, typer.Argument(help="insurance")],
+    path: Annotated[str, typer.Argument(help="a CSV file of the data set's schema, or synthetic, diabetes, kaggle")],
+) -> None:
+    """Check a file against the data set's schema and print what the experiments would make of it."""
+    from rp_tutorial.data.insurance import load
+
+    one_of("name", name, DATA_SETS)
+    _print_table(load(path))
+
+
+@app.command()
+def run(
+    experiment: Annotated[str, typer.Argument(help="insurance-threshold, or all")],
+    profile: Annotated[str, typer.Option(help="smoke, cpu or gpu")] = "cpu",
+    data: Annotated[str, typer.Option(help="synthetic, diabetes, kaggle or the path of a CSV file")] = "synthetic",
+    seed: Annotated[int, typer.Option(help="everything random follows from it")] = 0,
+    out: Annotated[str, typer.Option(help="folder for results.json, tables and charts")] = "results",
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; left out, the profile chooses")] = None,
+    force: Annotated[bool, typer.Option("--force", help="compute everything anew")] = False,
+) -> None:
+    """Run an experiment and write DIR/results.json; finished stages are remembered, so a killed run resumes."""
+    from rp_tutorial.experiments.runner import EXPERIMENTS, PROFILES, experiment_module, run_experiment
+
+    one_of("experiment", experiment, (*EXPERIMENTS, "all"))
+    one_of("profile", profile, PROFILES)
+    for name in EXPERIMENTS if experiment == "all" else (experiment,):
+        folder = Path(out) / name if experiment == "all" else Path(out)
+        module = experiment_module(name)
+        with _StageBar(module.stage_count(module.PROFILES[profile])) as bar:
+            document = run_experiment(
+                name, profile=profile, data=data, seed=seed, out=folder, force=force, device=device, progress=bar.begin
+            )
+        typer.echo(module.summary(document))
+        typer.echo(f"{folder / 'results.json'} written after {document['seconds']} s")
+
+
+@app.command()
+def ledger(
+    results: Annotated[
+        list[str] | None, typer.Option(help="folder of your own runs; the published ones if left out")
+    ] = None,
+    format: Annotated[str, typer.Option(help="text, markdown, csv or json")] = "text",
+) -> None:
+    """Print the paper's claims beside our measurements, with intervals and verdicts."""
+    from rp_tutorial import ledger as claims
+
+    one_of("format", format, FORMATS)
+    documents = [document for folder in results for document in claims.read_documents(folder)] if results else None
+    typer.echo(claims.render(claims.table(documents), format))
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and leave with 0 (finished), 2 (bad input, one line) or 130 (stopped)."""
+    try:
+        app(args=(sys.argv[1:] if arguments is None else arguments) or ["--help"], standalone_mode=False)
+    except UsageError as error:
+        _leave(error.format_message(), 2)
+    except InputError as error:
+        _leave(str(error), 2)
+    except (KeyboardInterrupt, typer.Abort):
+        _leave("stopped; finished stages are kept and the same command resumes", 130)
+    sys.exit(0)
+
+
+class _StageBar:
+    """A progress bar on stderr that appears with the first stage: bad input is refused before, in one line."""
+
+    def __init__(self, stages: int) -> None:
+        self.stages, self.bar = stages, None
+
+    def begin(self, stage: str) -> None:
+        if self.bar is None:
+            self.bar = tqdm(total=self.stages, unit="stage", file=sys.stderr)
+        else:
+            self.bar.update()
+        self.bar.set_description(stage)
+
+    def __enter__(self) -> _StageBar:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if self.bar is not None:
+            self.bar.update(kind is None)
+            self.bar.close()
+
+
+def _leave(message: str, code: int) -> NoReturn:
+    print(f"rp-tutorial: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _print_table(table: InsuranceTable) -> None:
+    """A data set in four lines: size, the attribute, the threshold, the fingerprint."""
+    values, unit = table.frame[table.attribute], table.unit
+    columns = f"{len(table.numeric)} numeric and {len(table.categorical)} categorical inputs"
+    typer.echo(f"{table.source}: {len(values):,} rows, {columns}")
+    low, high = values.min(), values.max()
+    typer.echo(f"{table.attribute}: mean {values.mean():.2f}, sd {values.std():.2f}, {low:g} to {high:g} {unit}")
+    typer.echo(f"90th percentile: {values.quantile(0.9):g} {unit}")
+    typer.echo(f"fingerprint: {table.fingerprint}")

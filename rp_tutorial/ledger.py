@@ -1,0 +1,251 @@
+"""The paper's claims beside our measurements: one row a claim and a run, with an interval and a verdict.
+
+A claim knows where the paper makes it, what it printed, and how to read our number off a results document. Runs come
+from `published/` (longer runs stored with their provenance) and from any folder a reader has filled with
+`rp-tutorial run`. Verdicts follow one rule each, written in `verdict`; nobody decides them by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib import resources
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from rp_tutorial.arguments import InputError
+from rp_tutorial.statistics import clopper_pearson
+
+REPRODUCED, IN_DIRECTION, NOT_REPRODUCED, NOT_COMPARABLE = (
+    "reproduced",
+    "in direction",
+    "not reproduced",
+    "not comparable",
+)
+COLUMNS = ("where", "claim", "paper", "ours", "interval", "verdict", "profile", "data", "note")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Our number with its 95 % interval; `holds` instead for a claim about a direction."""
+
+    value: float
+    low: float
+    high: float
+    holds: bool | None = None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One thing the paper says. `printed` are the edges of the values that would print as `paper` does.
+
+    `measure` reads ours off `document["results"]`. It is None where no experiment of this version measures it.
+    """
+
+    where: str
+    text: str
+    paper: str
+    experiment: str
+    measure: Callable[[dict[str, Any]], Measurement] | None
+    printed: tuple[float, float] | None = None
+    note: str = ""
+
+
+def verdict(claim: Claim, measured: Measurement | None) -> str:
+    """The rule. A number is reproduced if the paper's printed value meets our interval, widened by sqrt(2) because
+    the paper's number is a sample too. A direction is "in direction" if it holds. No measurement: not comparable.
+    """
+    if measured is None:
+        return NOT_COMPARABLE
+    if measured.holds is not None:
+        return IN_DIRECTION if measured.holds else NOT_REPRODUCED
+    low = measured.value - math.sqrt(2) * (measured.value - measured.low)
+    high = measured.value + math.sqrt(2) * (measured.high - measured.value)
+    return REPRODUCED if low <= claim.printed[1] and claim.printed[0] <= high else NOT_REPRODUCED
+
+
+def table(documents: Iterable[dict[str, Any]] | None = None) -> pd.DataFrame:
+    """Every claim against every document that speaks of it, in the paper's order; columns as COLUMNS.
+
+    documents: results documents as the runner writes them; the published ones if not given.
+    """
+    found = list(published() if documents is None else documents)
+    rows = []
+    for claim in CLAIMS:
+        about = [d for d in found if d["experiment"] == claim.experiment and claim.measure]
+        rows += [_row(claim, claim.measure(d["results"]), d) for d in about] or [_row(claim, None, None)]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def published() -> list[dict[str, Any]]:
+    """The runs shipped with the package, each a whole results document with its settings and versions."""
+    files = sorted(resources.files("rp_tutorial").joinpath("published").iterdir(), key=lambda file: file.name)
+    return [json.loads(file.read_text(encoding="utf-8")) for file in files if file.name.endswith(".json")]
+
+
+def read_documents(folder: str | Path) -> list[dict[str, Any]]:
+    """All results.json below a folder. Raises InputError if there is none or one is not a results document."""
+    paths = sorted(Path(folder).rglob("results.json"))
+    if not paths:
+        raise InputError(
+            f"results: got {str(folder)!r}, which holds no results.json; allowed is a folder written by run"
+        )
+    return [_document(path) for path in paths]
+
+
+def render(claims: pd.DataFrame, form: str) -> str:
+    """The table as text (notes left out, to fit a terminal), markdown, csv or json."""
+    if form == "csv":
+        return claims.to_csv(index=False).rstrip()
+    if form == "json":
+        return claims.to_json(orient="records", indent=2)
+    if form == "markdown":
+        lines = [claims.columns, ["---"] * len(claims.columns), *claims.itertuples(index=False)]
+        return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+    shown = claims.drop(columns="note").astype(str)
+    widths = [max(len(name), *shown[name].str.len()) for name in shown]
+    lines = [shown.columns, *shown.itertuples(index=False)]
+    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        missing = [field for field in ("experiment", "profile", "data", "results") if field not in document]
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(
+            f"results: {path} cannot be read as JSON ({type(error).__name__}); allowed is what run writes"
+        ) from None
+    if missing:
+        raise InputError(f"results: {path} lacks {', '.join(missing)}; allowed is what `rp-tutorial run` writes")
+    return document
+
+
+def _row(claim: Claim, measured: Measurement | None, document: dict[str, Any] | None) -> tuple[str, ...]:
+    ours, interval = "", ""
+    if measured is not None:
+        ours = f"{measured.value:.4g}" if measured.holds is None else ("yes" if measured.holds else "no")
+        interval = f"{measured.low:.4g} to {measured.high:.4g}" if measured.holds is None else ""
+    run = (document["profile"], document["data"]) if document else ("", "")
+    return (claim.where, claim.text, claim.paper, ours, interval, verdict(claim, measured), *run, claim.note)
+
+
+# --- The claims. Percentages are in points, lengths in the unit the paper uses (std for radii, kg/m^2 for reach). ---
+
+
+def _smoothed(results: dict[str, Any], sigma: float) -> dict[str, Any]:
+    return next(row for row in results["smoothed"] if row["sigma"] == sigma)
+
+
+def _rate(share: float, n: int) -> Measurement:
+    """A share of n test rows in points, with its exact interval."""
+    low, high = clopper_pearson(round(share * n), n)
+    return Measurement(100 * share, 100 * float(low), 100 * float(high))
+
+
+def _base_accuracy(results: dict[str, Any]) -> Measurement:
+    return _rate(results["base"]["accuracy"], results["n_test"])
+
+
+def _smoothed_rate(quantity: str, sigma: float) -> Callable[[dict[str, Any]], Measurement]:
+    return lambda results: _rate(_smoothed(results, sigma)[quantity], results["n_test"])
+
+
+def _radius(sigma: float) -> Callable[[dict[str, Any]], Measurement]:
+    """The mean radius over the inputs answered 1, with the interval of a mean."""
+
+    def measure(results: dict[str, Any]) -> Measurement:
+        value = _smoothed(results, sigma)["mean_radius_std"]
+        spread = 1.96 * _smoothed(results, sigma)["radius_standard_error_std"]
+        return Measurement(value, value - spread, value + spread)
+
+    return measure
+
+
+def _reach(sigma: float) -> Callable[[dict[str, Any]], Measurement]:
+    """The closed form's reach for the paper's number of records: the quantity that depends on that number."""
+
+    def measure(results: dict[str, Any]) -> Measurement:
+        row = next(r for r in results["trajectory"]["classifiers"] if r["sigma"] == sigma)
+        return Measurement(row["expected_reach_bmi_paper"], *row["reach_range_bmi_paper"])
+
+    return measure
+
+
+def _direction(holds: Callable[[dict[str, Any]], bool]) -> Callable[[dict[str, Any]], Measurement]:
+    return lambda results: Measurement(math.nan, math.nan, math.nan, holds=bool(holds(results)))
+
+
+def _increasing(values: Iterable[float]) -> bool:
+    return all(a < b for a, b in pairwise(values))
+
+
+def _ablation_reach(results: dict[str, Any], n: int, alpha: float) -> float:
+    return next(row["reach_bmi"] for row in results["ablation"] if (row["n"], row["alpha"]) == (n, alpha))
+
+
+_THRESHOLD = "insurance-threshold"
+_TABLE1 = {1.0: (96.36, 3.64, 0.56), 2.0: (92.76, 7.23, 0.63), 3.0: (89.04, 10.96, 0.65)}
+_FRESH = (
+    "CERTIFY on fresh samples. The paper's growth is what the true distance of the answered inputs does as abstention "
+    "removes those near the boundary"
+)
+_REACH_NOTE = (
+    "the furthest of some 2,000,000 noisy releases, from the closed form at the paper's 4,000 records and bins of 0.2: "
+    "it grows with the number of records and vanishes with N"
+)
+
+
+def _rounded(value: float, digits: int = 2) -> tuple[float, float]:
+    half = 0.5 * 10**-digits
+    return value - half, value + half
+
+
+CLAIMS: tuple[Claim, ...] = (
+    Claim("Table 1", "base accuracy (%)", "100", _THRESHOLD, _base_accuracy, (99.5, 100.0)),
+    *(
+        Claim(
+            "Table 1", f"{what} (%), sigma = {s:g}", f"{paper[i]:.2f}", _THRESHOLD,
+            _smoothed_rate(what, s), _rounded(paper[i]),
+        )
+        for i, what in enumerate(("accuracy", "abstention"))
+        for s, paper in _TABLE1.items()
+    ),
+    *(
+        Claim("Table 1", f"average R (std), sigma = {s:g}", f"{r:.2f}", _THRESHOLD, _radius(s), _rounded(r), _FRESH)
+        for s, (_, _, r) in _TABLE1.items()
+    ),
+    Claim(
+        "Table 1", "average R grows with sigma", "0.56 to 0.65", _THRESHOLD,
+        _direction(lambda r: _increasing(row["mean_radius_std"] for row in r["smoothed"])), note=_FRESH,
+    ),
+    Claim("Figure 1", "expansion (kg/m^2), sigma = 1", "0.4", _THRESHOLD, _reach(1.0), (0.2, 0.4), _REACH_NOTE),
+    Claim("Figure 1", "expansion (kg/m^2), sigma = 3", "1.0", _THRESHOLD, _reach(3.0), (0.8, 1.0), _REACH_NOTE),
+    Claim(
+        "Figure 1", "expansion grows with sigma", "yes", _THRESHOLD,
+        _direction(lambda r: _increasing(row["reach_bmi"] for row in r["trajectory"]["classifiers"][1:])),
+    ),
+    Claim(
+        "Figure 4", "a smaller N reaches further left (alpha = .01)", "yes", _THRESHOLD,
+        _direction(lambda r: _ablation_reach(r, 100, 0.01) > _ablation_reach(r, 1000, 0.01)),
+        note="Monte-Carlo error, not privacy: the ideal classifier's set does not move",
+    ),
+    Claim(
+        "Figure 4", "a larger alpha reaches further left (N = 1000)", "yes", _THRESHOLD,
+        _direction(lambda r: _ablation_reach(r, 1000, 0.99) > _ablation_reach(r, 1000, 0.01)),
+        note="at alpha = .99 the bound lies above the estimate: an upper bound, not a certificate",
+    ),
+    Claim(
+        "Figure 3", "ASR falls from 73 % to 44 % at 100 % accuracy (sigma = .03, N = 100)", "44", "inversion", None,
+        note="no experiment of this version measures it",
+    ),
+    Claim(
+        "Figure 3", "ASR falls from 73 % to 4 % at 59 % accuracy (sigma = .1, N = 100)", "4", "inversion", None,
+        note="no experiment of this version measures it",
+    ),
+)  # fmt: skip
