@@ -51,6 +51,13 @@ SETTLED = """() => {
 }"""
 FACTS = r"""() => {
     const root = document.documentElement;
+    const lightness = (part) => {
+        for (; part; part = part.parentElement) {
+            const [red, green, blue, opacity = 1] = getComputedStyle(part).backgroundColor.match(/[\d.]+/g).map(Number);
+            if (opacity > 0.5) return (red + green + blue) / 765;
+        }
+        return 1;
+    };
     const widest = () => [...document.querySelectorAll("body *")]
         .filter((part) => part.getBoundingClientRect().right > root.clientWidth + 1)
         .slice(0, 3).map((part) => part.tagName + "." + part.className);
@@ -67,6 +74,7 @@ FACTS = r"""() => {
             marks: [...box.querySelectorAll("svg .role-mark *")]
                 .filter((mark) => mark.tagName !== "g" && (mark.tagName !== "path" || mark.getAttribute("d"))).length,
             label: box.getAttribute("aria-label") || "",
+            behind: lightness(box),
         })),
         formulas: document.querySelectorAll(".math").length,
         typeset: [...document.querySelectorAll(".math")].filter((part) => part.querySelector("mjx-container")).length,
@@ -178,6 +186,7 @@ class TestEveryScreen:
         for chart in facts["charts"]:
             assert chart["marks"] > 0, chart
             assert chart["drawn"] == facts["theme"], chart
+            assert (chart["behind"] < 0.4) == (facts["theme"] == "dark"), chart
             assert chart["label"], f"{chart['id']} has no description"
 
 

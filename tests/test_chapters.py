@@ -129,6 +129,7 @@ def test_code_cells_are_clean(chapter: Chapter, tmp_path: Path) -> None:
     jupytext.write(notebook, tmp_path / "chapter.ipynb")
     rules = ["--select=E,F,W,I,B,UP,SIM,PT,RUF", "--ignore=RUF001,RUF002,RUF003"]
     command = [sys.executable, "-m", "ruff", "check", "--isolated", "--no-cache", f"--line-length={WIDTH}"]
+    rules += ["--config", 'lint.isort.known-first-party=["rp_tutorial"]']  # as in the rest of the repository
     options = ["--target-version=py311", "--output-format=concise", *rules]
     done = subprocess.run(
         [*command, *options, "chapter.ipynb"], cwd=tmp_path, capture_output=True, text=True, check=False

@@ -8,6 +8,7 @@
   "use strict";
 
   const ROOM_FOR_AXES = 90; // a plot this much narrower than its box leaves room for labels and legend
+  const NARROWEST = 120; // pixels: a plot narrower than this says nothing, scrolling is better
   const drawn = new Map(); // id -> {spec, width, dark, result, drawing}
 
   window.rpViews = window.rpViews || {};
@@ -47,7 +48,15 @@
     return Boolean(encoding && (encoding.row || encoding.column || encoding.facet));
   }
 
-  // A single plot wider than its box is made narrower; several plots side by side scroll inside their box.
+  // The plots that stand one below the other in a chart, and so can share its width; several abreast cannot.
+  function stacked(spec) {
+    if (spec.vconcat) return spec.vconcat.flatMap(stacked);
+    const oneColumn = (spec.facet && spec.facet.row && !spec.facet.column) || spec.columns === 1;
+    if (spec.spec && oneColumn) return stacked(spec.spec);
+    return isSingle(spec) ? [spec] : [];
+  }
+
+  // A single plot wider than its box is made narrower; plots side by side scroll inside their box.
   function fitted(spec, width) {
     const copy = JSON.parse(JSON.stringify(spec));
     copy.background = "transparent";
@@ -57,6 +66,18 @@
       copy.autosize = { type: "fit-x", contains: "padding" };
     }
     return copy;
+  }
+
+  async function embed(box, spec, dark) {
+    const options = { actions: false, renderer: "svg", tooltip: true, config: config(dark) };
+    const result = await window.vegaEmbed(box, spec, options);
+    const excess = Math.ceil(box.querySelector("svg").getBoundingClientRect().width - box.clientWidth);
+    const plots = excess > 0 && !isSingle(spec) ? stacked(spec).filter((plot) => plot.width - excess >= NARROWEST) : [];
+    if (!plots.length) return result;
+    for (const plot of plots) plot.width -= excess; // labels and legends keep their size, so the plots give way
+    result.finalize();
+    box.replaceChildren();
+    return window.vegaEmbed(box, spec, options);
   }
 
   function sliderState(entry) {
@@ -88,8 +109,7 @@
     try {
       if (entry.result) entry.result.finalize();
       box.replaceChildren();
-      const options = { actions: false, renderer: "svg", tooltip: true, config: config(entry.dark) };
-      entry.result = await window.vegaEmbed(box, fitted(entry.spec, entry.width), options);
+      entry.result = await embed(box, fitted(entry.spec, entry.width), entry.dark);
       if (state) entry.result.view.setState(state);
       await entry.result.view.runAsync();
       window.rpViews[id] = entry.result.view;
