@@ -130,6 +130,53 @@ def inferred_intervals(table: pd.DataFrame, *, threshold: float, unit: str = "kg
     )
 
 
+def radius_against_distance(table: pd.DataFrame, *, largest: float) -> alt.LayerChart:
+    """Certified radius of every input against its true distance to the boundary; above the diagonal it is wrong.
+
+    table: columns distance and radius, in one unit (std). `largest`: what the number of samples can certify at most.
+    """
+    end = float(table["distance"].max())
+    points = (
+        alt.Chart(table)
+        .mark_point(size=18, filled=True, opacity=0.6, color=ABOVE)
+        .encode(
+            x=alt.X("distance:Q", title="true distance to the boundary (std)"),
+            y=alt.Y("radius:Q", title="certified radius (std)"),
+            tooltip=[alt.Tooltip("distance:Q", format=".3f"), alt.Tooltip("radius:Q", format=".3f")],
+        )
+    )
+    diagonal = pd.DataFrame({"distance": [0.0, min(end, 1.1 * largest)], "radius": [0.0, min(end, 1.1 * largest)]})
+    line = alt.Chart(diagonal).mark_line(strokeDash=[5, 4], color=REFERENCE).encode(x="distance:Q", y="radius:Q")
+    wall = alt.Chart(pd.DataFrame({"largest": [largest]})).mark_rule(color=BELOW).encode(y="largest:Q")
+    return _finish(
+        alt.layer(points, line, wall).properties(width="container", height=280),
+        f"Certified radius against true distance, {len(table)} inputs. Points lie below the dashed diagonal and below "
+        f"a horizontal line at {largest:.2f} std, the most this number of samples can certify.",
+    )
+
+
+def estimates(table: pd.DataFrame, *, group: str, source: str, title: str, description: str) -> alt.LayerChart:
+    """Numbers with their intervals: a row a group, a colour a source, a point at the value, a bar from low to high.
+
+    table: columns `group`, `source`, value, low, high, in the order in which they are drawn; at most three sources.
+    """
+    groups, sources = (list(dict.fromkeys(table[name])) for name in (group, source))
+    base = alt.Chart(table).encode(
+        y=alt.Y(f"{group}:N", title=None, sort=groups),
+        yOffset=alt.YOffset(f"{source}:N", sort=sources),
+        color=alt.Color(
+            f"{source}:N", title=None, sort=sources, scale=alt.Scale(domain=sources, range=[REFERENCE, BELOW, ABOVE])
+        ),
+    )
+    bars = base.mark_rule(strokeWidth=3).encode(x=alt.X("low:Q", title=title), x2="high:Q")
+    points = base.mark_point(filled=True, size=80, opacity=1).encode(
+        x=alt.X("value:Q", title=title, scale=alt.Scale(domainMin=0)),
+        shape=alt.Shape(f"{source}:N", title=None, sort=sources, scale=alt.Scale(domain=sources)),
+        tooltip=[f"{group}:N", f"{source}:N", *(alt.Tooltip(f"{c}:Q", format=".2f") for c in ("value", "low", "high"))],
+    )
+    return _finish((bars + points).properties(width="container", height={"step": 18}), description)
+
+
 def live_certificate(table: pd.DataFrame) -> alt.LayerChart:
     """Sliders for p_A, N, alpha and sigma: the radius CERTIFY prints, beside the one with all the samples in the world.
 
