@@ -199,7 +199,7 @@ def live_certificate(table: pd.DataFrame) -> alt.LayerChart:
             ideal="sigma * quantileNormal(datum.p, 0, 1)",
         )
     )
-    x = alt.X("p:Q", title="p_A, the share of noisy copies with the top label", scale=alt.Scale(domain=[0.5, 1.0]))
+    x = alt.X("p:Q", title="p_A, share of the top label", scale=alt.Scale(domain=[0.5, 1.0]))
     y = alt.Y("ideal:Q", title="radius, in the unit of σ", scale=alt.Scale(domainMin=0))
     at_slider = curve.transform_filter("abs(datum.p - p_A) < 0.005")
     label = "'certified ' + format(datum.certified, '.3f') + ', ideal ' + format(datum.ideal, '.3f')"

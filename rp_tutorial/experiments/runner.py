@@ -108,7 +108,10 @@ def run_experiment(
         "versions": versions(),
     }
     if folder is not None:
-        _write_out(module, document, folder)
+        try:
+            _write_out(module, document, folder)
+        except OSError as error:
+            raise InputError(f"out: got {str(out)!r}, which cannot be written ({error.strerror})") from None
     return json.loads(json.dumps(document))
 
 
