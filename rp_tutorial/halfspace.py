@@ -46,6 +46,7 @@ class ThresholdRates:
     `accuracy + abstention + error` is 1: an abstention counts against accuracy, as in the paper's Table 1.
     Over the inputs that PREDICT answers with class 1: `mean_radius_std` is CERTIFY's mean radius (0 where it
     abstains), `mean_distance_std` the mean true distance to the boundary, which no certificate can exceed in truth.
+    Both are 0 where PREDICT never answers.
     """
 
     accuracy: float
@@ -70,8 +71,9 @@ def threshold_rates(
     law = predict_law(p_one, n=n, alpha=alpha)
     right = np.where(distance > 0, law[:, 2], law[:, 0])
     wrong = np.where(distance > 0, law[:, 0], law[:, 2])
-    answered_one = weight * law[:, 2] / (weight @ law[:, 2])
-    radius = mean_radius(p_one, sigma=sigma, n0=n0, n=n_certify or n, alpha=alpha)
+    answered_one = weight * law[:, 2]
+    answered_one /= max(answered_one.sum(), np.finfo(float).tiny)  # nobody is answered up to n = 7 at alpha = .01
+    radius = mean_radius(p_one, sigma=sigma, n0=n0, n=n if n_certify is None else n_certify, alpha=alpha)
     return ThresholdRates(
         accuracy=float(weight @ right),
         abstention=float(weight @ law[:, 1]),
@@ -90,7 +92,9 @@ def mean_radius(p: ArrayLike, *, sigma: float, n0: int, n: int, alpha: float) ->
     counts = np.arange(count("n", n) + 1)
     radius = certified_radius(lower_confidence_bound(counts, n, alpha=alpha), sigma=sigma)
     some = counts[radius > 0]
-    return vote_law(p, n=n0)[..., 1] * (stats.binom.pmf(some, n, p[..., None]) @ radius[some])
+    # Summed by parts: SciPy's pmf overflows where p is near the smallest float, its tail does not.
+    tail, gain = stats.binom.sf(some - 1, n, p[..., None]), np.diff(radius[some], prepend=0.0)
+    return vote_law(p, n=n0)[..., 1] * (tail @ gain)
 
 
 def expected_reach(*, sigma: float, n: int, alpha: float, offsets: ArrayLike, records: int) -> float:
