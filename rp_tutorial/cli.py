@@ -108,14 +108,16 @@ def ledger(
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave with 0 (finished), 2 (bad input, one line) or 130 (stopped)."""
     try:
-        app(args=(sys.argv[1:] if arguments is None else arguments) or ["--help"], standalone_mode=False)
+        code = app(args=(sys.argv[1:] if arguments is None else arguments) or ["--help"], standalone_mode=False)
     except UsageError as error:
         _leave(error.format_message(), 2)
     except InputError as error:
         _leave(str(error), 2)
     except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    if code == 130:  # newer releases of typer return it, older ones raise
         _leave("stopped; finished stages are kept and the same command resumes", 130)
-    sys.exit(0)
+    sys.exit(code or 0)
 
 
 class _StageBar:

@@ -1,0 +1,28 @@
+"""The benchmark runs and compares the same job; how fast it is, is printed there and never asserted here."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_the_smoothing_benchmark_gives_everybody_the_same_job(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "benchmarks/smoothing.py", "--smoke"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    released = [
+        [int(n) for n in re.findall(r": (\d+)", line.split("released")[1])]
+        for line in done.stdout.splitlines()
+        if "released" in line
+    ]
+    assert len(released) == 8  # four contestants on two nets
+    for answers in (released[:4], released[4:]):
+        assert all(sum(counts) == 60 for counts in answers)
+        # All four see the same inputs; only those near the boundary can fall either way.
+        assert all(abs(a - b) <= 8 for counts in answers for a, b in zip(counts, answers[0], strict=True))
+    assert len(re.findall(r"against (?:loop|ART): [\d.]+x \(from [\d.]+ to [\d.]+\)", done.stdout)) == 8
