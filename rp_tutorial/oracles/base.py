@@ -41,6 +41,8 @@ class LabelOracle(ABC):
 
     def _check_labels(self, labels: Tensor, batch: int) -> None:
         """A score that slips out of a new oracle is a bug to stop at the door, not at the attack."""
+        if not isinstance(labels, Tensor):
+            raise TypeError(f"{type(self).__name__} released a {type(labels).__name__}, not labels")
         if labels.dtype != torch.int64 or labels.shape != (batch,):
             raise TypeError(f"{type(self).__name__} released {labels.dtype} of shape {tuple(labels.shape)}, not labels")
         if batch and not (int(labels.min()) >= ABSTAIN and int(labels.max()) < self.num_classes):

@@ -31,7 +31,8 @@ THIN_OUTPUTS = 16
 class NoisyView:
     """A net split where the noise enters: label logits of x + sigma eps are head(encode(x) + sigma z F).
 
-    encode: [B, ...] -> [B, *shape]; factor F: [r, h], or None where noise enters as it is (z has `shape` itself).
+    encode: [B, ...] -> [B, *shape]; factor F: [r, h] for a shape that ends in h (a linear layer acts on the last axis),
+    or None where noise enters as it is (z has `shape` itself).
     """
 
     encode: Callable[[Tensor], Tensor]
@@ -40,22 +41,27 @@ class NoisyView:
 
     def noise_shape(self, encoded: Tensor) -> tuple[int, ...]:
         """Shape of one z, given the encoded batch."""
-        return tuple(encoded.shape[1:]) if self.factor is None else (self.factor.shape[0],)
+        return tuple(encoded.shape[1:]) if self.factor is None else (*encoded.shape[1:-1], self.factor.shape[0])
 
     def add_noise(self, encoded_rows: Tensor, z: Tensor, sigma: float) -> Tensor:
         """encoded_rows [R, *shape] plus sigma z F, in place."""
         if self.factor is None:
             return encoded_rows.add_(z, alpha=sigma)
-        return encoded_rows.addmm_(z, self.factor, alpha=sigma)
+        flat = encoded_rows.view(-1, encoded_rows.shape[-1])
+        flat.addmm_(z.reshape(-1, z.shape[-1]).to(flat.dtype), self.factor, alpha=sigma)
+        return encoded_rows
 
 
 def noisy_view(net: nn.Module) -> NoisyView:
-    """The cheapest exact view of `net`: through its first layer if that is an nn.Linear, else the input itself."""
-    if not (isinstance(net, nn.Sequential) and len(net) > 1 and isinstance(net[0], nn.Linear)):
+    """The cheapest exact view of `net`: through its first layer if that is an nn.Linear, else the input itself.
+
+    Exact types only: a subclass may have a forward of its own, of which the weights say nothing.
+    """
+    if not (type(net) is nn.Sequential and len(net) > 1 and type(net[0]) is nn.Linear):
         return NoisyView(encode=lambda x: x, head=net, factor=None)
     first = net[0]
     rest = list(net[1:])
-    if isinstance(rest[0], nn.ReLU):
+    if type(rest[0]) is nn.ReLU:
         rest[0] = nn.ReLU(inplace=True)  # the noisy rows are ours to overwrite
     return NoisyView(encode=first, head=_thin_head(nn.Sequential(*rest)), factor=visible_factor(first.weight))
 
@@ -66,7 +72,7 @@ def _thin_head(head: nn.Sequential) -> Callable[[Tensor], Tensor]:
     Same numbers up to rounding; for 64 inputs and 2 outputs about four times faster than h W^T on a CPU.
     """
     last = head[-1]
-    if not isinstance(last, nn.Linear) or last.out_features > THIN_OUTPUTS:
+    if type(last) is not nn.Linear or last.out_features > THIN_OUTPUTS:
         return head
     body, bias = head[:-1], 0 if last.bias is None else last.bias[:, None]
     return lambda hidden: (last.weight @ body(hidden).T + bias).T
