@@ -80,7 +80,8 @@ class Smoothing:
         self.noise = one_of("noise", noise, ("independent", "common"))
         self.unit = unit
         self.device = torch.device(device or "cpu")
-        self.chunk_bytes = positive("chunk_mib", chunk_mib or CHUNK_MIB.get(self.device.type, 512)) * 2**20
+        default_mib = CHUNK_MIB.get(self.device.type, 512)
+        self.chunk_bytes = positive("chunk_mib", default_mib if chunk_mib is None else chunk_mib) * 2**20
         self.autocast = autocast
         self.forward_passes = 0
         self._view = noisy_view(net.eval().to(self.device))
@@ -105,6 +106,7 @@ class Smoothing:
 
         Source: Cohen et al. 2019, PREDICT: the two top counts must differ by the two-sided binomial test.
         """
+        open_unit("alpha", alpha)
         return significant_plurality(self.counts(x, n), alpha=alpha).to(x.device)
 
     def certify(
@@ -117,7 +119,7 @@ class Smoothing:
         bound="two-sided": Equation 1 of the paper, p_A from below at alpha / 2 and every other class from above at
         alpha / (2 (K - 1)), so that all K bounds hold together with probability 1 - alpha.
         """
-        open_unit("alpha", alpha)
+        n0, n, alpha = count("n0", n0), count("n", n), open_unit("alpha", alpha)
         one_of("bound", bound, ("one-sided", "two-sided"))
         chosen = plurality(self.counts(x, n0)).cpu().numpy()
         counts = self.counts(x, n).cpu().numpy()
@@ -151,7 +153,8 @@ class Smoothing:
         encoded = self._view.encode(x)
         shape, votes = self._view.noise_shape(encoded), self._no_votes(encoded)
         tile_rows, chunk_rows = self._stream.tile_rows(shape), self._chunk_rows(encoded)
-        spans = list(zip(encoded.tensor_split(LANES), votes.tensor_split(LANES), strict=True))
+        parts = min(LANES, len(encoded))  # no empty span: many nets cannot take an empty batch
+        spans = list(zip(encoded.tensor_split(parts), votes.tensor_split(parts), strict=True))
         for tile in range(-(-n // tile_rows)):
             for z in self._stream.draw(tile, shape)[: n - tile * tile_rows].split(chunk_rows):
                 shift = self._view.add_noise(encoded.new_zeros(len(z), *encoded.shape[1:]), z, self.sigma)
@@ -160,7 +163,7 @@ class Smoothing:
 
     def _count_span(self, encoded: Tensor, votes: Tensor, shift: Tensor, chunk_rows: int) -> None:
         """Adds to `votes` [S, K] those of the inputs [S, ...] under the shifts, a block of inputs at a time."""
-        inputs = max(1, chunk_rows // len(shift))
+        inputs = min(len(encoded), max(1, chunk_rows // len(shift)))
         owner = torch.arange(inputs, device=self.device).repeat_interleave(len(shift))
         for block, block_votes in zip(encoded.split(inputs), votes.split(inputs), strict=True):
             labels = self._head_labels((block[:, None] + shift).flatten(0, 1))
