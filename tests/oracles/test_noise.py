@@ -1,0 +1,188 @@
+"""The noise: its stream is reproducible and normal, and what a net sees of it has the law of the full noise.
+
+ERROR is the probability that a test of a law fails although the law holds.
+"""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from torch import nn
+
+from rp_tutorial.models.mlp import two_layer_net
+from rp_tutorial.oracles.noise import LANES, NoiseStream, noisy_view, visible_factor
+
+ERROR = 1e-6
+CPU = torch.device("cpu")
+
+
+def normal(seed: int, *shape: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def one_column(rows: int, columns: int, at: int) -> torch.Tensor:
+    weight = torch.zeros(rows, columns)
+    weight[:, at] = normal(4, rows)
+    return weight
+
+
+WEIGHTS = {
+    "tall": (normal(0, 64, 10), 10),
+    "wide": (normal(1, 5, 40), 5),
+    "square": (normal(2, 7, 7), 7),
+    "rank deficient": (normal(3, 64, 3) @ normal(4, 3, 30), 3),
+    "repeated row": (normal(5, 1, 6).repeat(8, 1), 1),
+    "one column": (one_column(64, 90, 17), 1),
+    "one by one": (torch.tensor([[2.0]]), 1),
+    "zero": (torch.zeros(4, 9), 1),
+    "tiny": (1e-20 * normal(6, 12, 5), 5),
+    "huge": (1e15 * normal(7, 12, 5), 5),
+}
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_visible_factor_has_the_covariance_of_the_noise_behind_the_weights(name):
+    weight, rank = WEIGHTS[name]
+    factor = visible_factor(weight)
+    assert factor.shape == (rank, len(weight))
+    assert factor.dtype == weight.dtype
+    exact = weight.double() @ weight.double().T
+    error = (factor.double().T @ factor.double() - exact).abs().max()
+    assert error <= 4 * torch.finfo(torch.float32).eps * exact.abs().max()
+
+
+def test_visible_factor_of_a_double_weight_is_double():
+    weight = normal(0, 8, 5).double()
+    factor = visible_factor(weight)
+    assert torch.allclose(factor.T @ factor, weight @ weight.T, rtol=0, atol=1e-12)
+
+
+def test_projected_noise_has_the_law_of_the_full_noise():
+    """Every coordinate and random projections: two-sample Kolmogorov-Smirnov, ERROR shared by the comparisons."""
+    weight, rows = WEIGHTS["rank deficient"][0], 20_000
+    full = normal(10, rows, weight.shape[1]) @ weight.T
+    factor = visible_factor(weight)
+    projected = normal(11, rows, len(factor)) @ factor
+    directions = torch.cat([torch.eye(len(weight))[:10], normal(12, 10, len(weight))])
+    for direction in directions:
+        p_value = stats.ks_2samp((full @ direction).numpy(), (projected @ direction).numpy()).pvalue
+        assert p_value > ERROR / len(directions)
+
+
+class Shifted(nn.Sequential):
+    """Not what its layers say: the forward pass is its own."""
+
+    def forward(self, x):
+        return super().forward(x + 1)
+
+
+class Doubled(nn.Linear):
+    """A linear layer by name only."""
+
+    def forward(self, x):
+        return super().forward(x).pow(2)
+
+
+NETS = {
+    "two layers": (two_layer_net(6, seed=1), (6,), True),
+    "three layers": (
+        nn.Sequential(nn.Linear(6, 9), nn.Tanh(), nn.Linear(9, 8), nn.ReLU(), nn.Linear(8, 3)),
+        (6,),
+        True,
+    ),
+    "no bias": (nn.Sequential(nn.Linear(6, 4, bias=False), nn.ReLU(), nn.Linear(4, 2, bias=False)), (6,), True),
+    "many outputs": (nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 40)), (6,), True),
+    "normalised": (nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 2)), (6,), True),
+    "linear over rows": (nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Flatten(), nn.Linear(12, 2)), (3, 6), True),
+    "single layer": (nn.Sequential(nn.Linear(6, 2)), (6,), False),
+    "bare layer": (nn.Linear(6, 2), (6,), False),
+    "convolution": (nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3)), (3, 8, 8), False),
+    "own forward": (Shifted(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 2)), (6,), False),
+    "own first layer": (nn.Sequential(Doubled(6, 4), nn.ReLU(), nn.Linear(4, 2)), (6,), False),
+    "own last layer": (nn.Sequential(nn.Linear(6, 4), nn.ReLU(), Doubled(4, 2)), (6,), True),
+}
+
+
+@pytest.mark.parametrize("name", NETS)
+@torch.inference_mode()
+def test_view_without_noise_gives_the_nets_own_logits(name):
+    net, shape, projected = NETS[name]
+    view, x = noisy_view(net.eval()), normal(20, 11, *shape)
+    assert (view.factor is not None) == projected
+    encoded = view.encode(x).clone()
+    silent = torch.zeros(len(x), *view.noise_shape(encoded))
+    assert torch.allclose(view.head(view.add_noise(encoded, silent, 3.0)), net(x), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NETS)
+@torch.inference_mode()
+def test_noisy_logits_have_the_law_of_the_net_on_noisy_inputs(name):
+    """Two-sample Kolmogorov-Smirnov on every logit, the view's own noise against noise on the input."""
+    net, shape, _ = NETS[name]
+    view, rows, sigma = noisy_view(net.eval()), 3000, 0.8
+    x = normal(21, 1, *shape).expand(rows, *shape)
+    encoded = view.encode(x).clone()
+    seen = view.head(view.add_noise(encoded, normal(22, rows, *view.noise_shape(encoded)), sigma))
+    full = net(x + sigma * normal(23, rows, *shape))
+    for column in range(full.shape[1]):
+        assert stats.ks_2samp(seen[:, column].numpy(), full[:, column].numpy()).pvalue > ERROR / full.shape[1]
+
+
+def test_looking_through_a_net_leaves_the_net_alone():
+    net, x = two_layer_net(6, seed=1), normal(24, 5, 6)
+    before = net(x)
+    view = noisy_view(net)
+    view.head(view.encode(x).clone())
+    assert torch.equal(net(x), before)
+    assert not net[1].inplace
+
+
+def test_stream_is_the_same_for_the_same_seed_and_another_for_another():
+    def tiles(seed: int) -> list[torch.Tensor]:
+        stream = NoiseStream(seed, CPU)
+        return [stream.draw(tile, (50,)) for tile in range(2 * LANES)]
+
+    for same, other, again in zip(tiles(3), tiles(4), tiles(3), strict=True):
+        assert torch.equal(same, again)
+        assert not torch.isclose(same, other).all()
+
+
+def test_lanes_may_be_drawn_in_any_order():
+    forward, backward = NoiseStream(5, CPU), NoiseStream(5, CPU)
+    tiles = {tile: forward.draw(tile, (9,)) for tile in range(LANES)}
+    assert all(torch.equal(backward.draw(tile, (9,)), tiles[tile]) for tile in reversed(range(LANES)))
+
+
+def test_tiles_have_one_fixed_shape():
+    stream = NoiseStream(0, CPU)
+    for shape in ((1,), (64,), (3, 8, 8), (3, 400, 400)):
+        assert stream.draw(0, shape).shape == (stream.tile_rows(shape), *shape)
+    assert stream.tile_rows((3, 400, 400)) == 1
+
+
+def test_noise_is_standard_normal_and_its_tiles_are_uncorrelated():
+    stream = NoiseStream(6, CPU)
+    tiles = torch.stack([stream.draw(tile, (1,))[:, 0] for tile in range(2 * LANES)]).double().numpy()
+    assert stats.kstest(tiles.ravel()[::8], "norm").pvalue > ERROR
+    correlation = np.corrcoef(tiles)[np.triu_indices(len(tiles), k=1)]
+    # sqrt(length) times the correlation of two independent tiles is standard normal.
+    largest = stats.norm.isf(ERROR / 2 / len(correlation)) / np.sqrt(tiles.shape[1])
+    assert np.abs(correlation).max() < largest
+
+
+def test_worker_pool_leaves_the_callers_threads_alone_and_gives_one_to_each_worker():
+    """In a process of its own: the pool is made once a process."""
+    program = """
+import torch
+torch.set_num_threads(3)
+from rp_tutorial.oracles.noise import worker_pool
+pool = worker_pool()
+workers = list(pool.map(lambda _: torch.get_num_threads(), range(12)))
+torch.ones(300, 300) @ torch.ones(300, 300)
+print(torch.get_num_threads(), set(workers), worker_pool() is pool)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[0] == "3 {1} True"
