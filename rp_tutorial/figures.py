@@ -122,7 +122,7 @@ def inferred_intervals(table: pd.DataFrame, *, threshold: float, unit: str = "kg
         )
         + base.mark_tick(thickness=3, size=16, color=REFERENCE).encode(x="truth:Q", y=person, tooltip=["truth:Q"])
         + base.mark_rule(strokeDash=[6, 4], color=REFERENCE).encode(x="B:Q")
-    ).properties(width="container", height={"step": 20})
+    ).properties(width="container", height=20 * len(table))  # a step would not fit a container
     return _finish(
         chart,
         f"For each of {len(table)} people the interval of attribute values compatible with the released label, and a "
@@ -174,7 +174,7 @@ def estimates(table: pd.DataFrame, *, group: str, source: str, title: str, descr
         shape=alt.Shape(f"{source}:N", title=None, sort=sources, scale=alt.Scale(domain=sources)),
         tooltip=[f"{group}:N", f"{source}:N", *(alt.Tooltip(f"{c}:Q", format=".2f") for c in ("value", "low", "high"))],
     )
-    return _finish((bars + points).properties(width="container", height={"step": 18}), description)
+    return _finish((bars + points).properties(width="container", height=18 * len(table)), description)
 
 
 def live_certificate(table: pd.DataFrame) -> alt.LayerChart:
