@@ -39,7 +39,7 @@ CHARTS = {
         x="a", y="b", series="c", titles=("a", "b"), description="The square of a against a, a parabola.",
     ),
     "inferred_intervals": lambda: figures.inferred_intervals(
-        pd.DataFrame({"person": [0, 1], "low": [12.0, 33.4], "high": [33.4, 50.4], "truth": [27, 36], "released": [0, 1]}),
+        pd.DataFrame({"person": [0, 1], "low": [12, 33], "high": [33, 50], "truth": [27, 36], "released": [0, 1]}),
         threshold=33.4,
     ),
     "estimates": lambda: figures.estimates(
