@@ -44,15 +44,16 @@ class Inference:
         The likelihood of the released label at a candidate is the agreement; where nothing agrees, the prior's mean.
         """
         prior = np.asarray(prior, dtype=float)
-        if prior.shape != self.candidates.shape or prior.min() < 0 or prior.sum() <= 0:
-            raise refuse("prior", f"shape {prior.shape}", f"non-negative weights of shape {self.candidates.shape}")
+        if prior.shape != self.candidates.shape or not (prior.min() >= 0 and 0 < prior.sum() < np.inf):
+            allowed = f"finite, non-negative weights of shape {self.candidates.shape}"
+            raise refuse("prior", f"shape {prior.shape}", allowed)
         weight = self.agreement * prior
         nothing = weight.sum(axis=1, keepdims=True) == 0
         weight = np.where(nothing, prior, weight)
         return weight @ self.candidates / weight.sum(axis=1)
 
     def _spacing(self) -> float:
-        return float(self.candidates[1] - self.candidates[0])
+        return float(np.diff(self.candidates).mean())
 
 
 def infer_attribute(
@@ -69,12 +70,12 @@ def infer_attribute(
     """Query the oracle at every candidate value beside the known attributes and compare with the released labels.
 
     known [B, d]: the victims' inputs; their own attribute value is overwritten and never read. released [B]: the
-    labels seen. candidates [G]: evenly spaced values in `unit`. with_attribute(x, values) gives [B, G, d], as
-    `ThresholdTask.with_attribute`. Costs B * G * repeats queries; repeat where the oracle is random.
+    labels seen. candidates [G]: increasing, evenly spaced values in `unit`. with_attribute(x, values) gives
+    [B, G, d], as `ThresholdTask.with_attribute`. Costs B * G * repeats queries; repeat where the oracle is random.
     """
     candidates = np.asarray(candidates, dtype=float)
-    if candidates.ndim != 1 or len(candidates) < 2 or not np.allclose(np.diff(candidates, 2), 0, atol=1e-9):
-        raise refuse("candidates", f"shape {candidates.shape}", "at least 2 evenly spaced values")
+    if not _is_even_grid(candidates):
+        raise refuse("candidates", f"shape {candidates.shape}", "at least 2 increasing, evenly spaced values")
     if released.shape != known.shape[:1]:
         raise refuse("released", tuple(released.shape), f"one label for each of the {len(known)} victims")
     grid = torch.as_tensor(candidates, dtype=known.dtype)
@@ -84,6 +85,14 @@ def infer_attribute(
         for x, y in zip(known.split(victims), released.split(victims), strict=True)
     ]
     return Inference(torch.cat(agreement).numpy(), candidates, unit)
+
+
+def _is_even_grid(values: np.ndarray) -> bool:
+    """Increasing in equal steps, up to the rounding of a float32 grid: lengths are counted in steps."""
+    if values.ndim != 1 or len(values) < 2 or not np.isfinite(values).all():
+        return False
+    steps = np.diff(values)
+    return steps.min() > 0 and np.allclose(steps, steps.mean(), rtol=1e-3, atol=0)
 
 
 def _agreement(oracle: LabelOracle, probes: Tensor, released: Tensor, repeats: int) -> Tensor:

@@ -14,6 +14,7 @@ def two_layer_net(num_inputs: int, *, num_classes: int = 2, hidden: int = 64, se
     An nn.Sequential on purpose: the smoothing looks through its first layer, the exact methods through all of it.
     """
     count("num_inputs", num_inputs)
+    count("num_classes", num_classes, minimum=2)
     count("hidden", hidden)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(count("seed", seed, minimum=0))

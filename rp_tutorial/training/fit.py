@@ -31,7 +31,7 @@ def fit(
     x [N, ...] float, y [N] int64, on the device of the net. `steps` steps of Adam, the learning rate falling to 0
     along a cosine, order of the batches from `seed`. `l1_columns`: input columns of the first layer, which
     must be nn.Linear then.
-    Raises InputError for empty data, lengths that differ, or l1_columns without such a layer.
+    Raises InputError for empty data, lengths that differ, or l1_columns without such a layer or outside it.
     """
     if len(x) != len(y) or len(x) == 0:
         raise refuse("x, y", f"{len(x)} inputs and {len(y)} labels", "the same number of each, at least one")
@@ -68,6 +68,9 @@ def _penalised_weight(net: nn.Module, l1: float, columns: Sequence[int]) -> Tens
     first = next((m for m in net.modules() if not list(m.children())), None)
     if not isinstance(first, nn.Linear):
         raise refuse("l1_columns", f"a net whose first layer is {type(first).__name__}", "a net that starts nn.Linear")
+    outside = [column for column in columns if column not in range(first.in_features)]
+    if outside:
+        raise refuse("l1_columns", outside[0], f"columns 0 to {first.in_features - 1}")
     return first.weight
 
 
