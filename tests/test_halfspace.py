@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from scipy import integrate, special, stats
+from threadpoolctl import threadpool_limits
 
 from rp_tutorial import halfspace
 from rp_tutorial.arguments import InputError
@@ -28,6 +29,13 @@ TABLE_1 = {1: (96.33, 3.66), 2: (92.63, 7.36), 3: (88.87, 11.13)}  # accuracy an
 OUR_RADIUS = {1: 0.455, 2: 0.445, 3: 0.428}  # PREDICT, CERTIFY's choice and CERTIFY's bound on their own samples
 RIGHT_CHOICE = {1: 0.457, 2: 0.452, 3: 0.442}  # the same, if CERTIFY's choice were always class 1
 ONLY_CERTIFIED = {1: 0.465, 2: 0.467, 3: 0.464}  # CERTIFY alone, averaged where it certifies class 1
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Products this small only wait for a second thread, for seconds on a busy machine."""
+    with threadpool_limits(1):
+        yield
 
 
 def assert_binomial(hits: int, trials: int, p: float) -> None:

@@ -119,7 +119,7 @@ def test_same_seed_same_counts_and_every_call_has_fresh_noise(name, noise):
 @pytest.mark.parametrize("wrap", [nn.Identity(), Opaque], ids=["projected", "generic"])
 def test_votes_on_a_half_space_are_binomial(wrap, noise):
     """Repeated calls at four distances: the pooled share, and the whole law by chi-square."""
-    net, sigma, n, calls = half_space(), 0.7, 25, 2000
+    net, sigma, n, calls = half_space(), 0.7, 25, 1000
     net = net if isinstance(wrap, nn.Identity) else wrap(net)
     smoothing = Smoothing(net, num_classes=2, sigma=sigma, seed=1, noise=noise)
     distances = (-0.5, 0.0, 0.4, 1.2)
