@@ -1,6 +1,7 @@
 """Shared fixtures. The real data are not the project's: a test that needs them skips where they are absent."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,3 +24,12 @@ def real_insurance_csv(real_data: Path) -> Path:
     if not path.is_file():
         pytest.skip("real data are absent: no insurance/medical_insurance_5000.csv in the folder of real data")
     return path
+
+
+@pytest.fixture(scope="module")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache of its own for the tests of one file, so that none reads what an earlier run has stored."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RP_TUTORIAL_CACHE", str(folder))
+        yield folder

@@ -1,7 +1,7 @@
-"""The BMI threshold task: from a table to tensors a net is trained on, and back to the attribute's unit.
+"""Tasks about an attribute: from a table to tensors a net is trained on, and back to the attribute's unit.
 
-The label is the paper's (section 5): does the attribute exceed its 90th percentile? Encoding and scaling are fitted on
-the training rows alone. Nets, attacks and noise live elsewhere.
+`threshold_task` has the paper's label (section 5): does the attribute exceed its 90th percentile? `labelled_task` takes
+any label. Encoding and scaling are fitted on the training rows alone. Nets, attacks and noise live elsewhere.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from rp_tutorial.data.insurance import InsuranceTable
 
 
 @dataclasses.dataclass(frozen=True)
-class ThresholdTask:
-    """Encoded rows with the label "attribute > threshold", and the way between two units.
+class AttributeTask:
+    """Encoded rows with a label of two classes, and the way between two units of one attribute.
 
-    x_train, x_test: float32 [N, d], standardised; y_train, y_test: int64 [N], 1 above the threshold.
+    x_train, x_test: float32 [N, d], standardised; y_train, y_test: int64 [N].
     Mind the unit. Inside `x` the attribute is in standard deviations of the training rows ("std"), and so are sigma
-    and every certified radius; one std of BMI is about 5 kg/m^2. `threshold`, `attribute_mean`, `attribute_std` and
+    and every certified radius; one std of BMI is about 5 kg/m^2. `attribute_mean`, `attribute_std` and
     `test_attribute` (float64 [N], the test rows' own values) are in `unit`. Convert with `to_std` and `to_unit`;
     a *radius* or a difference is only multiplied by `attribute_std`.
     """
@@ -36,7 +36,6 @@ class ThresholdTask:
     attribute_column: int
     attribute_mean: float
     attribute_std: float
-    threshold: float
     unit: str
     test_attribute: torch.Tensor
 
@@ -70,6 +69,13 @@ class ThresholdTask:
         return copies
 
 
+@dataclasses.dataclass(frozen=True)
+class ThresholdTask(AttributeTask):
+    """The label is "attribute > threshold"; `threshold` is in `unit`."""
+
+    threshold: float
+
+
 def threshold_task(
     table: InsuranceTable, *, quantile: float = 0.9, train_fraction: float = 0.6, seed: int = 0
 ) -> ThresholdTask:
@@ -80,27 +86,47 @@ def threshold_task(
     Raises InputError if the training or the test rows would all have the same label.
     """
     quantile = open_unit("quantile", quantile)
-    train, test = _split(len(table.frame), open_unit("train_fraction", train_fraction), seed)
+    split = _split(len(table.frame), open_unit("train_fraction", train_fraction), seed)
     attribute = table.frame[table.attribute].to_numpy(dtype=float)
-    threshold = float(np.quantile(attribute[train], quantile))
-    label = attribute > threshold
-    _refuse_single_label(table, label, train, test, threshold)
+    threshold = float(np.quantile(attribute[split[0]], quantile))
+    meaning = f"{table.attribute} above {threshold:g} {table.unit}"
+    return ThresholdTask(**_encoded(table, attribute > threshold, split, meaning), threshold=threshold)
+
+
+def labelled_task(
+    table: InsuranceTable, label: np.ndarray, *, meaning: str, train_fraction: float = 0.6, seed: int = 0
+) -> AttributeTask:
+    """The task of a given label, bool [rows of the table]; encoding and split as in `threshold_task`.
+
+    `meaning` says what a label of 1 means, for the error message. Raises InputError as `threshold_task`.
+    """
+    label = np.asarray(label)
+    if label.dtype != bool or label.shape != (len(table.frame),):
+        raise refuse("label", f"{label.dtype} of shape {label.shape}", f"one bool for each of {len(table.frame)} rows")
+    split = _split(len(table.frame), open_unit("train_fraction", train_fraction), seed)
+    return AttributeTask(**_encoded(table, label, split, meaning))
+
+
+def _encoded(table: InsuranceTable, label: np.ndarray, split: tuple[np.ndarray, np.ndarray], meaning: str) -> dict:
+    """The fields that every task has."""
+    train, test = split
+    _refuse_single_label(table, label, train, test, meaning)
     encoder = _encoder(table).fit(table.frame.iloc[train])
     column = table.numeric.index(table.attribute)
     scaler = encoder.named_transformers_["numeric"]
-    return ThresholdTask(
-        x_train=_tensor(encoder.transform(table.frame.iloc[train])),
-        y_train=torch.from_numpy(label[train].astype(np.int64)),
-        x_test=_tensor(encoder.transform(table.frame.iloc[test])),
-        y_test=torch.from_numpy(label[test].astype(np.int64)),
-        feature_names=_feature_names(table, encoder),
-        attribute_column=column,
-        attribute_mean=float(scaler.mean_[column]),
-        attribute_std=float(scaler.scale_[column]),
-        threshold=threshold,
-        unit=table.unit,
-        test_attribute=torch.from_numpy(attribute[test]),
-    )
+    attribute = table.frame[table.attribute].to_numpy(dtype=float)
+    return {
+        "x_train": _tensor(encoder.transform(table.frame.iloc[train])),
+        "y_train": torch.from_numpy(label[train].astype(np.int64)),
+        "x_test": _tensor(encoder.transform(table.frame.iloc[test])),
+        "y_test": torch.from_numpy(label[test].astype(np.int64)),
+        "feature_names": _feature_names(table, encoder),
+        "attribute_column": column,
+        "attribute_mean": float(scaler.mean_[column]),
+        "attribute_std": float(scaler.scale_[column]),
+        "unit": table.unit,
+        "test_attribute": torch.from_numpy(attribute[test]),
+    }
 
 
 def _split(n_rows: int, train_fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -111,13 +137,13 @@ def _split(n_rows: int, train_fraction: float, seed: int) -> tuple[np.ndarray, n
     return order[:n_train], order[n_train:]
 
 
-def _refuse_single_label(table: InsuranceTable, label, train, test, threshold: float) -> None:
+def _refuse_single_label(table: InsuranceTable, label, train, test, meaning: str) -> None:
     for name, rows in (("training", train), ("test", test)):
         above = int(label[rows].sum())
         if above in (0, len(rows)):
             raise InputError(
-                f"data: {table.source}: {above} of {len(rows)} {name} rows have {table.attribute} above {threshold:g} "
-                f"{table.unit}, so all labels are the same; allowed are data with both labels in both splits"
+                f"data: {table.source}: {above} of {len(rows)} {name} rows have {meaning}, so all labels are the "
+                "same; allowed are data with both labels in both splits"
             )
 
 

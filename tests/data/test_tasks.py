@@ -9,7 +9,7 @@ import torch
 
 from rp_tutorial.arguments import InputError
 from rp_tutorial.data.insurance import InsuranceTable, load
-from rp_tutorial.data.tasks import threshold_task
+from rp_tutorial.data.tasks import labelled_task, threshold_task
 
 
 @pytest.fixture(scope="module")
@@ -220,3 +220,23 @@ def test_bad_arguments_are_refused_by_name(table, argument, value):
     with pytest.raises(InputError, match=rf"^{argument}: got") as error:
         threshold_task(table, **{argument: value})
     assert "\n" not in str(error.value)
+
+
+def test_a_task_of_any_label_is_encoded_like_the_threshold_task(table):
+    label = (table.frame["bmi"] > 30).to_numpy() & (table.frame["hypertension"] == 1).to_numpy()
+    task, other = labelled_task(table, label, meaning="both", seed=1), threshold_task(table, seed=1)
+    assert torch.equal(task.x_test, other.x_test)
+    assert int(task.y_train.sum()) + int(task.y_test.sum()) == int(label.sum())
+    assert torch.equal(task.y_test == 1, (task.test_attribute > 30) & (hypertension(task) > 0))
+
+
+def hypertension(task):
+    """Standardised, so above 0 exactly where the flag is 1."""
+    return task.x_test[:, task.feature_names.index("hypertension")]
+
+
+@pytest.mark.parametrize("label", [np.zeros(4000, dtype=bool), np.zeros(3, dtype=bool), np.zeros(4000)])
+def test_a_label_that_does_not_fit_is_refused_in_one_line(table, label):
+    with pytest.raises(InputError) as caught:
+        labelled_task(table, label, meaning="nothing")
+    assert "\n" not in str(caught.value)

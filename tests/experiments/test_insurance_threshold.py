@@ -17,14 +17,8 @@ from rp_tutorial.experiments.runner import Stages, run_experiment
 from rp_tutorial.oracles.noise import noisy_view
 from rp_tutorial.oracles.plain import PlainOracle
 
+pytestmark = pytest.mark.usefixtures("own_cache")
 SMOKE = insurance.PROFILES["smoke"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RP_TUTORIAL_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from rp_tutorial.experiments.runner import Stages, run_experiment
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def fresh_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("RP_TUTORIAL_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
@@ -111,7 +111,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_part(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["file.json"]
 
 
-def test_weights_are_remembered_apart_from_results(own_cache: Path) -> None:
+def test_weights_are_remembered_apart_from_results(fresh_cache: Path) -> None:
     def build() -> nn.Module:
         return nn.Linear(3, 2)
 
@@ -123,8 +123,8 @@ def test_weights_are_remembered_apart_from_results(own_cache: Path) -> None:
     second = Stages("tiny").weights("net", {"seed": 0}, build(), forbidden)
     assert torch.equal(second.weight, torch.full((2, 3), 2.0))
     assert not second.training
-    assert list((own_cache / "nets" / "tiny").iterdir())
-    assert not (own_cache / "results").exists()
+    assert list((fresh_cache / "nets" / "tiny").iterdir())
+    assert not (fresh_cache / "results").exists()
 
 
 @pytest.mark.parametrize(
@@ -147,11 +147,11 @@ def test_bad_arguments_are_refused_in_one_line(arguments: dict, names: str) -> N
     assert "\n" not in str(caught.value)
 
 
-def test_a_killed_process_resumes_and_ends_with_the_same_results(tmp_path: Path, own_cache: Path) -> None:
+def test_a_killed_process_resumes_and_ends_with_the_same_results(tmp_path: Path, fresh_cache: Path) -> None:
     command = [sys.executable, "-c", "from rp_tutorial.cli import main; main()"]
     arguments = ["run", "insurance-threshold", "--profile", "smoke", "--out"]
     process = subprocess.Popen([*command, *arguments, str(tmp_path / "killed")], stderr=subprocess.DEVNULL)
-    finished = own_cache / "results" / "insurance-threshold"
+    finished = fresh_cache / "results" / "insurance-threshold"
     deadline = time.monotonic() + 120
     while not list(finished.glob("table1-*.json")) and time.monotonic() < deadline:
         time.sleep(0.02)
