@@ -1,0 +1,66 @@
+"""Randomized response: keep the label or lie about it, with probabilities that do not look at the input.
+
+K-ary randomized response is the local-privacy baseline: its guarantee covers *every* pair of inputs, however far
+apart, and its price is paid everywhere. Redrawn for every query it averages out; memoised it does not.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from rp_tutorial.arguments import InputError, count, positive, refuse
+from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
+
+
+class RandomizedResponse(LabelOracle):
+    """Releases the label of `oracle` with probability e^eps / (e^eps + K - 1), each other label equally often else.
+
+    One release is epsilon-locally private: for any two inputs the advantage is at most `advantage(epsilon, K)`.
+    memoised=False: every query is drawn afresh, m queries of one input are m epsilon-private, and averaging wins.
+    memoised=True: an input that was seen before gets the answer it got, so repeating it teaches nothing; its
+    neighbours still draw their own. Costs what `oracle` costs. Raises InputError if `oracle` abstains.
+    """
+
+    def __init__(self, oracle: LabelOracle, *, epsilon: float, seed: int = 0, memoised: bool = False) -> None:
+        super().__init__(num_classes=oracle.num_classes)
+        self.oracle, self.epsilon, self.memoised = oracle, positive("epsilon", epsilon), memoised
+        self.keep_probability = keep_probability(epsilon, oracle.num_classes)
+        self._generator = torch.Generator().manual_seed(count("seed", seed, minimum=0))
+        self._answers: dict[bytes, int] = {}
+
+    def _release(self, x: Tensor) -> Tensor:
+        before = self.oracle.forward_passes
+        truth = self.oracle(x).cpu()
+        self.forward_passes += self.oracle.forward_passes - before
+        if bool((truth == ABSTAIN).any()):
+            raise InputError("oracle: got one that abstains, allowed is one that always releases a label")
+        lies = torch.rand(len(x), generator=self._generator) >= self.keep_probability
+        shift = torch.randint(1, self.num_classes, (len(x),), generator=self._generator)
+        released = torch.where(lies, (truth + shift) % self.num_classes, truth)
+        return (self._remembered(x, released) if self.memoised else released).to(x.device)
+
+    def _remembered(self, x: Tensor, released: Tensor) -> Tensor:
+        rows = x.cpu().flatten(1).contiguous()
+        keys = [row.numpy().tobytes() for row in rows]
+        return torch.tensor([self._answers.setdefault(k, int(r)) for k, r in zip(keys, released, strict=True)])
+
+
+def keep_probability(epsilon: float, num_classes: int) -> float:
+    """Probability that the label is kept, e^eps / (e^eps + K - 1)."""
+    return 1 / (1 + (num_classes - 1) * math.exp(-positive("epsilon", epsilon)))
+
+
+def advantage(epsilon: float, num_classes: int) -> float:
+    """Largest advantage (TV / 2) of one release over any pair of inputs: (e^eps - 1) / (2 (e^eps + K - 1))."""
+    kept = keep_probability(epsilon, num_classes)
+    return (kept - (1 - kept) / (num_classes - 1)) / 2
+
+
+def epsilon_for_advantage(target: float, num_classes: int) -> float:
+    """The epsilon whose `advantage` is the target, which must lie strictly between 0 and 1/2."""
+    if not 0 < target < 0.5:
+        raise refuse("target", target, "an advantage strictly between 0 and 1/2")
+    return math.log((1 + 2 * target * (num_classes - 1)) / (1 - 2 * target))
