@@ -46,7 +46,8 @@ OPEN_EVERYTHING = """() => {
 SETTLED = """() => {
     const charts = [...document.querySelectorAll(".rp-chart")].filter((box) => box.clientWidth > 0);
     const formulas = [...document.querySelectorAll(".math")];
-    return charts.every((box) => box.dataset.drawn) &&
+    const theme = document.documentElement.dataset.theme;  // a chart drawn in the other one is about to be redrawn
+    return charts.every((box) => box.dataset.drawn === theme) &&
         formulas.every((formula) => formula.querySelector("mjx-container") || formula.closest("mjx-container"));
 }"""
 FACTS = r"""() => {

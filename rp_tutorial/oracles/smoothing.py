@@ -84,7 +84,8 @@ class Smoothing:
         self.chunk_bytes = positive("chunk_mib", default_mib if chunk_mib is None else chunk_mib) * 2**20
         self.autocast = autocast
         self.forward_passes = 0
-        self._view = noisy_view(net.eval().to(self.device))
+        self.net = net.to(self.device)
+        self._weights_seen: tuple[int, ...] | None = None
         self._stream = NoiseStream(count("seed", seed, minimum=0), self.device)
 
     @torch.inference_mode()
@@ -94,6 +95,7 @@ class Smoothing:
         self.forward_passes += len(x) * n
         if not len(x):
             return x.new_empty(0, self.num_classes, dtype=torch.int64, device=self.device)
+        self._look_again()
         tally = self._count_independent if self.noise == "independent" else self._count_common
         return tally(x.to(self.device), n)
 
@@ -126,6 +128,12 @@ class Smoothing:
         p_low, radius = _bound_radius(chosen, counts, n, sigma=self.sigma, alpha=alpha, bound=bound)
         label = np.where(radius > 0, chosen, ABSTAIN)
         return Certificate(label, radius, self.unit, p_low, counts, n0, n, alpha)
+
+    def _look_again(self) -> None:
+        """The view holds a factor of the first layer: a net that was trained since must be looked at anew."""
+        weights = tuple(0 if w.is_inference() else w._version for w in self.net.parameters())
+        if weights != self._weights_seen or self.net.training:
+            self._view, self._weights_seen = noisy_view(self.net.eval()), weights
 
     def _count_independent(self, x: Tensor, n: int) -> Tensor:
         """Row r of the flat list of all noisy copies is copy r % n of input r // n; it meets row r of the stream."""

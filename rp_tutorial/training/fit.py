@@ -7,11 +7,14 @@ weights that it drives to zero *are* zero, and "the net reads BMI only" is a fac
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from rp_tutorial.arguments import count, positive, refuse
+
+SMALL_NET = 100_000  # parameters
 
 
 def fit(
@@ -26,11 +29,12 @@ def fit(
     l1_columns: Sequence[int] = (),
     seed: int = 0,
 ) -> nn.Module:
-    """Minimise cross-entropy + l1 * |first-layer weights of `l1_columns|_1; returns `net`, trained, in eval mode.
+    """Minimise cross-entropy with an l1 penalty on the first-layer weights of `l1_columns`; returns `net`, in eval mode.
 
     x [N, ...] float, y [N] int64, on the device of the net. `steps` steps of Adam, the learning rate falling to 0
     along a cosine, order of the batches from `seed`. `l1_columns`: input columns of the first layer, which
-    must be nn.Linear then.
+    must be nn.Linear then. `l1` is in Adam's units: every step shrinks those weights by l1 times the learning rate, and
+    Adam moves a weight by about one learning rate a step, so an l1 above 1 wins over whatever the data say.
     Raises InputError for empty data, lengths that differ, or l1_columns without such a layer or outside it.
     """
     if len(x) != len(y) or len(x) == 0:
@@ -41,14 +45,27 @@ def fit(
     optimiser = torch.optim.Adam(net.parameters(), lr=positive("learning_rate", learning_rate))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     net.train()
-    for batch in _batches(len(x), count("batch_size", batch_size), steps, order):
-        optimiser.zero_grad(set_to_none=True)
-        nn.functional.cross_entropy(net(x[batch]), y[batch]).backward()
-        optimiser.step()
-        if penalised is not None:
-            _soft_threshold(penalised, l1_columns, l1 * schedule.get_last_lr()[0])
-        schedule.step()
+    with _on_one_core(net):
+        for batch in _batches(len(x), count("batch_size", batch_size), steps, order):
+            optimiser.zero_grad(set_to_none=True)
+            nn.functional.cross_entropy(net(x[batch]), y[batch]).backward()
+            optimiser.step()
+            if penalised is not None:
+                _soft_threshold(penalised, l1_columns, l1 * schedule.get_last_lr()[0])
+            schedule.step()
     return net.eval()
+
+
+@contextmanager
+def _on_one_core(net: nn.Module) -> Iterator[None]:
+    """A small net's products are too short to share: on a busy machine threads that wait for each other cost most."""
+    callers_own = torch.get_num_threads()
+    if sum(parameter.numel() for parameter in net.parameters()) < SMALL_NET:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(callers_own)
 
 
 def _batches(rows: int, batch_size: int, steps: int, order: torch.Generator) -> Iterator[Tensor]:

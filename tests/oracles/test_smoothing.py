@@ -306,3 +306,17 @@ def test_peak_memory_does_not_grow_with_n(noise):
     print(f"{noise} noise: {peak[100]:.0f} MiB at N = 100, growth in MiB by N (0: all copies at once): {growth}")
     assert max(growth[n] for n in (1000, 10_000, 100_000)) < 64
     assert growth[0] > 381
+
+
+def test_a_net_that_was_trained_since_is_looked_at_anew() -> None:
+    net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+    x = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
+    smoothing = Smoothing(net, num_classes=2, sigma=1.0, seed=0)
+    smoothing.counts(x, 10)
+    net.train()
+    with torch.no_grad():
+        net[0].weight.mul_(-3.0)
+    later = Smoothing(net, num_classes=2, sigma=1.0, seed=0)
+    later.counts(x, 10)
+    assert torch.equal(smoothing.counts(x, 1000), later.counts(x, 1000))
+    assert not net.training
