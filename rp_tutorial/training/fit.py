@@ -29,7 +29,7 @@ def fit(
     l1_columns: Sequence[int] = (),
     seed: int = 0,
 ) -> nn.Module:
-    """Minimise cross-entropy with an l1 penalty on the first-layer weights of `l1_columns`; returns `net`, in eval mode.
+    """Minimise cross-entropy plus an l1 penalty on first-layer weights of `l1_columns`; returns `net`, in eval mode.
 
     x [N, ...] float, y [N] int64, on the device of the net. `steps` steps of Adam, the learning rate falling to 0
     along a cosine, order of the batches from `seed`. `l1_columns`: input columns of the first layer, which
