@@ -12,6 +12,7 @@ import pytest
 
 from rp_tutorial.cli import main
 from rp_tutorial.data.synthetic import generate
+from rp_tutorial.experiments.runner import EXPERIMENTS
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -173,4 +174,4 @@ def test_the_installed_command_ends_with_2_on_bad_input() -> None:
     command = Path(sys.executable).with_name("rp-tutorial")
     done = subprocess.run([command, "run", "bmi"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr == "rp-tutorial: experiment: got 'bmi', allowed is one of insurance-threshold, all\n"
+    assert done.stderr == f"rp-tutorial: experiment: got 'bmi', allowed is one of {', '.join(EXPERIMENTS)}, all\n"

@@ -84,6 +84,14 @@ def load(source: str | os.PathLike, *, rows: int | None = None, seed: int = 0) -
     return InsuranceTable(frame, numeric, categorical, "bmi", "kg/m^2", name, fingerprint(frame))
 
 
+def load_at_most(source: str | os.PathLike, rows: int | None, *, seed: int = 0) -> InsuranceTable:
+    """`load`, but a source that has fewer than `rows` rows is used whole; None keeps every row."""
+    if rows is None or os.fspath(source) == "synthetic":
+        return load(source, rows=rows, seed=seed)
+    whole = load(source, seed=seed)
+    return whole if len(whole.frame) <= rows else load(source, rows=rows, seed=seed)
+
+
 def read_csv(path: str | os.PathLike) -> pd.DataFrame:
     """The rows of a CSV file, in the schema's column order and dtypes, every value checked.
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from rp_tutorial import figures, halfspace
 from rp_tutorial.arguments import InputError
-from rp_tutorial.data.insurance import InsuranceTable, load
+from rp_tutorial.data.insurance import load_at_most
 from rp_tutorial.data.tasks import ThresholdTask, threshold_task
 from rp_tutorial.experiments.runner import Stages
 from rp_tutorial.models.mlp import two_layer_net
@@ -95,10 +95,9 @@ def stage_count(settings: ThresholdSettings) -> int:
 
 def load_task(settings: ThresholdSettings, *, data: str, seed: int) -> tuple[ThresholdTask, str]:
     """The encoded task and the fingerprint of the rows behind it. A table smaller than `rows` is used whole."""
-    table = load(data, rows=settings.rows, seed=seed) if data == "synthetic" else load(data, seed=seed)
-    if settings.rows is not None and len(table.frame) > settings.rows:
-        table = load(data, rows=settings.rows, seed=seed)
-    return _task(settings, table, seed), table.fingerprint
+    table = load_at_most(data, settings.rows, seed=seed)
+    task = threshold_task(table, quantile=settings.quantile, train_fraction=settings.train_fraction, seed=seed)
+    return task, table.fingerprint
 
 
 def trained_net(
@@ -245,10 +244,6 @@ class _Bench:
             "expected_reach_bmi_paper": std * halfspace.expected_reach(**law, records=PAPER_POSITIVES),
             "reach_range_bmi_paper": [std * edge for edge in halfspace.reach_range(**law, records=PAPER_POSITIVES)],
         }
-
-
-def _task(settings: ThresholdSettings, table: InsuranceTable, seed: int) -> ThresholdTask:
-    return threshold_task(table, quantile=settings.quantile, train_fraction=settings.train_fraction, seed=seed)
 
 
 def _histogram(bmi: np.ndarray, threshold: float, width: float) -> list[dict[str, Any]]:
