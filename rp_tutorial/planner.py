@@ -1,0 +1,282 @@
+"""From what is wanted (an advantage at a radius) to what has to be run: sigma, n, N, alpha, beta and their cost.
+
+Its own room, beside `privacy`: that module holds what is true of a mechanism, this one searches among mechanisms. It
+looks at every candidate on fixed ladders of sigma, n and N with exact binomial tails and keeps the cheapest that
+works. A harder wish only strikes candidates out, so it never comes out cheaper. Nothing is sampled here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special, stats
+
+from rp_tutorial.arguments import InputError, count, one_of, open_unit, positive, refuse
+from rp_tutorial.halfspace import predict_law, vote_law
+from rp_tutorial.privacy import (
+    RULES,
+    RobustPrivacy,
+    composition_tv,
+    deployable_radius,
+    deployable_radius_predict,
+    predict_quantile,
+    vote_quantile,
+)
+from rp_tutorial.statistics import lower_confidence_bound
+
+QUANTILE_LADDER = np.geomspace(0.3, 6.0, 40)  # Phi^-1(p_A) = margin / sigma worth trying where sigma is free
+SIGMA_STEPS = np.geomspace(1.02, 100.0, 120)  # sigma over the smallest that could ever do, where p_A is given alone
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The cheapest mechanism found, and what it costs. It holds only under `assumption`.
+
+    If CERTIFY(n0, n, alpha) gives the class at least `certify_votes` of n, the release is at total variation at most
+    alpha + 1 - (1 - beta) ** releases from that at any x' within `radius`: advantage at most `advantage_bound`. That
+    many votes come with probability at least `certify_probability`; where they do not come there is *no* guarantee,
+    and refusing to answer would itself be a release that depends on x. `abstention` is PREDICT's at x (0 for VOTE).
+    Costs are forward passes: `certify_passes` once an input, `release_passes` for all its releases.
+    """
+
+    target_advantage: float
+    radius: float
+    unit: str
+    rule: str
+    releases: int
+    sigma: float
+    p_a: float
+    n0: int
+    n: int
+    n_vote: int
+    alpha: float
+    beta: float
+    test_alpha: float | None
+    certify_votes: int
+    certify_probability: float
+    abstention: float
+    assumption: str
+
+    @property
+    def certify_passes(self) -> int:
+        return self.n0 + self.n
+
+    @property
+    def release_passes(self) -> int:
+        return self.releases * self.n_vote
+
+    @property
+    def forward_passes(self) -> int:
+        """Passes an input costs in all."""
+        return self.certify_passes + self.release_passes
+
+    @property
+    def advantage_bound(self) -> float:
+        """What is proven for all releases together; at most the target."""
+        return composition_tv(self.alpha, self.beta, self.releases) / 2
+
+    @property
+    def guaranteed_radius(self) -> float:
+        """The deployable radius at `certify_votes`; at least the radius asked for."""
+        p_low = float(lower_confidence_bound(self.certify_votes, self.n, alpha=self.alpha))
+        common = {"sigma": self.sigma, "n_vote": self.n_vote, "beta": self.beta}
+        if self.rule == "vote":
+            return float(deployable_radius(p_low, **common))
+        return float(deployable_radius_predict(p_low, **common, alpha=self.test_alpha))
+
+    def guarantee(self) -> RobustPrivacy:
+        """What one release keeps, as the object of the chapter on Robust Privacy."""
+        p_low = float(lower_confidence_bound(self.certify_votes, self.n, alpha=self.alpha))
+        common = {"sigma": self.sigma, "n_vote": self.n_vote, "alpha": self.alpha, "beta": self.beta, "unit": self.unit}
+        if self.rule == "vote":
+            return RobustPrivacy.of_vote(p_low, **common)
+        return RobustPrivacy.of_predict(p_low, **common, test_alpha=self.test_alpha)
+
+
+def plan(
+    target_advantage: float,
+    radius: float,
+    p_a: float | None = None,
+    *,
+    sigma: float | None = None,
+    margin: float | None = None,
+    rule: str = "vote",
+    releases: int = 1,
+    certify_probability: float = 0.95,
+    test_alpha: float = 0.01,
+    n0: int = 100,
+    max_passes: int = 200_000,
+    alpha_share: float = 0.5,
+    unit: str = "std",
+) -> Plan:
+    """The cheapest mechanism that keeps every adversary's advantage at most `target_advantage` within `radius`.
+
+    Say what is known about the input, in one of four ways:
+    `p_a` and `sigma`: the class has probability p_a at this sigma (measured). n and N are searched.
+    `margin` and `sigma`: the input lies `margin` from a flat boundary, so p_a = Phi(margin / sigma).
+    `margin` alone: sigma is searched as well, for the fewest passes.
+    `p_a` alone: the smallest sigma within `max_passes` is searched, as if p_a were the same at every sigma; measure
+    p_a again at the sigma that comes out. (For a fixed p_a more noise is always cheaper, so cost cannot decide.)
+
+    `releases` answers to the same point are drawn with fresh noise; with memoised answers it is 1. The budget 2 *
+    target is split: `alpha_share` of it goes to the certificate, the rest to the releases; both enter through a
+    logarithm, so the split matters little. `test_alpha` is the level of PREDICT's test; radius, margin and sigma share
+    `unit`. n is within a twentieth of the smallest, N within an eighth.
+
+    Raises InputError, with the reason, where nothing within `max_passes` attains the target.
+    """
+    target = positive("target_advantage", target_advantage)
+    if target >= 0.5:
+        raise refuse("target_advantage", target_advantage, "a number below 1/2, which every mechanism attains")
+    radius, share = positive("radius", radius), open_unit("alpha_share", alpha_share)
+    one_of("rule", rule, RULES)
+    count("n0", n0)
+    wish = _Wish(
+        radius=radius,
+        alpha=share * 2 * target,
+        beta=-float(np.expm1(np.log1p(-(1 - share) * 2 * target) / count("releases", releases))),
+        rule=rule,
+        releases=releases,
+        power=open_unit("certify_probability", certify_probability),
+        test_alpha=open_unit("test_alpha", test_alpha),
+        n0=n0,
+        max_passes=count("max_passes", max_passes, minimum=n0 + 2),
+    )
+    sigmas, shares, assumption = _candidates(radius, p_a, sigma, margin, unit)
+    row, n_vote, n = _search(wish, sigmas, shares, first=margin is None and sigma is None)
+    found = Plan(
+        target_advantage=target, radius=radius, unit=unit, rule=rule, releases=releases, sigma=float(sigmas[row]),
+        p_a=float(shares[row]), n0=n0, n=n, n_vote=n_vote, alpha=wish.alpha, beta=wish.beta,
+        test_alpha=test_alpha if rule == "predict" else None, certify_votes=0, certify_probability=0.0,
+        abstention=_abstention(wish, float(shares[row]), n_vote), assumption=assumption,
+    )  # fmt: skip
+    votes = int(_votes_needed(n, wish.needed_share(found.sigma, n_vote), wish.alpha))
+    reached = _reach_probability(votes, n, found.p_a, n0)
+    return replace(found, certify_votes=votes, certify_probability=float(reached))
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """What is asked for, with the budget already split."""
+
+    radius: float
+    alpha: float
+    beta: float
+    rule: str
+    releases: int
+    power: float
+    test_alpha: float
+    n0: int
+    max_passes: int
+
+    def quantile(self, n_vote: int) -> float:
+        """The price of deploying n_vote votes, in sigma."""
+        if self.rule == "vote":
+            return vote_quantile(n_vote, self.beta)
+        return predict_quantile(n_vote, self.beta, alpha=self.test_alpha)
+
+    def needed_share(self, sigma: float | NDArray[np.float64], n_vote: int) -> NDArray[np.float64]:
+        """The lower bound on p_A from which the deployable radius reaches `radius`; a hair above, for rounding."""
+        return special.ndtr(self.radius / sigma + self.quantile(n_vote) + 1e-9)
+
+
+def _candidates(
+    radius: float, p_a: float | None, sigma: float | None, margin: float | None, unit: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64], str]:
+    """The values of sigma to try, p_A at each, and the assumption in words. Refuses what no n and N can attain."""
+    if (p_a is None) == (margin is None):
+        raise InputError("p_a: give either p_a or margin, allowed is exactly one of the two")
+    if sigma is not None:
+        positive("sigma", sigma)
+    if margin is not None:
+        positive("margin", margin)
+        if radius >= margin:
+            raise refuse("radius", radius, f"less than the margin {margin:g}: beyond the boundary the label differs")
+        sigmas = margin / QUANTILE_LADDER[::-1] if sigma is None else np.array([float(sigma)])
+        assumption = f"the input lies {margin:g} {unit} from a flat boundary, so p_A = Phi(margin / sigma)"
+        return sigmas, special.ndtr(margin / sigmas), assumption
+    if not 0.5 < open_unit("p_a", p_a) < 1:
+        raise refuse("p_a", p_a, "a number above 1/2: below, no class is certified")
+    own_reach = float(special.ndtri(p_a))
+    if sigma is None:
+        sigmas = radius / own_reach * SIGMA_STEPS
+        return sigmas, np.full(sigmas.shape, float(p_a)), f"p_A = {p_a:g} at the sigma found; measure it there"
+    if radius >= sigma * own_reach:
+        reason = f"less than {sigma * own_reach:.4g}: at p_A = {p_a:g} the ideal classifier itself reaches no further"
+        raise refuse("radius", radius, reason)
+    return np.array([float(sigma)]), np.array([float(p_a)]), f"p_A = {p_a:g} at sigma = {sigma:g} {unit}"
+
+
+def _search(
+    wish: _Wish, sigmas: NDArray[np.float64], shares: NDArray[np.float64], *, first: bool
+) -> tuple[int, int, int]:
+    """Index of sigma, N and n of the cheapest candidate, or of the cheapest at the first sigma with one in budget."""
+    if first:  # p_A is the same at every sigma, so what one sigma affords, a larger one does: bisect
+        low, high = -1, len(sigmas) - 1
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if _cheapest(wish, sigmas[middle], shares[middle]) else (middle, high)
+        rows = [high]
+    else:
+        rows = range(len(sigmas))
+    best: tuple[int, int, int, int] | None = None
+    for row in rows:
+        cap = wish.max_passes if best is None else best[0] - 1
+        found = _cheapest(wish, sigmas[row], shares[row], cap=cap)
+        best = (found[0], row, *found[1:]) if found else best
+    if best is None:
+        raise refuse("max_passes", wish.max_passes, f"more, for a radius of {wish.radius:g} at this advantage")
+    return best[1:]
+
+
+def _cheapest(wish: _Wish, sigma: float, share: float, *, cap: int | None = None) -> tuple[int, int, int] | None:
+    """Passes, N and n of the cheapest candidate at one sigma that costs at most `cap`; None if there is none."""
+    cap, best = wish.max_passes if cap is None else cap, None
+    votes = np.unique(_ladder(wish.max_passes // wish.releases, ratio=1.125) | 1)  # odd: no vote is lost to a tie
+    samples = _ladder(wish.max_passes, ratio=1.05)
+    for n_vote in votes:
+        fixed = wish.n0 + wish.releases * int(n_vote)
+        if fixed >= cap:
+            break
+        needed = float(wish.needed_share(sigma, int(n_vote)))
+        n = _fewest_samples(samples[samples <= cap - fixed], needed, share, wish)
+        if n:
+            best = (fixed + n, int(n_vote), n)
+            cap = best[0] - 1  # what follows has to be cheaper: nothing is missed, most is skipped
+    return best
+
+
+def _fewest_samples(ladder: NDArray[np.int64], needed: float, share: float, wish: _Wish) -> int:
+    """The first n of the ladder at which CERTIFY reaches `needed` often enough; 0 if none does.
+
+    The probability is a sawtooth in n, so the ladder is searched rung by rung. That also keeps the search monotone.
+    """
+    if needed >= share:
+        return 0
+    for part in np.array_split(ladder, max(1, len(ladder) // 16)):  # most searches end early
+        good = _reach_probability(_votes_needed(part, needed, wish.alpha), part, share, wish.n0) >= wish.power
+        if good.any():
+            return int(part[good.argmax()])
+    return 0
+
+
+def _votes_needed(n: NDArray[np.int64] | int, needed: float, alpha: float) -> NDArray[np.int64]:
+    """Smallest count out of n whose lower confidence bound reaches `needed`: Pr[Bin(n, needed) >= count] <= alpha."""
+    return stats.binom.isf(alpha, n, needed).astype(np.int64) + 1
+
+
+def _reach_probability(votes: NDArray[np.int64] | int, n: NDArray[np.int64] | int, share: float, n0: int) -> NDArray:
+    """Probability that n0 samples choose the class and at least `votes` of n others are for it."""
+    return vote_law(share, n=n0)[1] * stats.binom.sf(np.asarray(votes) - 1, n, share)
+
+
+def _abstention(wish: _Wish, share: float, n_vote: int) -> float:
+    return float(predict_law(share, n=n_vote, alpha=wish.test_alpha)[1]) if wish.rule == "predict" else 0.0
+
+
+def _ladder(top: int, *, ratio: float) -> NDArray[np.int64]:
+    """Whole numbers from 1 to `top`, each about `ratio` times the one before; the same rungs for every `top`."""
+    rungs = ratio ** np.arange(int(np.log(top) / np.log(ratio)) + 1)
+    return np.unique(np.floor(rungs).astype(np.int64))
