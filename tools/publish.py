@@ -10,14 +10,15 @@ import json
 import sys
 from pathlib import Path
 
-from rp_tutorial.experiments.runner import EXPERIMENTS, run_experiment, write_atomically
+from rp_tutorial.experiments.runner import EXPERIMENTS, experiment_module, run_experiment, write_atomically
 
 PUBLISHED = Path(__file__).resolve().parent.parent / "rp_tutorial" / "published"
 
 
 def main(sources: list[str]) -> None:
     for experiment in EXPERIMENTS:
-        for data in ("synthetic", *sources):
+        reads_tables = "kaggle" in experiment_module(experiment).TIERS
+        for data in ("synthetic", *(sources if reads_tables else ())):
             document = run_experiment(experiment, profile="cpu", data=data, force=True)
             path = PUBLISHED / f"{experiment}-{Path(document['data']).stem}-cpu.json"
             write_atomically(path, json.dumps(_rounded(document), indent=1) + "\n")
