@@ -30,7 +30,10 @@ from torch import nn
 import rp_tutorial
 from rp_tutorial.arguments import InputError, count, one_of
 
-EXPERIMENTS = {"insurance-threshold": "rp_tutorial.experiments.insurance"}
+EXPERIMENTS = {
+    "insurance-threshold": "rp_tutorial.experiments.insurance",
+    "guarantee-audit": "rp_tutorial.experiments.guarantee_audit",
+}
 PROFILES = ("smoke", "cpu", "gpu")
 VERSIONS_OF = ("torch", "numpy", "scipy", "pandas", "scikit-learn")
 
