@@ -219,6 +219,28 @@ def live_certificate(table: pd.DataFrame) -> alt.LayerChart:
     )
 
 
+def interval_sets(
+    table: pd.DataFrame, *, row: str, series: str, title: str, description: str, reference: float | None = None
+) -> alt.Chart | alt.LayerChart:
+    """Sets on a line, one a row, drawn as the bars of their intervals; a dashed line at `reference`.
+
+    table: columns `row`, `series`, low, high; as many lines for a row as its set has intervals.
+    """
+    rows, names = (list(dict.fromkeys(table[column])) for column in (row, series))
+    colours = alt.Scale(domain=names, range=[ABOVE, BELOW, REFERENCE][: len(names)])
+    base = alt.Chart(table.assign(B=reference))
+    chart: Any = base.mark_bar(height=9, opacity=0.75).encode(
+        x=alt.X("low:Q", title=title, scale=alt.Scale(zero=False)),
+        x2="high:Q",
+        y=alt.Y(f"{row}:N", title=None, sort=rows, axis=alt.Axis(labelLimit=220)),
+        color=alt.Color(f"{series}:N", title=None, sort=names, scale=colours),
+        tooltip=[f"{row}:N", alt.Tooltip("low:Q", format=".2f"), alt.Tooltip("high:Q", format=".2f")],
+    )
+    if reference is not None:
+        chart = chart + base.mark_rule(strokeDash=[6, 4], color=REFERENCE).encode(x="B:Q")
+    return _finish(chart.properties(width="container", height=26 * len(rows)), description)
+
+
 def page(chart: Any) -> str:
     """The chart as a web page of its own: without a network where vl-convert is installed, else from Altair's CDN."""
     return chart.to_html(inline=importlib.util.find_spec("vl_convert") is not None)

@@ -49,6 +49,11 @@ CHARTS = {
     "radius_against_distance": lambda: figures.radius_against_distance(
         pd.DataFrame({"distance": [0.1, 1.0], "radius": [0.0, 0.8]}), largest=2.6
     ),
+    "interval_sets": lambda: figures.interval_sets(
+        pd.DataFrame({"who": ["f", "f", "g"], "label": "1", "low": [12.0, 30.0, 12.0], "high": [20.0, 50.0, 50.0]}),
+        row="who", series="label", title="BMI (kg/m²)", reference=30.0,
+        description="The set of f has two intervals, that of g is everything.",
+    ),
     "live_certificate": lambda: figures.live_certificate(live_table()),
 }  # fmt: skip
 each_chart = pytest.mark.parametrize("name", CHARTS)
