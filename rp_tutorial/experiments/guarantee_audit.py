@@ -64,7 +64,7 @@ class AuditSettings:
 
 PROFILES = {
     "smoke": AuditSettings(4000, 500, 200, 300, 100, most_samples=400, most_votes=300),
-    "cpu": AuditSettings(20_000, 4000, 240, 1000, 300, most_samples=2000, most_votes=1000),
+    "cpu": AuditSettings(80_000, 4000, 240, 1000, 300, most_samples=2000, most_votes=1000),
     "gpu": AuditSettings(200_000, 40_000, 1000, 10_000, 3000, most_samples=10_000, most_votes=10_000),
 }
 NEEDS = {
