@@ -108,13 +108,13 @@ def label_pieces(net: nn.Module, x: Tensor, *, attribute: int, chunk_mib: float 
     """
     layers = _above_class_zero(affine_stack(net))
     (weight, bias), rest = layers[0], layers[1:]
-    x = _flat_rows(x, weight).detach().to(weight)
+    x = _flat_rows(x, weight).detach()
     if count("attribute", attribute, minimum=0) >= weight.shape[1]:
         raise refuse("attribute", attribute, f"a column from 0 to {weight.shape[1] - 1}")
     others = weight.clone()
     others[:, attribute] = 0
     alike = len(x) > 1 and not bool(others.any())  # a net that reads nothing else has the same pieces for all records
-    offsets = x[: 1 if alike else None] @ others.T + bias
+    offsets = x[: 1 if alike else None].to(weight) @ others.T + bias
     chunk = _chunk_records([len(bias) for _, bias in layers], positive("chunk_mib", chunk_mib))
     parts = offsets.split(chunk)
     runs = _side_by_side(lambda part: _runs(weight[:, attribute], part, rest, chunk_mib), parts)
@@ -346,7 +346,7 @@ def padded(record: Tensor, low: Tensor, high: Tensor, label: Tensor, *, records:
     """A flat list of pieces, ordered by record and position, as a table with filling."""
     number = torch.bincount(record, minlength=records)
     place = torch.arange(len(record), device=record.device) - (number.cumsum(0) - number)[record]
-    shape = (records, int(number.max()) if records else 0)
+    shape = (records, int(number.max()) if records else 1)
     table = LabelPieces(low.new_full(shape, torch.inf), low.new_full(shape, -torch.inf), label.new_full(shape, -1))
     for whole, part in zip((table.low, table.high, table.label), (low, high, label), strict=True):
         whole[record, place] = part

@@ -1,0 +1,319 @@
+"""Interval sets obey set algebra, and what a release leaves possible is what brute force finds."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import special, stats
+from torch import nn
+
+from rp_tutorial import halfspace
+from rp_tutorial.arguments import InputError
+from rp_tutorial.models.mlp import two_layer_net
+from rp_tutorial.oracles.attribute import AttributeSmoothing
+from rp_tutorial.oracles.base import ABSTAIN
+from rp_tutorial.oracles.plain import PlainOracle
+from rp_tutorial.oracles.smoothing import PredictOracle, Smoothing, VoteOracle
+from rp_tutorial.piecewise import label_pieces
+from rp_tutorial.rap import (
+    IntervalSet,
+    StandardScale,
+    ape,
+    inference_set,
+    rap_set,
+    release_level,
+    sampled_inference_set,
+    sampled_rap_set,
+)
+
+BMI = "kg/m^2"
+SCALE = StandardScale(mean=27.0, std=5.0, unit=BMI)
+DOMAIN = IntervalSet.of((12.0, 50.4), unit=BMI)
+GRID = np.arange(-1, 21) / 2 + 0.25  # between the whole numbers, where no interval below ends
+
+
+def threshold_net(at: float = 0.0) -> nn.Sequential:
+    """Class 1 where the one input exceeds `at`."""
+    net = nn.Sequential(nn.Linear(1, 2))
+    with torch.no_grad():
+        net[0].weight.copy_(torch.tensor([[0.0], [1.0]]))
+        net[0].bias.copy_(torch.tensor([0.0, -at]))
+    return net
+
+
+def with_attribute(x: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """Attribute 0, given in kg/m^2: the adversary's copies [B, G, d] in float64."""
+    grid = values.double()
+    copies = x.double()[:, None, :].repeat(1, grid.shape[-1], 1)
+    copies[..., 0] = SCALE.to_std(grid)
+    return copies
+
+
+INTERVALS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=5)
+
+
+def drawn(pairs) -> IntervalSet:
+    return IntervalSet.of(*[(min(p), max(p)) for p in pairs], unit=BMI)
+
+
+@settings(deadline=None, max_examples=150)
+@given(a=INTERVALS, b=INTERVALS)
+def test_the_operations_are_those_of_sets(a, b):
+    """Membership on half-numbers, away from the end points, decides every law."""
+    first, second, domain = drawn(a), drawn(b), IntervalSet.of((0, 9), unit=BMI)
+    in_a, in_b, in_domain = first.contains(GRID), second.contains(GRID), domain.contains(GRID)
+    assert (first.union(second).contains(GRID) == (in_a | in_b)).all()
+    assert (first.intersection(second).contains(GRID) == (in_a & in_b)).all()
+    assert (first.difference(second).contains(GRID) == (in_a & ~in_b)).all()
+    assert (first.complement(domain).contains(GRID) == (in_domain & ~in_a)).all()
+    assert first.length() + first.complement(domain).length() == pytest.approx(9)
+    union, common = first.union(second).length(), first.intersection(second).length()
+    assert union + common == pytest.approx(first.length() + second.length())
+    pairs = first.pairs()
+    assert all(low <= high for low, high in pairs)
+    assert all(one[1] < other[0] for one, other in itertools.pairwise(pairs))
+    hull = first.hull().pairs()
+    assert hull == ([(pairs[0][0], pairs[-1][1])] if pairs else [])
+
+
+@settings(deadline=None, max_examples=50)
+@given(batch=st.lists(INTERVALS, min_size=1, max_size=4), other=INTERVALS)
+def test_a_batch_does_what_its_sets_do_one_by_one(batch, other):
+    sets, one = [drawn(pairs) for pairs in batch], drawn(other)
+    width = max(len(s.low) for s in sets)
+    filled = [np.stack([np.pad(getattr(s, end), (0, width - len(s.low)), constant_values=value) for s in sets])
+              for end, value in (("low", np.inf), ("high", -np.inf))]  # fmt: skip
+    together = IntervalSet(*filled, BMI)
+    assert together.shape == (len(sets),)
+    assert len(together) == len(sets)
+    for i, alone in enumerate(sets):
+        assert together[i].pairs() == alone.pairs()
+        assert together.length()[i] == alone.length()
+        assert together.mass(stats.norm(5, 2))[i] == pytest.approx(float(alone.mass(stats.norm(5, 2))))
+        for name in ("union", "intersection", "difference"):
+            assert getattr(together, name)(one)[i].pairs() == getattr(alone, name)(one).pairs()
+        assert together.complement(drawn([(0, 9)]))[i].pairs() == alone.complement(drawn([(0, 9)])).pairs()
+        assert together.hull()[i].pairs() == alone.hull().pairs()
+        assert (together[:, None].contains(GRID)[i] == alone.contains(GRID)).all()
+    assert together[::-1][0].pairs() == sets[-1].pairs()
+    assert together[np.array([True] * len(sets))].shape == (len(sets),)
+
+
+def test_touching_intervals_are_one_and_points_are_intervals():
+    assert IntervalSet.of((1, 2), (2, 3), (5, 5), unit=BMI).pairs() == [(1, 3), (5, 5)]
+    assert IntervalSet.of((1, 2), unit=BMI).intersection(IntervalSet.of((2, 3), unit=BMI)).pairs() == [(2, 2)]
+    assert IntervalSet.of((5, 5), unit=BMI).complement(IntervalSet.of((0, 9), unit=BMI)).pairs() == [(0, 9)]
+    assert IntervalSet.of(unit=BMI).pairs() == []
+    assert IntervalSet.of(unit=BMI).complement(DOMAIN).pairs() == [(12.0, 50.4)]
+
+
+def test_half_lines_have_infinite_length_and_finite_mass():
+    line = IntervalSet.of((-np.inf, 27), unit=BMI)
+    assert line.length() == np.inf
+    assert line.mass(stats.norm(27, 5)) == pytest.approx(0.5)
+    assert line.complement(IntervalSet.of((-np.inf, np.inf), unit=BMI)).pairs() == [(27, np.inf)]
+    assert line.intersection(DOMAIN).pairs() == [(12.0, 27.0)]
+
+
+def test_units_are_never_mixed():
+    std, bmi = IntervalSet.of((0, 1), unit="std"), IntervalSet.of((0, 1), unit=BMI)
+    for call in (std.union, std.intersection, std.difference, std.complement):
+        with pytest.raises(InputError, match=r"^unit: got 'kg/m\^2'|^unit: got 'std'"):
+            call(bmi)
+    net = threshold_net()
+    with pytest.raises(InputError, match=r"^unit: "):
+        inference_set(label_pieces(net, torch.zeros(2, 1), attribute=0), 1, domain=DOMAIN)  # no scale: std
+
+
+def test_a_set_cannot_be_changed():
+    with pytest.raises(ValueError, match="read-only"):
+        DOMAIN.low[0] = 0
+
+
+def test_inference_sets_of_a_net_are_what_its_own_queries_find():
+    """Exact pieces against grid and bisection on the plain oracle, for three classes."""
+    net = two_layer_net(3, num_classes=3, hidden=12, seed=2).double()
+    with torch.no_grad():
+        net[0].weight.mul_(3)
+        net[2].bias.sub_(net(torch.randn(300, 3, generator=torch.Generator().manual_seed(1)).double()).mean(0))
+    x = torch.randn(25, 3, generator=torch.Generator().manual_seed(0)).double()
+    oracle = PlainOracle(net, num_classes=3)
+    released = oracle(x)
+    exact = inference_set(label_pieces(net, x, attribute=0), released, scale=SCALE, domain=DOMAIN)
+    sampled = sampled_inference_set(
+        oracle, x, released, domain=DOMAIN, with_attribute=with_attribute, spacing=0.05, tolerance=1e-6
+    )
+    assert sampled.unit == BMI
+    np.testing.assert_allclose(sampled.length(), exact.length(), atol=2e-5)
+    assert (sampled.difference(exact).length() < 1e-9).all()  # reported ends lie inside
+    assert exact.contains(SCALE.to_unit(x[:, 0].numpy())).all()
+    nobody = sampled_inference_set(
+        oracle, x[:0], released[:0], domain=DOMAIN, with_attribute=with_attribute, spacing=1, tolerance=1e-3
+    )
+    assert nobody.shape == (0,)
+    none = sampled_inference_set(
+        PlainOracle(threshold_net().double(), num_classes=2), x[:, :1], 1, domain=IntervalSet.of((12, 20), unit=BMI),
+        with_attribute=with_attribute, spacing=1, tolerance=1e-3,
+    )  # fmt: skip
+    assert (none.length() == 0).all()
+
+
+def test_ape_with_exact_radii_never_exceeds_the_preimage():
+    """The tautology: certified balls around points of g^-1(y) lie in g^-1(y), and many of them fill it."""
+    net = two_layer_net(2, num_classes=3, hidden=20, seed=5).double()
+    with torch.no_grad():
+        net[0].weight.mul_(4)
+        net[2].bias.sub_(net(torch.randn(300, 2, generator=torch.Generator().manual_seed(1)).double()).mean(0))
+    x = torch.randn(15, 2, generator=torch.Generator().manual_seed(0)).double()
+    points = np.linspace(12, 50.4, 400)
+    for sigma in (0.05, 0.5, 2.0):
+        smoothing = AttributeSmoothing(net, attribute=0, sigma=sigma, scale=SCALE, domain=(12.0, 50.4))
+        released = smoothing(x)
+        preimage = smoothing.inference_set(x, released)
+        probes = with_attribute(x, torch.from_numpy(points)).flatten(0, 1)
+        low, high = (end.view(len(x), -1).numpy() for end in smoothing.constant_interval(probes))
+        compatible = smoothing(probes).view(len(x), -1) == released[:, None]
+        radius = np.minimum(points - low, high - points)
+        balls = ape(np.where(compatible, points, np.nan), np.where(compatible, radius, np.nan), unit=BMI, domain=DOMAIN)
+        assert (balls.difference(preimage).length() < 1e-9).all()
+        assert (balls.length() <= preimage.length() + 1e-9).all()
+        assert (balls.length() > preimage.length() - 0.4).all()
+
+
+def test_on_a_half_space_the_inference_set_is_the_same_for_every_sigma():
+    """There g = f, so v1's expansion of .4 to 1.0 is no widening of a fixed model's set."""
+    net, x = threshold_net(1.28), torch.zeros(1, 1)
+    expected = [(27 + 5 * 1.28, 50.4)]
+    for sigma in (0.1, 1.0, 2.0, 3.0):
+        found = AttributeSmoothing(net, attribute=0, sigma=sigma, scale=SCALE, domain=(12.0, 50.4)).inference_set(x, 1)
+        np.testing.assert_allclose(found[0].pairs(), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("rule", ["vote", "predict"])
+@pytest.mark.parametrize("n", [1, 10, 25, 100, 1000])
+def test_release_levels_are_where_the_law_reaches_tau(rule, n):
+    for tau in (0.01, 0.3, 0.5, 0.99):
+        for label in (0, 1) if rule == "vote" else (ABSTAIN, 0, 1):
+            level = release_level(tau, label=label, rule=rule, n=n, alpha=0.01)
+            p = np.linspace(1e-6, 1 - 1e-6, 4001)  # of the label; of class 1 for ABSTAIN
+            p_one = p if label else 1 - p
+            law = halfspace.vote_law(p_one, n=n) if rule == "vote" else halfspace.predict_law(p_one, n=n, alpha=0.01)
+            column = {"vote": {0: 0, 1: 1}, "predict": {0: 0, ABSTAIN: 1, 1: 2}}[rule][label]
+            reached = law[:, column] >= tau
+            if level is None:
+                assert not reached.any()
+            elif label == ABSTAIN:
+                assert (reached == ((p >= level) & (1 - p >= level))).mean() > 0.999
+            else:
+                assert (reached == (p >= level)).mean() > 0.999
+
+
+def test_rap_set_of_a_half_space_is_the_threshold_shifted_by_a_quantile():
+    """{z : Phi((z - t) / sigma) >= q}: from t + sigma Phi^-1(q) on."""
+    sigma, x = 1.5, torch.zeros(2, 1)
+    base = label_pieces(threshold_net(0.5), x, attribute=0)
+    for rule, n, tau in (("vote", 10, 0.05), ("vote", 101, 0.9), ("predict", 100, 0.2), ("predict", 1000, 0.05)):
+        found = rap_set(base, 1, tau=tau, sigma=sigma, rule=rule, n=n, alpha=0.01)
+        q = release_level(tau, label=1, rule=rule, n=n, alpha=0.01)
+        np.testing.assert_allclose(found.low[:, 0], 0.5 + sigma * special.ndtri(q), atol=1e-9)
+        assert (found.high == np.inf).all()
+    silent = rap_set(base, ABSTAIN, tau=0.5, sigma=sigma, rule="predict", n=1000, alpha=0.01, scale=SCALE)
+    q = release_level(0.5, label=ABSTAIN, rule="predict", n=1000, alpha=0.01)
+    expected = 27 + 5 * (0.5 + sigma * special.ndtri([q, 1 - q]))
+    np.testing.assert_allclose(silent[0].pairs()[0], expected, atol=1e-8)  # a narrow band around the threshold
+    assert silent.length()[0] < 2
+    assert rap_set(base, 1, tau=0.3, sigma=sigma, rule="predict", n=7, alpha=0.01).length().tolist() == [0, 0]
+    assert rap_set(base, 1, tau=0.3, sigma=sigma).low[:, 0] == pytest.approx([0.5, 0.5])
+
+
+def test_rap_sets_of_a_net_are_where_the_binomial_law_reaches_tau():
+    net = two_layer_net(2, hidden=20, seed=7).double()
+    with torch.no_grad():
+        net[0].weight.mul_(5)
+        net[2].bias.sub_(net(torch.randn(300, 2, generator=torch.Generator().manual_seed(1)).double()).mean(0))
+    x = torch.randn(12, 2, generator=torch.Generator().manual_seed(0)).double()
+    smoothing = AttributeSmoothing(net, attribute=0, sigma=0.4, scale=SCALE)
+    base, grid = smoothing.base_intervals(x), np.linspace(12, 50.4, 301) + 1e-4
+    p = (
+        smoothing.class_probabilities(with_attribute(x, torch.from_numpy(grid)).flatten(0, 1))[:, 1]
+        .view(12, -1)
+        .numpy()
+    )
+    labels = torch.arange(12) % 3 - 1  # ABSTAIN, 0, 1 in one batch
+    found = rap_set(base, labels, tau=0.1, sigma=0.4, rule="predict", n=100, alpha=0.01, scale=SCALE, domain=DOMAIN)
+    law = halfspace.predict_law(p, n=100, alpha=0.01)
+    column = np.array([1, 0, 2])[labels.numpy() + 1]
+    expected = np.take_along_axis(law, column[:, None, None], axis=2)[..., 0] >= 0.1
+    assert (found[:, None].contains(grid)[:, :-1] == expected[:, :-1]).mean() > 0.9995
+    vote = rap_set(base, 0, tau=0.1, sigma=0.4, rule="vote", n=10, scale=SCALE, domain=DOMAIN)
+    assert (
+        vote[:, None].contains(grid)[:, :-1] == (halfspace.vote_law(p, n=10)[..., 0] >= 0.1)[:, :-1]
+    ).mean() > 0.9995
+    ideal = rap_set(base, 0, tau=0.1, sigma=0.4, scale=SCALE, domain=DOMAIN)
+    assert (ideal[:, None].contains(grid) == (p < 0.5))[:, :-1].mean() > 0.9995
+
+
+def test_a_vote_leaves_more_possible_than_the_ideal_classifier_and_less_as_n_grows():
+    """At tau = .05 the RAP set of VOTE(n) is the preimage widened by sigma Phi^-1 of a quantile near 1/2."""
+    base = label_pieces(threshold_net(1.0), torch.zeros(1, 1), attribute=0)
+    lengths = [
+        float(rap_set(base, 1, tau=0.05, sigma=1.0, rule="vote", n=n, scale=SCALE, domain=DOMAIN).length()[0])
+        for n in (1, 10, 100, 1000, 10_000)
+    ]
+    ideal = float(rap_set(base, 1, tau=0.05, sigma=1.0, scale=SCALE, domain=DOMAIN).length()[0])
+    assert lengths == sorted(lengths, reverse=True)
+    assert lengths[-1] > ideal
+
+
+@pytest.mark.parametrize("rule", ["vote", "predict"])
+def test_sampled_rap_sets_enclose_the_exact_one(rule):
+    net, x = threshold_net(0.5), torch.zeros(4, 1)
+    smoothing = Smoothing(net, num_classes=2, sigma=1.0, seed=3)
+    oracle = VoteOracle(smoothing, n=10) if rule == "vote" else PredictOracle(smoothing, n=100, alpha=0.01)
+    inner, outer = sampled_rap_set(
+        oracle, x, 1, tau=0.3, domain=DOMAIN, with_attribute=lambda x, v: with_attribute(x, v).float(),
+        spacing=0.4, repeats=60, confidence=1 - 1e-6,
+    )  # fmt: skip
+    exact = rap_set(
+        label_pieces(net, x, attribute=0), 1, tau=0.3, sigma=1.0, rule=rule, n=oracle.n, alpha=0.01, scale=SCALE,
+        domain=DOMAIN,
+    )  # fmt: skip
+    assert (inner.difference(exact).length() < 0.2 + 1e-9).all()  # half a cell
+    assert (exact.difference(outer).length() < 0.2 + 1e-9).all()
+    assert (outer.length() < exact.length() + 6).all()
+
+
+def test_bad_input_is_refused_in_one_line():
+    base = label_pieces(threshold_net(), torch.zeros(1, 1), attribute=0)
+    many = label_pieces(two_layer_net(1, num_classes=3), torch.zeros(1, 1), attribute=0)
+    many = type(many)(many.low, many.high, many.label.clamp_min(2))
+    endless = IntervalSet.of((0, np.inf), unit=BMI)
+    common = {"domain": DOMAIN, "with_attribute": with_attribute, "spacing": 1.0}
+    oracle, x = PlainOracle(threshold_net().double(), num_classes=2), torch.zeros(1, 1)
+    for argument, call in (
+        ("low, high", lambda: IntervalSet(np.zeros(2), np.zeros(3), BMI)),
+        ("low, high", lambda: IntervalSet(np.array([np.nan]), np.zeros(1), BMI)),
+        ("pairs", lambda: IntervalSet.of((3, 1), unit=BMI)),
+        ("other", lambda: DOMAIN.union([(1, 2)])),
+        ("set", lambda: inference_set(base, 1).pairs()),
+        ("radius", lambda: ape([1.0], [-1.0], unit=BMI)),
+        ("tau", lambda: rap_set(base, 1, tau=0, sigma=1)),
+        ("sigma", lambda: rap_set(base, 1, tau=0.5, sigma=-1)),
+        ("rule", lambda: rap_set(base, 1, tau=0.5, sigma=1, rule="certify")),
+        ("base", lambda: rap_set(many, 1, tau=0.5, sigma=1, rule="vote", n=10)),
+        ("n", lambda: rap_set(base, 1, tau=0.5, sigma=1, rule="vote")),
+        ("alpha", lambda: rap_set(base, 1, tau=0.5, sigma=1, rule="predict", n=10)),
+        ("label", lambda: release_level(0.5, label=ABSTAIN, rule="vote", n=10)),
+        ("domain", lambda: sampled_inference_set(oracle, x, 1, **{**common, "domain": endless}, tolerance=0.1)),
+        ("spacing", lambda: sampled_inference_set(oracle, x, 1, **{**common, "spacing": 0}, tolerance=0.1)),
+        ("tolerance", lambda: sampled_inference_set(oracle, x, 1, **common, tolerance=0)),
+        ("repeats", lambda: sampled_rap_set(oracle, x, 1, tau=0.5, **common, repeats=0)),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=rf"^{argument}: got ") as error:
+            call()
+        assert len(str(error.value).splitlines()) == 1
