@@ -26,3 +26,20 @@ def test_the_smoothing_benchmark_gives_everybody_the_same_job(tmp_path: Path) ->
         # All four see the same inputs; only those near the boundary can fall either way.
         assert all(abs(a - b) <= 8 for counts in answers for a, b in zip(counts, answers[0], strict=True))
     assert len(re.findall(r"against (?:loop|ART): [\d.]+x \(from [\d.]+ to [\d.]+\)", done.stdout)) == 8
+
+
+def test_the_attribute_benchmark_compares_exact_and_sampled_smoothing() -> None:
+    done = subprocess.run(
+        [sys.executable, "benchmarks/attribute.py", "--smoke"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    rates = [[float(r) for r in re.findall(r"(?:accuracy|abstention) ([\d.]+)", s)] for s in done.stdout.splitlines()]
+    rates = [pair for pair in rates if pair]
+    assert len(rates) == 2 * 5 * 3  # two nets, five contestants, three sigma
+    for found in (rates[:15], rates[15:]):
+        exact, sampled = found[:3], found[6:9]  # the same smoothing: what is answered is answered alike
+        for (accuracy, abstention), (voted, silent) in zip(exact, sampled, strict=True):
+            assert abstention == 0
+            assert abs(accuracy - voted - silent) < 0.03
+    ratios = r"exact against [\w ,]+: \d+x \(from \d+ to \d+\)"
+    assert len(re.findall(ratios, done.stdout)) == 8
