@@ -241,6 +241,76 @@ def interval_sets(
     return _finish(chart.properties(width="container", height=26 * len(rows)), description)
 
 
+def live_plan(
+    table: pd.DataFrame, prices: pd.DataFrame, *, unit: str, population: tuple[float, float], threshold: float
+) -> alt.LayerChart:
+    """Sliders for sigma, n, N, the advantage and a radius: the deployable radius against an input's margin.
+
+    table: columns u (margin / sigma), log10_n, log10_advantage, low: the bound on p_A that a certificate of n samples
+    reaches as often as wanted. prices: log10_N, log10_advantage, vote, predict, in sigma. `population`: mean and std
+    of a normal attribute, in `unit` like sigma and the radius; it tells who is nearer to the threshold than the margin
+    needed. Quantiles and shares are computed in the page by Vega, so the chart needs no kernel.
+    """
+    steps = {name: sorted(part[name].unique()) for part in (table, prices) for name in part if name.startswith("log10")}
+    sliders = [_slider("sigma", f"σ ({unit})", 3.0, 0.5, 15.0, 0.5), _slider("R", f"R ({unit})", 2.0, 0.5, 6.0, 0.25)]
+    for name, label, value in (
+        ("log10_n", "log₁₀ n", 3.0),
+        ("log10_N", "log₁₀ N", 3.0),
+        ("log10_advantage", "log₁₀ advantage", -2.0),
+    ):
+        sliders.append(_slider(name, label, value, steps[name][0], steps[name][-1], steps[name][1] - steps[name][0]))
+    # One whole number a pair (N, advantage), for the page to look the prices up by.
+    key = 1000 * (4 * prices["log10_N"]).round() - (4 * prices["log10_advantage"]).round()
+    chosen_key = "1000 * round(4 * log10_N) - round(4 * log10_advantage)"
+    same = "abs(datum.log10_n - log10_n) < 0.01 && abs(datum.log10_advantage - log10_advantage) < 0.01"
+    bound = "sigma * (quantileNormal(datum.low, 0, 1) - datum.{})"
+    curve = (
+        alt.Chart(table)
+        .transform_filter(same)
+        .transform_calculate(key=chosen_key, margin="datum.u * sigma")
+        .transform_lookup("key", alt.LookupData(prices.assign(key=key), "key", ["vote", "predict"]))
+        .transform_calculate(
+            VOTE=f"max(0, {bound.format('vote')})", PREDICT=f"max(0, {bound.format('predict')})", ideal="datum.margin"
+        )
+    )
+    names = ["ideal", "VOTE", "PREDICT"]
+    x = alt.X("margin:Q", title=f"margin: distance to the boundary ({unit})", scale=alt.Scale(domain=[0, 15]))
+    y = alt.Y("radius:Q", title=f"deployable radius ({unit})", scale=alt.Scale(domain=[0, 12]))
+    lines = (
+        curve.transform_fold(names, as_=["rule", "radius"])
+        .mark_line(strokeWidth=2.5, clip=True)
+        .encode(
+            x=x,
+            y=y,
+            color=alt.Color(
+                "rule:N", title=None, sort=names, scale=alt.Scale(domain=names, range=[REFERENCE, ABOVE, BELOW])
+            ),
+            strokeDash=alt.condition("datum.rule == 'ideal'", alt.value([5, 4]), alt.value([1, 0])),
+        )
+    )
+    wanted = alt.Chart(pd.DataFrame({"x": [0.0]})).transform_calculate(wanted="R")
+    rule = wanted.mark_rule(strokeDash=[2, 3], color=REFERENCE).encode(y="wanted:Q")
+    mean, std = population
+    share = " - ".join(f"cumulativeNormal({threshold} {sign} datum.needed, {mean}, {std})" for sign in "+-")
+    needs = "'VOTE: R from a margin of ' + format(datum.needed, '.2f') + '; nearer: ' + format(datum.share, '.0%')"
+    passes = "format(100 + pow(10, log10_n) + pow(10, log10_N), ',.0f') + ' passes'"
+    label = (
+        curve.transform_calculate(enough="datum.VOTE >= R ? datum.margin : 1e9")
+        .transform_aggregate(needed="min(enough)")
+        .transform_calculate(share=share)
+        .transform_calculate(text=f"(datum.needed > 1e8 ? 'VOTE: R at no margin' : {needs}) + '; ' + {passes}")
+        .mark_text(align="left", baseline="top", fontSize=13, color=ABOVE)
+        .encode(x=alt.value(8), y=alt.value(4), text="text:N")
+    )
+    chart = alt.layer(lines, rule, label).add_params(*sliders).properties(width="container", height=300)
+    return _finish(
+        chart,
+        "Deployable radius of VOTE and PREDICT against the distance of an input to a flat boundary, with the ideal "
+        "classifier's radius as a dashed line. Sliders set sigma, the radius wanted, both sample sizes and the "
+        "advantage; a line of text says from which margin VOTE reaches the radius and which share of people is nearer.",
+    )
+
+
 def page(chart: Any) -> str:
     """The chart as a web page of its own: without a network where vl-convert is installed, else from Altair's CDN."""
     return chart.to_html(inline=importlib.util.find_spec("vl_convert") is not None)

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import vl_convert
+from scipy import stats
 
-from rp_tutorial import figures, statistics
+from rp_tutorial import figures, privacy, statistics
 
 
 def live_table() -> pd.DataFrame:
@@ -22,6 +23,26 @@ def live_table() -> pd.DataFrame:
             low = statistics.lower_confidence_bound(np.round(n * p).astype(int), n, alpha=10**log_alpha)
             parts.append(pd.DataFrame({"p": p, "low": low, "log10_n": log_n, "log10_alpha": log_alpha}))
     return pd.concat(parts)
+
+
+def plan_tables() -> tuple[pd.DataFrame, pd.DataFrame]:
+    u, parts, prices = np.arange(1, 41) / 10, [], []
+    for log_advantage in (-2.0, -1.0):
+        for log_n in (2.0, 3.0):
+            n = round(10**log_n)
+            votes = stats.binom.ppf(0.05, n, stats.norm.cdf(u)).astype(int)
+            low = statistics.lower_confidence_bound(votes, n, alpha=10**log_advantage)
+            at = {"log10_n": log_n, "log10_advantage": log_advantage}
+            parts.append(pd.DataFrame({"u": u, "low": low} | at))
+            vote = privacy.vote_quantile(n, 10**log_advantage)
+            predict = privacy.predict_quantile(n, 10**log_advantage, alpha=0.01)
+            at = {"log10_N": log_n, "log10_advantage": log_advantage}
+            prices.append({"vote": vote, "predict": predict} | at)
+    return pd.concat(parts), pd.DataFrame(prices)
+
+
+def live_plan() -> alt.LayerChart:
+    return figures.live_plan(*plan_tables(), unit="kg/m²", population=(27.0, 5.0), threshold=33.4)
 
 
 HISTOGRAM = pd.DataFrame(
@@ -55,6 +76,7 @@ CHARTS = {
         description="The set of f has two intervals, that of g is everything.",
     ),
     "live_certificate": lambda: figures.live_certificate(live_table()),
+    "live_plan": live_plan,
 }  # fmt: skip
 each_chart = pytest.mark.parametrize("name", CHARTS)
 
@@ -110,6 +132,17 @@ def test_the_live_radius_in_the_page_is_the_packages_radius() -> None:
     assert all("input" in signal["bind"] for signal in vega["signals"] if signal["name"] in ("p_A", "sigma"))
     expected = statistics.certified_radius(statistics.lower_confidence_bound(900, 1000, alpha=0.01), sigma=1.0)
     assert f"certified {expected:.3f}, ideal 1.282" in vl_convert.vegalite_to_svg(chart.to_json())
+
+
+def test_the_live_plan_in_the_page_is_the_packages_deployable_radius() -> None:
+    """Lookup, quantiles and the share of people, evaluated in the page's own engine at the sliders' first values."""
+    table, _ = plan_tables()
+    at = table[(table["log10_n"] == 3) & (table["log10_advantage"] == -2)]
+    radius = privacy.deployable_radius(at["low"].to_numpy(), sigma=3.0, n_vote=1000, beta=0.01)
+    needed = 3.0 * at["u"].to_numpy()[radius >= 2.0].min()
+    nearer = np.subtract(*stats.norm.cdf([33.4 + needed, 33.4 - needed], 27.0, 5.0))
+    expected = f"VOTE: R from a margin of {needed:.2f}; nearer: {nearer:.0%}; 2,100 passes"
+    assert expected in vl_convert.vegalite_to_svg(live_plan().to_json())
 
 
 def test_a_page_of_its_own_needs_no_network() -> None:
