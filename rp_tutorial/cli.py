@@ -66,7 +66,7 @@ def check(
 
 @app.command()
 def run(
-    experiment: Annotated[str, typer.Argument(help="insurance-threshold, or all")],
+    experiment: Annotated[str, typer.Argument(help="its name, as doctor lists them, or all")],
     profile: Annotated[str, typer.Option(help="smoke, cpu or gpu")] = "cpu",
     data: Annotated[str, typer.Option(help="synthetic, diabetes, kaggle or the path of a CSV file")] = "synthetic",
     seed: Annotated[int, typer.Option(help="everything random follows from it")] = 0,
@@ -75,13 +75,16 @@ def run(
     force: Annotated[bool, typer.Option("--force", help="compute everything anew")] = False,
 ) -> None:
     """Run an experiment and write DIR/results.json; finished stages are remembered, so a killed run resumes."""
-    from rp_tutorial.experiments.runner import EXPERIMENTS, PROFILES, experiment_module, run_experiment
+    from rp_tutorial.experiments.runner import EXPERIMENTS, PROFILES, experiment_module, reads_tables, run_experiment
 
     one_of("experiment", experiment, (*EXPERIMENTS, "all"))
     one_of("profile", profile, PROFILES)
     for name in EXPERIMENTS if experiment == "all" else (experiment,):
         folder = Path(out) / name if experiment == "all" else Path(out)
         module = experiment_module(name)
+        if experiment == "all" and data not in module.TIERS and not reads_tables(module):
+            typer.echo(f"{name}: skipped, it takes --data {' or '.join(module.TIERS)} only")
+            continue
         with _StageBar(module.stage_count(module.PROFILES[profile])) as bar:
             document = run_experiment(
                 name, profile=profile, data=data, seed=seed, out=folder, force=force, device=device, progress=bar.begin

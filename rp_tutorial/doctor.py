@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import torch
 
-from rp_tutorial.experiments.runner import EXPERIMENTS, PROFILES, cache_dir, experiment_module, versions
+from rp_tutorial.experiments.runner import EXPERIMENTS, PROFILES, cache_dir, experiment_module, reads_tables, versions
 
 EXTRAS = {
     "book": ("jupyter_book", "to build the book (make book)"),
@@ -34,7 +34,7 @@ def report() -> Iterator[str]:
     yield f"cache       {cache_dir()} ($RP_TUTORIAL_CACHE changes it)"
     for name in EXPERIMENTS:
         module = experiment_module(name)
-        yield f"experiment  {name}: data {', '.join(module.TIERS)} or a CSV path"
+        yield f"experiment  {name}: data {', '.join(module.TIERS)}{' or a CSV path' if reads_tables(module) else ''}"
         for profile in PROFILES:
             yield f"            --profile {profile}: {module.NEEDS[profile]}"
 

@@ -10,18 +10,21 @@ import json
 import sys
 from pathlib import Path
 
-from rp_tutorial.experiments.runner import EXPERIMENTS, experiment_module, run_experiment, write_atomically
+from rp_tutorial.experiments import runner
+from rp_tutorial.experiments.runner import experiment_module, run_experiment
 
 PUBLISHED = Path(__file__).resolve().parent.parent / "rp_tutorial" / "published"
 
 
 def main(sources: list[str]) -> None:
-    for experiment in EXPERIMENTS:
-        reads_tables = "kaggle" in experiment_module(experiment).TIERS
-        for data in ("synthetic", *(sources if reads_tables else ())):
+    for experiment in runner.EXPERIMENTS:
+        module = experiment_module(experiment)
+        for data in ("synthetic", *(sources if runner.reads_tables(module) else ())):
             document = run_experiment(experiment, profile="cpu", data=data, force=True)
+            for bulky in getattr(module, "BULKY", ()):  # what only a full run needs to hold
+                del document["results"][bulky]
             path = PUBLISHED / f"{experiment}-{Path(document['data']).stem}-cpu.json"
-            write_atomically(path, json.dumps(_rounded(document), indent=1) + "\n")
+            runner.write_atomically(path, json.dumps(_rounded(document), indent=1) + "\n")
             print(path.name, document["seconds"], "s")
 
 

@@ -35,6 +35,7 @@ from rp_tutorial.privacy import (
 from rp_tutorial.statistics import certified_radius, lower_confidence_bound
 
 TIERS = ("synthetic",)
+BULKY = ("settings",)  # hundreds of rows of games: left out of the published run, which keeps their summary
 N0 = 100  # samples that choose the class before CERTIFY bounds it on others
 PURPOSES = {"certify": 1, "edge": 2, "deployable": 3, "single": 4, "repeated": 5, "control": 6}
 RadiusOf = Callable[[NDArray[np.float64]], NDArray[np.float64]]

@@ -32,6 +32,7 @@ from rp_tutorial.arguments import InputError, count, one_of
 
 EXPERIMENTS = {
     "insurance-threshold": "rp_tutorial.experiments.insurance",
+    "insurance-eligibility": "rp_tutorial.experiments.eligibility",
     "guarantee-audit": "rp_tutorial.experiments.guarantee_audit",
 }
 PROFILES = ("smoke", "cpu", "gpu")
@@ -121,6 +122,11 @@ def run_experiment(
 def experiment_module(name: str) -> Any:
     """The module of an experiment, by its name on the command line."""
     return importlib.import_module(EXPERIMENTS[one_of("experiment", name, EXPERIMENTS)])
+
+
+def reads_tables(module: Any) -> bool:
+    """Whether an experiment takes --data of the insurance schema, files included; the others make their own."""
+    return "kaggle" in module.TIERS
 
 
 def cache_dir() -> Path:

@@ -162,7 +162,7 @@ def test_published_runs_are_of_the_settings_in_the_code() -> None:
 
 
 def test_the_published_closed_form_is_what_the_code_computes() -> None:
-    for document in ledger.published():
+    for document in (d for d in ledger.published() if d["experiment"] == "insurance-threshold"):
         for stored in document["results"]["closed_form"]:
             now = insurance.closed_form(insurance.PROFILES["cpu"], stored["sigma"])
             assert {name: pytest.approx(value, rel=1e-7, abs=1e-12) for name, value in now.items()} == stored

@@ -1,0 +1,347 @@
+"""Experiment `insurance-eligibility`: what a released decision says about BMI when it depends on several attributes.
+
+Eligible for a weight programme: BMI >= 30, or BMI >= 27 with at least one of four conditions. A net learns the rule
+without any penalty, so its smoothed versions differ from it, and the question of section 5 opens again: how much does
+a label-only onlooker who knows everything but BMI learn from one release? Every mechanism is reduced to the *law* of
+its release at (record, BMI), so all of them are measured by the same few lines. How the mechanisms work is in
+`oracles/`; sets and posteriors are explained in `rap.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from sklearn.linear_model import RidgeCV
+from torch import Tensor, nn
+
+from rp_tutorial import halfspace, piecewise
+from rp_tutorial.arguments import refuse
+from rp_tutorial.data.insurance import load_at_most
+from rp_tutorial.data.tasks import AttributeTask, labelled_task
+from rp_tutorial.experiments.runner import Stages
+from rp_tutorial.models.mlp import two_layer_net
+from rp_tutorial.oracles.abstaining import AbstainingOracle, confidence_for_abstention
+from rp_tutorial.oracles.attribute import AttributeSmoothing
+from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
+from rp_tutorial.oracles.plain import PlainOracle
+from rp_tutorial.oracles.randomized_response import epsilon_for_advantage, keep_probability
+from rp_tutorial.oracles.smoothing import Smoothing
+from rp_tutorial.posterior import Posterior
+from rp_tutorial.training.fit import fit
+
+TIERS = ("synthetic", "kaggle")  # or the path of a CSV file
+CONDITIONS = ("hypertension", "diabetes", "cardiovascular_disease")
+HIGH_LDL = 160.0
+NEEDS = {
+    "smoke": "2 cores, 2 GiB, seconds",
+    "cpu": "2 cores, 2 GiB, about a minute",
+    "gpu": "2 cores, 2 GiB, some minutes (more records; no GPU is used)",
+}
+SYMBOLS = (ABSTAIN, 0, 1)  # the order of every law below
+Law = NDArray[np.float64]  # [..., 3]
+
+
+@dataclass(frozen=True)
+class EligibilitySettings:
+    """Settings of one run. Noise scales are in std of the training rows, BMI in kg/m^2."""
+
+    rows: int | None  # rows kept of the data; None: all
+    records: int  # test rows whose BMI is swept
+    test_rows: int  # test rows that measure accuracy and abstention
+    sigmas: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0)
+    ns: tuple[int, ...] = (100, 1000)
+    alpha: float = 0.01
+    n_estimate: int = 4000  # shared noise vectors behind an estimate of p_1; its error is at most .008 (one s.d.)
+    domain: tuple[float, float] = (12.0, 50.4)
+    step: float = 0.1  # the file writes BMI with one decimal, so these are all candidates there are
+    tau: float = 0.05  # a value is compatible if it would release the label seen at least this often
+    hidden: int = 64
+    train_steps: int = 2400
+    train_fraction: float = 0.6
+    device: str = "cpu"
+
+
+PROFILES = {
+    "smoke": EligibilitySettings(rows=8_000, records=20, test_rows=1_000, sigmas=(0.5, 1.0)),
+    "cpu": EligibilitySettings(rows=None, records=150, test_rows=5_000),
+    "gpu": EligibilitySettings(rows=None, records=1_000, test_rows=40_000),
+}
+
+
+@dataclass(frozen=True)
+class Mechanism:
+    """One way to release a decision: a name, its settings, and the law of its release at any input."""
+
+    name: str
+    law: Callable[[Tensor], Law]
+    sigma: float | None = None
+    n: int | None = None
+    certified_bmi: Callable[[Tensor], NDArray[np.float64]] | None = None  # length of the interval proven constant
+
+
+def stage_count(settings: EligibilitySettings) -> int:
+    """Stages of one run: the net, the base net's stage, one a sigma, the imputation."""
+    return len(settings.sigmas) + 3
+
+
+def run(settings: EligibilitySettings, *, data: str, seed: int, stages: Stages) -> dict[str, Any]:
+    """All mechanisms against sigma and N, beside what the side information alone says about BMI."""
+    task, fingerprint = load_task(settings, data=data, seed=seed)
+    net = trained_net(settings, task, fingerprint=fingerprint, seed=seed, stages=stages)
+    bench = _Bench(settings, task, net, seed)
+    key = {"data": fingerprint, "seed": seed, "settings": vars(settings)}
+    oracles = stages.result("base", key, lambda: [bench.measure(m) for m in bench.noiseless()])
+    for sigma in settings.sigmas:
+        oracles += stages.result(f"sigma{sigma:g}", key, lambda sigma=sigma: bench.measure_sigma(sigma))
+    return {
+        "n_train": len(task.x_train),
+        "n_test": len(task.x_test),
+        "eligible": float(task.y_test.double().mean()),
+        "records": len(bench.records),
+        "tau": settings.tau,
+        "domain_bmi": list(settings.domain),
+        "imputation": stages.result("imputation", key, bench.imputation),
+        "oracles": oracles,
+    }
+
+
+def eligible(frame: pd.DataFrame) -> NDArray[np.bool_]:
+    """The rule of the programme: BMI >= 30, or BMI >= 27 with a condition or an LDL of at least 160. Shape [rows]."""
+    needed = [name for name in ("bmi", "ldl", *CONDITIONS) if name not in frame]
+    if needed:
+        raise refuse(
+            "data", f"a table without {', '.join(needed)}", "synthetic, kaggle or a CSV of the insurance schema"
+        )
+    bmi = frame["bmi"].to_numpy(dtype=float)
+    comorbid = (frame[list(CONDITIONS)] == 1).any(axis=1).to_numpy() | (frame["ldl"].to_numpy(dtype=float) >= HIGH_LDL)
+    return (bmi >= 30) | ((bmi >= 27) & comorbid)
+
+
+def load_task(settings: EligibilitySettings, *, data: str, seed: int) -> tuple[AttributeTask, str]:
+    """The encoded task and the fingerprint of the rows behind it. A table smaller than `rows` is used whole."""
+    table = load_at_most(data, settings.rows, seed=seed)
+    task = labelled_task(
+        table, eligible(table.frame), meaning="eligible", train_fraction=settings.train_fraction, seed=seed
+    )
+    return task, table.fingerprint
+
+
+def trained_net(
+    settings: EligibilitySettings, task: AttributeTask, *, fingerprint: str, seed: int, stages: Stages
+) -> nn.Module:
+    """The paper's two-layer net, without the l1 penalty that made it read BMI only."""
+    net = two_layer_net(len(task.feature_names), hidden=settings.hidden, seed=seed)
+    key = {
+        "data": fingerprint,
+        "seed": seed,
+        "training": [settings.train_fraction, settings.hidden, settings.train_steps],
+    }
+
+    def train() -> None:
+        fit(net, task.x_train, task.y_train, steps=settings.train_steps, seed=seed)
+
+    return stages.weights("net", key, net, train)
+
+
+class _Bench:
+    """The records whose BMI is swept, and the measures that every mechanism goes through."""
+
+    def __init__(self, settings: EligibilitySettings, task: AttributeTask, net: nn.Module, seed: int) -> None:
+        self.settings, self.task, self.net, self.seed = settings, task, net, seed
+        low, high = settings.domain
+        self.grid = np.round(np.arange(low, high + settings.step / 2, settings.step), 6)
+        self.edges = np.append(self.grid, self.grid[-1] + settings.step) - settings.step / 2
+        self.records = task.x_test[: settings.records]
+        self.truth = np.searchsorted(self.grid, task.test_attribute[: settings.records].numpy() - settings.step / 2)
+        self.truth = self.truth.clip(0, len(self.grid) - 1)
+        self.probes = task.with_attribute(self.records, torch.as_tensor(self.grid)).flatten(0, 1)  # [B * G, d]
+        self.test_x, self.test_y = task.x_test[: settings.test_rows], task.y_test[: settings.test_rows].numpy()
+        self.prior = self._prior()
+
+    def measure(self, mechanism: Mechanism) -> dict[str, Any]:
+        """Utility on the test rows; what one release about each swept record tells."""
+        at_test = mechanism.law(self.test_x)  # [T, 3]
+        law = mechanism.law(self.probes).reshape(len(self.records), len(self.grid), 3)  # [B, G, 3]
+        utility = {
+            "accuracy": float(at_test[np.arange(len(at_test)), self.test_y + 1].mean()),
+            "abstention": float(at_test[:, 0].mean()),
+        }
+        certified = mechanism.certified_bmi
+        length = None if certified is None else float(np.median(certified(self.records)))
+        row = {"name": mechanism.name, "sigma": mechanism.sigma, "n": mechanism.n, **utility}
+        return row | self._privacy(law) | {"median_certified_length_bmi": length}
+
+    def noiseless(self) -> Iterator[Mechanism]:
+        """The base net, and the same net with its exact certificate: one release, two names for what is known of it."""
+        law = _law_of(PlainOracle(self.net, num_classes=2))
+        yield Mechanism("base", law)
+        yield Mechanism("deterministic certificate", law, certified_bmi=self._base_interval)
+
+    def measure_sigma(self, sigma: float) -> list[dict[str, Any]]:
+        """Every mechanism that has a noise scale, and the two comparators that are matched to one of them."""
+        smoothed = [self.measure(mechanism) for mechanism in self._smoothed(sigma)]
+        by_name = {(row["name"], row["n"]): row for row in smoothed}
+        loudest = by_name["plain noise", 1]["largest_advantage_at_1_bmi"]
+        silent = by_name["isotropic PREDICT", max(self.settings.ns)]["abstention"]
+        return smoothed + [self.measure(mechanism) for mechanism in self._matched(sigma, loudest, silent)]
+
+    def imputation(self) -> dict[str, Any]:
+        """What the side information alone says about BMI: a ridge regression, and the prior it amounts to."""
+        task, column = self.task, self.task.attribute_column
+        others = [c for c in range(task.x_train.shape[1]) if c != column]
+        model = RidgeCV(alphas=np.logspace(-2, 4, 7)).fit(task.x_train[:, others], task.x_train[:, column])
+        nothing = np.ones((1, len(self.grid)))  # a release that is always the same symbol
+        return {
+            "r_squared": float(model.score(task.x_test[:, others], task.x_test[:, column])),
+            "median_length_bmi": float(len(self.grid) * self.settings.step),
+            "median_posterior_width_bmi": float(np.median(self._posterior(nothing).credible_width())),
+        }
+
+    def _smoothed(self, sigma: float) -> Iterator[Mechanism]:
+        s, task = self.settings, self.task
+        exact = AttributeSmoothing(self.net, attribute=task.attribute_column, sigma=sigma, scale=task)
+        yield Mechanism(
+            "attribute smoothing, exact",
+            _law_of(exact),
+            sigma,
+            None,
+            lambda x: self._inside(exact.constant_interval(x)),
+        )
+        share = _Remembered(lambda x: self._share_of_ones(x, sigma))
+        yield Mechanism("isotropic, ideal", lambda x: _certain(share(x) > 0.5), sigma)
+        for n in s.ns:
+            yield Mechanism("isotropic VOTE", lambda x, n=n: _vote(share(x), n), sigma, n)
+            yield Mechanism(
+                "isotropic PREDICT",
+                lambda x, n=n: halfspace.predict_law(share(x), n=n, alpha=s.alpha)[..., [1, 0, 2]],
+                sigma,
+                n,
+                lambda x, n=n: self._certified_length(x, sigma, n),
+            )
+        yield Mechanism("plain noise", lambda x: _vote(share(x), 1), sigma, 1)
+
+    def _matched(self, sigma: float, advantage: float, abstention: float) -> Iterator[Mechanism]:
+        """Randomized response with plain noise's largest advantage at 1 kg/m^2; a net as silent as PREDICT."""
+        base = _law_of(PlainOracle(self.net, num_classes=2))
+        kept = keep_probability(epsilon_for_advantage(float(np.clip(advantage, 1e-6, 0.5 - 1e-6)), 2), 2)
+        flip = np.array([[1, 0, 0], [0, kept, 1 - kept], [0, 1 - kept, kept]])
+        yield Mechanism("randomized response", lambda x: base(x) @ flip, sigma)
+        confidence = confidence_for_abstention(self.net, self.test_x, share=abstention)
+        yield Mechanism(
+            "abstaining net", _law_of(AbstainingOracle(self.net, num_classes=2, confidence=confidence)), sigma
+        )
+
+    def _share_of_ones(self, x: Tensor, sigma: float) -> NDArray[np.float64]:
+        """p_1 at every input, estimated on one noise set for all of them (evaluation only), so it is smooth in BMI."""
+        smoothing = Smoothing(
+            self.net, num_classes=2, sigma=sigma, seed=self._noise_seed(sigma), noise="common",
+            device=self.settings.device,
+        )  # fmt: skip
+        return smoothing.counts(x, self.settings.n_estimate)[:, 1].cpu().numpy() / self.settings.n_estimate
+
+    def _certified_length(self, x: Tensor, sigma: float, n: int) -> NDArray[np.float64]:
+        """Twice CERTIFY's radius, in kg/m^2: the BMI interval a certificate over all features leaves for BMI."""
+        smoothing = Smoothing(
+            self.net, num_classes=2, sigma=sigma, seed=self._noise_seed(sigma) + n, device=self.settings.device
+        )
+        certificate = smoothing.certify(x, n0=100, n=n, alpha=self.settings.alpha)
+        return 2 * certificate.radius * self.task.attribute_std
+
+    def _base_interval(self, x: Tensor) -> NDArray[np.float64]:
+        """Length of the interval around each record's BMI on which the base net's label is constant, exactly."""
+        pieces = piecewise.label_pieces(self.net, x, attribute=self.task.attribute_column)
+        low, high, _ = pieces.around(x[:, self.task.attribute_column].double())
+        return self._inside((self.task.to_unit(low), self.task.to_unit(high)))
+
+    def _inside(self, interval: tuple[Tensor, Tensor]) -> NDArray[np.float64]:
+        """Length of the part of each interval, in kg/m^2, that lies in the domain of BMI."""
+        low, high = (end.numpy().clip(*self.settings.domain) for end in interval)
+        return high - low
+
+    def _privacy(self, law: Law) -> dict[str, Any]:
+        """From the law [B, G, 3]: one release drawn at each record's own BMI, and what it leaves possible."""
+        generator = np.random.default_rng([self.seed, 77])
+        at_truth = law[np.arange(len(law)), self.truth]  # [B, 3]
+        seen = (generator.random(len(law))[:, None] > at_truth.cumsum(axis=1)).sum(axis=1).clip(max=2)
+        likelihood = np.take_along_axis(law, seen[:, None, None], axis=2)[..., 0]  # [B, G]
+        compatible = likelihood >= self.settings.tau
+        tv = self._tv_at_1_bmi(law)
+        return {
+            "median_length_bmi": float(np.median(compatible.sum(axis=1) * self.settings.step)),
+            "median_prior_mass": float(np.median(compatible @ self.prior)),
+            "median_posterior_width_bmi": float(np.median(self._posterior(likelihood).credible_width())),
+            "missed": float(1 - compatible[np.arange(len(law)), self.truth].mean()),
+            "advantage_at_1_bmi": float(tv.mean() / 2),
+            "largest_advantage_at_1_bmi": float(tv.max() / 2),
+        }
+
+    def _posterior(self, likelihood: NDArray[np.float64]) -> Posterior:
+        """The onlooker's belief on the grid, a cell a candidate value; likelihood [B, G] of the release seen."""
+        mass = likelihood * self.prior
+        edges = np.broadcast_to(self.edges, (*mass.shape[:-1], len(self.edges)))
+        return Posterior(edges, mass / mass.sum(axis=-1, keepdims=True), self.task.unit)
+
+    def _tv_at_1_bmi(self, law: Law) -> NDArray[np.float64]:
+        """Total variation between the release at a record's BMI and one kg/m^2 away, the worse side: [B]."""
+        shift, last = round(1 / self.settings.step), len(self.grid) - 1
+        rows = np.arange(len(law))
+        here = law[rows, self.truth]
+        sides = [law[rows, (self.truth + side).clip(0, last)] for side in (-shift, shift)]
+        return np.max([np.abs(here - there).sum(axis=1) / 2 for there in sides], axis=0)
+
+    def _prior(self) -> NDArray[np.float64]:
+        """The onlooker's prior: shares of the training rows' BMI on the grid, half a row added everywhere: [G]."""
+        bmi = self.task.attribute_of(self.task.x_train).double().numpy()
+        share = np.histogram(bmi, self.edges)[0] + 0.5
+        return share / share.sum()
+
+    def _noise_seed(self, sigma: float) -> int:
+        return int(np.random.SeedSequence([self.seed, round(sigma * 1000)]).generate_state(1)[0])
+
+
+class _Remembered:
+    """A function of an input batch that is asked for the same two batches again and again."""
+
+    def __init__(self, function: Callable[[Tensor], NDArray]) -> None:
+        self.function, self.answers = function, {}
+
+    def __call__(self, x: Tensor) -> NDArray:
+        if x.data_ptr() not in self.answers:
+            self.answers[x.data_ptr()] = self.function(x)
+        return self.answers[x.data_ptr()]
+
+
+def _law_of(oracle: LabelOracle) -> Callable[[Tensor], Law]:
+    """The law of an oracle that is a function: all mass on the symbol it releases."""
+    return lambda x: np.eye(3)[oracle(x).numpy() + 1]
+
+
+def _certain(one: NDArray[np.bool_]) -> Law:
+    return np.eye(3)[one.astype(int) + 1]
+
+
+def _vote(p_one: NDArray[np.float64], n: int) -> Law:
+    law = halfspace.vote_law(p_one, n=n)
+    return np.concatenate([np.zeros_like(law[..., :1]), law], axis=-1)
+
+
+def tables(results: dict[str, Any]) -> dict[str, pd.DataFrame]:
+    """The results as one tidy table, a row a mechanism."""
+    return {"oracles": pd.DataFrame(results["oracles"])}
+
+
+def summary(document: dict[str, Any]) -> str:
+    """The table of mechanisms for a terminal."""
+    shown = ["name", "sigma", "n", "accuracy", "abstention", "median_length_bmi", "median_posterior_width_bmi"]
+    return tables(document["results"])["oracles"][shown].round(3).to_string(index=False)
+
+
+def extra_files(document: dict[str, Any]) -> dict[str, str]:
+    """What stands beside results.json: the table as CSV."""
+    return {"oracles.csv": tables(document["results"])["oracles"].to_csv(index=False)}
