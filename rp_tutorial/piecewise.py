@@ -114,10 +114,13 @@ def label_pieces(net: nn.Module, x: Tensor, *, attribute: int, chunk_mib: float 
     others = weight.clone()
     others[:, attribute] = 0
     alike = len(x) > 1 and not bool(others.any())  # a net that reads nothing else has the same pieces for all records
-    offsets = x[: 1 if alike else None].to(weight) @ others.T + bias
     chunk = _chunk_records([len(bias) for _, bias in layers], positive("chunk_mib", chunk_mib))
-    parts = offsets.split(chunk)
-    runs = _side_by_side(lambda part: _runs(weight[:, attribute], part, rest, chunk_mib), parts)
+    parts = x[: 1 if alike else None].split(chunk)
+
+    def work(part: Tensor) -> tuple[Tensor, ...]:
+        return _runs(weight[:, attribute], part.to(weight) @ others.T + bias, rest, chunk_mib)
+
+    runs = side_by_side(work, parts)
     pieces = _from_runs(runs, [len(part) for part in parts], x.device)
     return pieces.rows(torch.zeros(len(x), dtype=torch.int64, device=x.device)) if alike else pieces
 
@@ -135,8 +138,11 @@ def _flat_rows(x: Tensor, weight: Tensor) -> Tensor:
     return rows
 
 
-def _side_by_side(work: Callable[[Tensor], Any], parts: Sequence[Tensor]) -> list[Any]:
-    """`work` on every part: each core its own parts on a CPU, in turn on a GPU."""
+def side_by_side(work: Callable[[Tensor], Any], parts: Sequence[Tensor]) -> list[Any]:
+    """`work` on every part of the records: each core its own parts on a CPU, in turn on a GPU.
+
+    Small parts stay in a core's cache, and no core waits for another within an operation, as torch's own threads do.
+    """
     run = torch.no_grad()(work)  # the mode belongs to a thread
     return list((worker_pool().map if parts[0].device.type == "cpu" and len(parts) > 1 else map)(run, parts))
 

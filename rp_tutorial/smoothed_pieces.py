@@ -20,11 +20,12 @@ import torch
 from torch import Tensor
 
 from rp_tutorial.arguments import positive, refuse
-from rp_tutorial.piecewise import LabelPieces, padded
+from rp_tutorial.piecewise import LabelPieces, padded, side_by_side
 
 FIRST, SECOND = 0.7979, 0.9679  # E|xi| and E|xi^2 - 1| = 4 phi(1), rounded up
 EPS = torch.finfo(torch.float64).eps
 LEVELS = (1e-3, 1 - 1e-3)  # nearer to 0 and 1 these bounds on the slope, which know no tails, would need many cells
+RECORDS = 4096  # processed together
 MAX_DEPTH, OPEN_CELLS = 44, 1024  # bisections; open cells, beside those it began with, at which a record's search ends
 
 
@@ -34,7 +35,9 @@ def probabilities(base: LabelPieces, z: Tensor, *, sigma: float, num_classes: in
     The rounding is that of a few float64 additions, also in the tails: each interval's mass is taken on the side where
     the distribution function is small.
     """
-    return _Kernel(base, positive("sigma", sigma), num_classes).value(torch.arange(len(base)), z.to(base.low))
+    kernel, z = _Kernel(base, positive("sigma", sigma), num_classes), z.to(base.low)
+    parts = torch.arange(len(base), device=z.device).split(RECORDS)
+    return torch.cat(side_by_side(lambda rows: kernel.value(rows, z[rows]), parts))
 
 
 def leader_pieces(base: LabelPieces, *, sigma: float, num_classes: int) -> LabelPieces:
@@ -44,9 +47,16 @@ def leader_pieces(base: LabelPieces, *, sigma: float, num_classes: int) -> Label
     at an angle, wider (rounding divided by slope) where it is flat. Left of the first and right of the last boundary
     of f, and wherever one interval of f reaches at least one sigma to both sides, g is f.
     """
-    kernel = _Kernel(base, positive("sigma", sigma), num_classes)
-    single = base.used.sum(dim=1) <= 2  # one boundary: p_a = Phi(distance / sigma), so g is f for every sigma
-    return _search(kernel, reach=1.0, values=kernel.with_slope, alone=single)
+    sigma = positive("sigma", sigma)
+
+    def work(rows: Tensor) -> LabelPieces:
+        kernel = _Kernel(base.rows(rows), sigma, num_classes)
+        single = (
+            kernel.base.used.sum(dim=1) <= 2
+        )  # one boundary: p_a = Phi(distance / sigma), so g is f for every sigma
+        return _search(kernel, reach=1.0, values=kernel.with_slope, alone=single)
+
+    return LabelPieces.together(side_by_side(work, torch.arange(len(base), device=base.low.device).split(RECORDS)))
 
 
 def level_pieces(base: LabelPieces, label: Tensor, level: float, *, sigma: float) -> LabelPieces:

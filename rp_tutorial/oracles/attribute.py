@@ -18,8 +18,6 @@ from rp_tutorial.piecewise import CHUNK_MIB, LabelPieces, label_pieces
 from rp_tutorial.rap import IntervalSet, Scale, StandardScale, inference_set
 from rp_tutorial.smoothed_pieces import leader_pieces, probabilities
 
-RECORDS = 16384  # records whose boundaries are searched for together
-
 
 class AttributeSmoothing(LabelOracle):
     """(R, 0)-Robust Privacy for one attribute: the label is a function that is constant within R of the true value.
@@ -73,11 +71,7 @@ class AttributeSmoothing(LabelOracle):
     def smoothed_intervals(self, x: Tensor, *, base: LabelPieces | None = None) -> LabelPieces:
         """Where g is constant along the attribute, in the net's unit: intervals inside the true ones, [B, M]."""
         base = self.base_intervals(x) if base is None else base
-        parts = [
-            leader_pieces(base.rows(rows), sigma=self.sigma, num_classes=self.num_classes)
-            for rows in torch.arange(len(base), device=base.low.device).split(RECORDS)
-        ]
-        return LabelPieces.together(parts) if parts else base
+        return leader_pieces(base, sigma=self.sigma, num_classes=self.num_classes)
 
     def constant_interval(self, x: Tensor, *, base: LabelPieces | None = None) -> tuple[Tensor, Tensor]:
         """(lo, hi), float64 [B], in the attribute's unit: g is constant on [lo, hi], which holds the record's value.
@@ -115,4 +109,6 @@ class AttributeSmoothing(LabelOracle):
         return torch.where(end.isfinite(), 4 * torch.finfo(torch.float64).eps * size, 0.0)
 
     def _value(self, x: Tensor) -> Tensor:
-        return check_batch(x).flatten(1)[:, self.attribute].detach().double()
+        if isinstance(x, Tensor) and x.ndim > 1:
+            x = x.flatten(1)[:, self.attribute :][:, :1]  # nothing else is read here
+        return check_batch(x)[:, 0].detach().double()

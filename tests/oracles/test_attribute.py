@@ -321,8 +321,9 @@ def test_the_oracle_releases_labels_and_counts_them():
 
 def test_records_are_searched_in_portions_with_the_same_result(monkeypatch):
     oracle, x = AttributeSmoothing(NETS["[20, 5]"], attribute=COLUMN, sigma=0.3), rows(50, seed=8)
-    whole = oracle.constant_interval(x)
-    monkeypatch.setattr("rp_tutorial.oracles.attribute.RECORDS", 7)
+    whole, p = oracle.constant_interval(x), oracle.class_probabilities(x)
+    monkeypatch.setattr("rp_tutorial.smoothed_pieces.RECORDS", 7)
+    assert torch.equal(oracle.class_probabilities(x), p)
     for a, b in zip(whole, oracle.constant_interval(x), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-12)
 
