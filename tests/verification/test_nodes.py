@@ -1,0 +1,41 @@
+"""No open node is lost, doubled or taken before one with less reach."""
+
+import torch
+
+from rp_tutorial.verification.nodes import NodePool, Nodes, join
+
+
+def some_nodes(reach, owner=0):
+    n = len(reach)
+    blank = torch.zeros(n, 3, dtype=torch.float64)
+    reach = torch.tensor(reach, dtype=torch.float64)
+    return Nodes(torch.full((n,), owner), torch.ones(n, dtype=torch.int64), reach, reach[:, None] + blank, blank, blank)
+
+
+def test_nodes_come_back_in_order_of_reach_with_what_they_carry():
+    pool, added = NodePool(some_nodes([0.5])), [0.5]
+    for block in ([3.0, 1.0], [2.0, 0.1, 0.2, 7.0, 8.0], [4.0]):
+        pool.add(some_nodes(block))
+        added += block
+    taken = []
+    while len(pool):
+        nodes = pool.take(2)
+        assert torch.equal(nodes.signs[:, 0], nodes.reach)
+        taken += sorted(nodes.reach.tolist())
+    assert taken == sorted(added)
+
+
+def test_freed_rows_are_used_again():
+    pool = NodePool(some_nodes([1.0, 2.0]))
+    for k in range(100):
+        pool.take(1)
+        pool.add(some_nodes([2.0 + k]))
+        assert len(pool) == 2
+    assert len(pool._key) == 2
+
+
+def test_drop_removes_exactly_the_useless_ones():
+    pool = NodePool(join(some_nodes([1.0, 2.0], owner=0), some_nodes([3.0, 4.0], owner=1)))
+    owner, reach = pool.drop(lambda owner, reach: (owner == 1) | (reach > 1.5))
+    assert (owner.tolist(), reach.tolist()) == ([0, 1, 1], [2.0, 3.0, 4.0])
+    assert pool.take(5).reach.tolist() == [1.0]
