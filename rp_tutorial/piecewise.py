@@ -122,7 +122,9 @@ def label_pieces(net: nn.Module, x: Tensor, *, attribute: int, chunk_mib: float 
 
     runs = side_by_side(work, parts)
     pieces = _from_runs(runs, [len(part) for part in parts], x.device)
-    return pieces.rows(torch.zeros(len(x), dtype=torch.int64, device=x.device)) if alike else pieces
+    if alike:  # one row, shown B times
+        return LabelPieces(*(part.expand(len(x), -1) for part in (pieces.low, pieces.high, pieces.label)))
+    return pieces
 
 
 def _above_class_zero(layers: list[tuple[Tensor, Tensor]]) -> list[tuple[Tensor, Tensor]]:

@@ -155,7 +155,7 @@ def test_constant_interval_is_maximal_and_rounded_inward():
     """At its ends plus 1e-9 the label is another, at its ends the same; for 3 sigma and 3 and 5 classes."""
     for name in NETS:
         for sigma in (0.1, 0.6, 2.0):
-            x = rows(40, seed=2)
+            x = rows(20, seed=2)
             oracle = AttributeSmoothing(NETS[name], attribute=COLUMN, sigma=sigma)
             low, high = oracle.constant_interval(x)
             assert ((low <= x[:, COLUMN]) & (x[:, COLUMN] <= high)).all()
@@ -165,9 +165,9 @@ def test_constant_interval_is_maximal_and_rounded_inward():
                 inner = torch.where(bounded, end, x[:, COLUMN])
                 assert torch.equal(oracle(moved(x, inner[:, None])), here)
                 assert torch.equal(oracle(moved(x, (inner + outward * bounded)[:, None])) != here, bounded)
-            share = torch.linspace(0, 1, 50, dtype=torch.float64)
+            share = torch.linspace(0, 1, 25, dtype=torch.float64)
             between = low.clamp(-9, 9)[:, None] * (1 - share) + high.clamp(-9, 9)[:, None] * share
-            assert torch.equal(oracle(moved(x, between)).view(len(x), -1), here[:, None].expand(-1, 50))
+            assert torch.equal(oracle(moved(x, between)).view(len(x), -1), here[:, None].expand(-1, 25))
 
 
 def test_half_space_probability_is_phi_of_the_distance_and_its_boundary_does_not_move():
