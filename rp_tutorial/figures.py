@@ -95,7 +95,7 @@ def lines(
         .encode(
             x=alt.X(f"{x}:Q", title=titles[0], scale=alt.Scale(zero=False)),
             y=alt.Y(f"{y}:Q", title=titles[1]),
-            color=alt.Color(f"{series}:N", title=None, sort=names),
+            color=alt.Color(f"{series}:N", title=None, sort=names, legend=alt.Legend(columns=3, labelLimit=260)),
             strokeDash=alt.condition(
                 alt.FieldOneOfPredicate(field=series, oneOf=list(dashed)), alt.value([5, 4]), alt.value([1, 0])
             ),
