@@ -186,11 +186,11 @@ class _Bench:
         positives, probes, offsets = self._augmented_set()
         records = len(probes) // len(offsets)
         plain = PlainOracle(self.net, num_classes=2)
-        rows = [self._release_row("base", None, plain(positives) == 1, plain(probes) == 1, offsets)]
+        rows = [self._release_row("base", None, positives[plain(positives) == 1], plain(probes) == 1, offsets)]
         for sigma in s.sigmas:
             smoothing = self._smoothing(sigma, purpose=2)
             original, moved = (smoothing.predict(x, n=s.n, alpha=s.alpha) == 1 for x in (positives, probes))
-            row = self._release_row(f"sigma = {sigma:g}", sigma, original, moved, offsets)
+            row = self._release_row(f"sigma = {sigma:g}", sigma, positives[original], moved, offsets)
             rows.append(row | self._expected_reach(sigma, s.n, s.alpha, offsets, records))
         return {"records": records, "positives": len(positives), "classifiers": rows}
 
@@ -203,7 +203,8 @@ class _Bench:
             counts = [smoothing.counts(x, n).cpu() for x in (positives, probes)]
             for alpha in s.ablation_alpha:
                 original, moved = (significant_plurality(c, alpha=alpha) == 1 for c in counts)
-                row = self._release_row(f"N = {n}, alpha = {alpha:g}", s.ablation_sigma, original, moved, offsets)
+                name = f"N = {n}, alpha = {alpha:g}"
+                row = self._release_row(name, s.ablation_sigma, positives[original], moved, offsets)
                 rows.append(
                     {"n": n, "alpha": alpha} | row | self._expected_reach(s.ablation_sigma, n, alpha, offsets, records)
                 )
@@ -219,12 +220,14 @@ class _Bench:
         return positives, probes.flatten(0, 1), offsets
 
     def _release_row(
-        self, name: str, sigma: float | None, original: Tensor, moved: Tensor, offsets: np.ndarray
+        self, name: str, sigma: float | None, kept: Tensor, moved: Tensor, offsets: np.ndarray
     ) -> dict[str, Any]:
-        """Histogram of the BMI of everything released as 1, and how far left of the threshold it reaches."""
-        positives, _, _ = self._augmented_set()
+        """Histogram of the BMI of everything released as 1, and how far left of the threshold it reaches.
+
+        kept [P, d]: the records of D_t,1 released as 1 as they are; moved [R * J]: which moved copies are.
+        """
         moved_offset = np.tile(offsets, len(moved) // len(offsets))[moved.numpy()]
-        bmi = np.concatenate([self.task.attribute_of(positives[original]).numpy(), self.task.threshold - moved_offset])
+        bmi = np.concatenate([self.task.attribute_of(kept).numpy(), self.task.threshold - moved_offset])
         reach = float(moved_offset.max(initial=0.0))
         return {
             "classifier": name,

@@ -7,12 +7,13 @@ weights that it drives to zero *are* zero, and "the net reads BMI only" is a fac
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
 
 from rp_tutorial.arguments import count, positive, refuse
+from rp_tutorial.threads import one_thread
 
 SMALL_NET = 100_000  # parameters
 
@@ -45,7 +46,8 @@ def fit(
     optimiser = torch.optim.Adam(net.parameters(), lr=positive("learning_rate", learning_rate))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     net.train()
-    with _on_one_core(net):
+    small = sum(parameter.numel() for parameter in net.parameters()) < SMALL_NET
+    with one_thread() if small else nullcontext():
         for batch in _batches(len(x), count("batch_size", batch_size), steps, order):
             optimiser.zero_grad(set_to_none=True)
             nn.functional.cross_entropy(net(x[batch]), y[batch]).backward()
@@ -54,18 +56,6 @@ def fit(
                 _soft_threshold(penalised, l1_columns, l1 * schedule.get_last_lr()[0])
             schedule.step()
     return net.eval()
-
-
-@contextmanager
-def _on_one_core(net: nn.Module) -> Iterator[None]:
-    """A small net's products are too short to share: on a busy machine threads that wait for each other cost most."""
-    callers_own = torch.get_num_threads()
-    if sum(parameter.numel() for parameter in net.parameters()) < SMALL_NET:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(callers_own)
 
 
 def _batches(rows: int, batch_size: int, steps: int, order: torch.Generator) -> Iterator[Tensor]:

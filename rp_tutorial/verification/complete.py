@@ -15,12 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial.arguments import count, positive
+from rp_tutorial.threads import one_thread
 from rp_tutorial.verification.bounds import MAX_RADIUS, Box, bisect_radius, crown_reach
 from rp_tutorial.verification.dual import tighten
 from rp_tutorial.verification.nearest import attack, keep_nearest
 from rp_tutorial.verification.nodes import NodePool, Nodes, join
 from rp_tutorial.verification.region import describe_region, nearest_in_region, push_behind
-from rp_tutorial.verification.relu_net import Norm, ReluNet, check_norm, one_thread, read_inputs, read_net
+from rp_tutorial.verification.relu_net import Norm, ReluNet, check_norm, read_inputs, read_net
 
 EXACT, BUDGET, NONE, TIE = "exact to tolerance", "budget used up", "no change within max_radius", "tie, not crossed"
 STRIDE = 1.25  # a node is next bounded on a ball wider than its reach by this factor

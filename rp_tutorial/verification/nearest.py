@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial.arguments import count, positive
+from rp_tutorial.threads import one_thread
 from rp_tutorial.verification.bounds import MAX_RADIUS, margin_rows
 from rp_tutorial.verification.relu_net import (
     Norm,
@@ -17,7 +18,6 @@ from rp_tutorial.verification.relu_net import (
     check_norm,
     dual_length,
     length,
-    one_thread,
     read_inputs,
     read_net,
     steepest,

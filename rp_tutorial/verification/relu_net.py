@@ -6,8 +6,6 @@ what a norm needs (dual norm, steepest direction, length). No bound and no searc
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -133,17 +131,6 @@ def read_inputs(net: ReluNet, x: Tensor) -> Tensor:
     if flat.shape[1] != net.num_inputs:
         raise refuse("x", tuple(x.shape), f"a batch of inputs with {net.num_inputs} features")
     return flat
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """PyTorch on one thread inside: on matrices this small, threads that wait for each other cost a factor of ten."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def check_norm(norm: str) -> Norm:

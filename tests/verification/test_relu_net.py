@@ -6,7 +6,8 @@ from random_nets import NORMS, random_inputs, random_net
 from torch import nn
 
 from rp_tutorial.arguments import InputError
-from rp_tutorial.verification.relu_net import dual_length, length, one_thread, read_inputs, read_net, steepest
+from rp_tutorial.threads import one_thread
+from rp_tutorial.verification.relu_net import dual_length, length, read_inputs, read_net, steepest
 
 
 @pytest.mark.parametrize(
