@@ -1,0 +1,128 @@
+"""Faces from a folder of one's own: one subfolder a person, images of any format that Pillow reads.
+
+Who is private is said by two subfolders, `private/` and `public/`, with the people below them; without them the people
+with most images are private. Reading and splitting are in `face_files.py`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from rp_tutorial.arguments import InputError
+from rp_tutorial.data.face_files import Limits, Person, Reading, build_task, refuse_shared_names
+from rp_tutorial.data.face_task import FaceTask
+from rp_tutorial.data.images import is_image_name
+
+MINIMUM_BY_COUNT = 10  # images that make a person worth attacking where nobody said who is private
+_LAYOUT = "allowed is a folder with private/PERSON/ and public/PERSON/, or with PERSON/ for everybody"
+
+People = Mapping[str, list[Path]]
+
+
+def load_folder(path: str | os.PathLike[str], *, size: int, limits: Limits, seed: int) -> FaceTask:
+    """Private and public people from the folder, scaled to `size`; the counts in `limits` are upper limits.
+
+    With `private/` and `public/` (in any case) the people in them are what they say, and of more private people than
+    `limits.identities` those with most images stay. Without them, the people with most images are private, but only
+    people with 10 images or more and never more than half of all; everybody else is public.
+    A person's images may lie in subfolders. Labels follow the alphabet.
+    Files that are no images are left out and counted, wherever they lie. Raises InputError, one line.
+    """
+    root = Path(path).expanduser()
+    source = f"folder:{root.resolve().name}"
+    private, public, notes = _people(root, source, limits.identities)
+    refuse_shared_names(source, private, public)
+    chosen = [Person(name, private[name]) for name in sorted(private)]
+    files = [file for name in sorted(public) for file in public[name]]
+    reading = Reading(root, size)
+    return build_task(source, chosen, files, reading=reading, limits=limits, seed=seed, notes=notes)
+
+
+def people_inside(folder: Path) -> tuple[dict[str, list[Path]], list[Path]]:
+    """Every subfolder with its image files, all in the alphabet's order, and the files that are no images."""
+    people: dict[str, list[Path]] = {}
+    others = []
+    for entry in sorted(os.scandir(folder), key=lambda found: found.name):
+        if entry.name.startswith("."):
+            continue
+        if not entry.is_dir():
+            others.append(Path(entry.path))
+            continue
+        files = [
+            Path(place, name)
+            for place, _, names in sorted(os.walk(entry.path))
+            for name in sorted(names)
+            if not name.startswith(".")
+        ]
+        people[entry.name] = [file for file in files if is_image_name(file.name)]
+        others += [file for file in files if not is_image_name(file.name)]
+    return people, others
+
+
+def most_images(people: People, most: int, *, minimum: int = 1) -> list[str]:
+    """Names of the `most` people with most images, of those with `minimum` or more; the alphabet breaks ties."""
+    enough = [name for name, files in people.items() if len(files) >= minimum]
+    return sorted(enough, key=lambda name: (-len(people[name]), name))[:most]
+
+
+def by_count(people: People, most: int) -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:
+    """Private: the people with most images, from 10 images and up to half of all. Public: everybody else."""
+    names = set(most_images(people, min(most, len(people) // 2), minimum=MINIMUM_BY_COUNT))
+    private = {name: files for name, files in people.items() if name in names}
+    return private, {name: files for name, files in people.items() if name not in names}
+
+
+def _people(root: Path, source: str, most: int) -> tuple[People, People, list[str]]:
+    sides = _sides(root, source)
+    if not sides:
+        people, others = people_inside(root)
+        people, notes = _nonempty(people, root, others)
+        if not people:
+            raise InputError(f"data: {source}: holds no person with an image; {_LAYOUT}")
+        private, public = by_count(people, most)
+        if not private:
+            raise InputError(
+                f"data: {source}: nobody of {len(people):,} people can be private: without private/ and public/ there "
+                f"have to be two people or more, and those who are private need {MINIMUM_BY_COUNT} images"
+            )
+        return private, public, notes
+    (private, others), (public, more) = people_inside(sides["private"]), people_inside(sides["public"])
+    private, notes = _nonempty(private, root, others + more)
+    public, further = _nonempty(public, root, [])
+    for side, people in (("private", private), ("public", public)):
+        if not people:
+            raise InputError(f"data: {source}: {side}/ holds no person with an image; {_LAYOUT}")
+    return {name: private[name] for name in most_images(private, most)}, public, notes + further
+
+
+def _sides(root: Path, source: str) -> dict[str, Path]:
+    """The folders private/ and public/, both or none."""
+    if not root.exists():
+        raise InputError(f"data: {source}: no such folder; {_LAYOUT}")
+    if not root.is_dir():
+        raise InputError(f"data: {source}: is a file; {_LAYOUT}")
+    try:
+        folders = [Path(entry.path) for entry in os.scandir(root) if entry.is_dir()]
+    except OSError as error:
+        raise InputError(f"data: {source}: cannot be read ({error.strerror})") from None
+    sides = {folder.name.lower(): folder for folder in folders if folder.name.lower() in ("private", "public")}
+    if len(sides) == 1:
+        (found,) = sides
+        missing = "public" if found == "private" else "private"
+        raise InputError(f"data: {source}: has {found}/ but no {missing}/; {_LAYOUT}")
+    return sides
+
+
+def _nonempty(people: People, root: Path, others: list[Path]) -> tuple[dict[str, list[Path]], list[str]]:
+    """The people with images, and remarks on what was left out."""
+    empty = [name for name, files in people.items() if not files]
+    notes = []
+    if others:
+        notes.append(
+            f"{len(others):,} files that are no images left out, the first {os.path.relpath(others[0], root)!r}"
+        )
+    if empty:
+        notes.append(f"{len(empty):,} people without an image left out, the first {empty[0]!r}")
+    return {name: files for name, files in people.items() if files}, notes
