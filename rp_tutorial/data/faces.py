@@ -1,0 +1,274 @@
+"""Procedural faces: people as vectors, and pictures of them under changing pose, light, expression and background.
+
+A person is a vector of standardised identity factors; a photograph adds a vector of nuisance factors. Both are bell
+shaped on [-2, 2], and a picture is a smooth function of them but for its pixel noise. Nobody drawn here exists, so
+images and reconstructions may be shown. How the layers are painted is in `face_drawing.py`; real faces come from
+`folder.py`, `lfw.py` and `celeba.py`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rp_tutorial.arguments import count, refuse
+from rp_tutorial.data.face_drawing import Measures, draw
+from rp_tutorial.data.face_task import FaceTask
+from rp_tutorial.threads import one_thread
+
+# Middle and half range of every measure; a factor of 0 gives the middle, -2 and 2 the ends. Lengths in face units.
+IDENTITY = {
+    "skin_tone": (0.2, 0.8),  # -1 dark, 1 light
+    "skin_warmth": (0.0, 1.0),
+    "face_width": (0.53, 0.08),
+    "face_height": (0.72, 0.08),
+    "jaw": (0.2, 0.25),  # above 0: narrow chin
+    "square": (0.0, 0.2),  # below 0: square corners
+    "ear_size": (0.12, 0.05),
+    "hair_tone": (-0.2, 0.8),  # -1 black, 1 blond
+    "hair_redness": (0.3, 0.7),
+    "hair_length": (0.75, 0.5),
+    "hair_volume": (0.13, 0.1),
+    "hairline": (-0.5, 0.15),
+    "hair_curve": (0.75, 0.75),
+    "hair_part": (0.0, 0.3),
+    "eye_size": (0.125, 0.03),
+    "eye_opening": (0.58, 0.2),
+    "eye_spacing": (0.235, 0.04),
+    "eye_height": (-0.08, 0.06),
+    "eye_tilt": (0.0, 0.25),
+    "iris_colour": (0.0, 1.0),
+    "brow_width": (0.03, 0.02),
+    "brow_height": (0.19, 0.045),
+    "brow_angle": (0.0, 0.3),
+    "nose_width": (0.11, 0.04),
+    "nose_length": (0.2, 0.06),
+    "mouth_width": (0.21, 0.06),
+    "mouth_height": (0.43, 0.05),
+    "lip_fullness": (0.05, 0.025),
+    "lip_colour": (0.0, 1.0),
+    "blush": (0.4, 0.4),
+    "beard": (0.15, 0.9),
+    "moustache": (0.1, 0.9),
+    "glasses": (0.0, 0.04),  # half the width of the frame
+    "lens_size": (0.2, 0.035),
+    "lens_shape": (0.85, 0.15),
+    "frame_red": (60.0, 60.0),
+    "frame_green": (30.0, 30.0),
+    "frame_blue": (40.0, 40.0),
+    "mole_u": (0.0, 0.4),
+    "mole_v": (0.25, 0.25),
+    "mole_size": (0.03, 0.015),
+    "mole_strength": (0.0, 1.0),
+}
+NUISANCE = {
+    "shift_x": (0.0, 0.12),  # in halves of the image
+    "shift_y": (0.04, 0.1),
+    "rotation": (0.0, 0.25),  # radians
+    "scale": (0.88, 0.1),
+    "yaw": (0.0, 1.0),
+    "pitch": (0.0, 1.0),
+    "light_x": (0.0, 1.0),
+    "light_y": (0.0, 0.8),
+    "brightness": (0.95, 0.25),
+    "light_warmth": (0.0, 0.1),
+    "smile": (0.4, 1.2),
+    "mouth_open": (0.0, 0.12),
+    "eyes_open": (0.95, 0.35),
+    "brow_raise": (0.0, 1.0),
+    "gaze_x": (0.0, 1.0),
+    "gaze_y": (0.0, 1.0),
+    "ground_a_red": (130.0, 125.0),
+    "ground_a_green": (130.0, 125.0),
+    "ground_a_blue": (130.0, 125.0),
+    "ground_b_red": (130.0, 125.0),
+    "ground_b_green": (130.0, 125.0),
+    "ground_b_blue": (130.0, 125.0),
+    "ground_x": (0.0, 0.7),
+    "ground_y": (0.0, 0.7),
+    "ground_bend": (0.0, 0.7),
+    "clothes_red": (120.0, 120.0),
+    "clothes_green": (120.0, 120.0),
+    "clothes_blue": (120.0, 120.0),
+    "noise_level": (4.0, 3.0),
+    "noise_place": (0.5, 0.5),
+}
+# Measures that are amounts: below 0 there is none. Smooth at 0, so that a moustache grows and does not appear.
+AMOUNTS = {"glasses": 0.008, "beard": 0.1, "moustache": 0.1, "mole_strength": 0.1, "mouth_open": 0.01}
+LIMIT = 2.0  # standard deviations before cutting
+SIZES = (16, 256)
+CHUNK_PIXELS = 2**15  # a plane of 128 KiB: enough to pay for a call, few enough for a core's cache
+STREAMS = {"private": 1, "public": 2, "photographs": 3}
+
+
+@dataclasses.dataclass(frozen=True)
+class SyntheticFaces:
+    """A face task with the truth behind it: private_identities float32 [K, I], public_identities float32 [M, I].
+
+    Row k of `private_identities` is the person with label k; row m of `public_identities` the one on public image m.
+    """
+
+    task: FaceTask
+    private_identities: Tensor
+    public_identities: Tensor
+
+
+def sample_identities(n: int, *, seed: int) -> Tensor:
+    """n independent people, float32 [n, I]: normal factors cut off at two standard deviations.
+
+    Columns are those of IDENTITY. Raises InputError for n < 1 or a negative seed.
+    """
+    return _bell(count("n", n), len(IDENTITY), seed)
+
+
+def sample_nuisance(n: int, *, seed: int) -> Tensor:
+    """n independent photographs, float32 [n, J]; columns are those of NUISANCE. Law and errors as above.
+
+    The last column is the place of the pixel noise in a fixed pool; it is uniform after the cut-off as well.
+    """
+    nuisance = _bell(count("n", n), len(NUISANCE), seed)
+    nuisance[:, -1] = LIMIT * torch.erf(nuisance[:, -1] / 2**0.5) / torch.erf(torch.tensor(LIMIT / 2**0.5))
+    return nuisance
+
+
+def render(identity: Tensor, nuisance: Tensor, *, size: int) -> Tensor:
+    """The pictures of people [B, I] in photographs [B, J]: uint8 [B, 3, size, size], on the device of `identity`.
+
+    Image b depends on row b of both and on nothing else, neither on the batch around it nor on the number of threads.
+    Factors beyond two standard deviations count as two. `size` is a multiple of 4 from 16 to 256.
+    Raises InputError for shapes that do not fit, for values that are not finite, and for another size.
+    """
+    size = _allowed_size(size)
+    _refuse_misfits(identity, nuisance)
+    measures = _measures(identity.float(), IDENTITY) | _measures(nuisance.float().to(identity.device), NUISANCE)
+    rows = max(1, CHUNK_PIXELS // size**2) if identity.device.type == "cpu" else 2**20 // size
+    images = torch.empty(len(identity), 3, size, size, dtype=torch.uint8, device=identity.device)
+
+    def draw_rows(start: int) -> None:
+        with torch.inference_mode():
+            part = Measures({name: column[start : start + rows] for name, column in measures.items()})
+            images[start : start + rows] = draw(part, size=size)
+
+    starts = range(0, len(identity), rows)
+    workers = min(torch.get_num_threads(), len(starts)) if identity.device.type == "cpu" else 1
+    if workers < 2:
+        for start in starts:
+            draw_rows(start)
+        return images
+    with one_thread(), ThreadPoolExecutor(workers) as pool:  # a new thread takes the caller's number: one
+        list(pool.map(draw_rows, starts))
+    return images
+
+
+def synthetic_faces(
+    *,
+    size: int = 32,
+    identities: int = 100,
+    train_images: int = 50,
+    test_images: int = 20,
+    public_images: int = 4000,
+    seed: int = 0,
+) -> SyntheticFaces:
+    """Pictures of `identities` private people, and one picture each of `public_images` others, by `seed` alone.
+
+    Private and public people come from different seed streams, and no public vector equals a private one (checked).
+    Train and test images of a person differ in their photographs only. Rows are sorted by label.
+    Raises InputError for a count below 1, a negative seed or a size that `render` refuses.
+    """
+    size, seed = _allowed_size(size), count("seed", seed, minimum=0)
+    identities, train_images = count("identities", identities), count("train_images", train_images)
+    test_images, public_images = count("test_images", test_images), count("public_images", public_images)
+    private = sample_identities(identities, seed=_stream(seed, "private"))
+    public = sample_identities(public_images, seed=_stream(seed, "public"))
+    _refuse_shared(private, public)
+    labels = torch.cat([_labels(identities, train_images), _labels(identities, test_images)])
+    nuisance = sample_nuisance(len(labels) + public_images, seed=_stream(seed, "photographs"))
+    images = render(torch.cat([private[labels], public]), nuisance, size=size)
+    train = identities * train_images
+    parts = {
+        "x_train": images[:train].clone(),
+        "y_train": labels[:train].clone(),
+        "x_test": images[train : len(labels)].clone(),
+        "y_test": labels[train:].clone(),
+        "public": images[len(labels) :].clone(),
+    }
+    task = FaceTask(
+        **parts,
+        num_classes=identities,
+        size=size,
+        source="synthetic",
+        fingerprint=_fingerprint(parts),
+        real_people=False,
+    )
+    return SyntheticFaces(task, private, public)
+
+
+def _labels(identities: int, images: int) -> Tensor:
+    return torch.arange(identities).repeat_interleave(images)
+
+
+def _bell(n: int, factors: int, seed: int) -> Tensor:
+    """Standard normals cut off at LIMIT, by the inverse of their distribution function; float32 [n, factors]."""
+    generator = torch.Generator().manual_seed(count("seed", seed, minimum=0))
+    low = torch.special.ndtr(torch.tensor(-LIMIT, dtype=torch.float64))
+    uniform = torch.rand(n, factors, generator=generator, dtype=torch.float64)
+    return torch.special.ndtri(low + (1 - 2 * low) * uniform).clamp_(-LIMIT, LIMIT).float()
+
+
+def _stream(seed: int, name: str) -> int:
+    """A seed of its own for every purpose, so that two purposes never share a draw."""
+    return int(np.random.SeedSequence((seed, STREAMS[name])).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def _measures(factors: Tensor, table: dict[str, tuple[float, float]]) -> Measures:
+    """Standardised factors [B, F] -> measures by name, each [B, 1, 1, 1]."""
+    columns = (factors.clamp(-LIMIT, LIMIT) / LIMIT)[:, :, None, None, None].unbind(1)
+    measures = Measures()
+    for (name, (middle, half)), column in zip(table.items(), columns, strict=True):
+        value = middle + half * column
+        measures[name] = _amount(value, AMOUNTS[name]) if name in AMOUNTS else value
+    return measures
+
+
+def _amount(value: Tensor, bend: float) -> Tensor:
+    """max(value, 0), with the corner rounded over [-bend, bend]; at most 1."""
+    rounded = (value + bend).clamp(0, 2 * bend).square() / (4 * bend)
+    return (rounded + (value - bend).clamp(min=0)).clamp(max=1)
+
+
+def _allowed_size(size: int) -> int:
+    if count("size", size) % 4 or not SIZES[0] <= size <= SIZES[1]:
+        raise refuse("size", size, f"a multiple of 4 from {SIZES[0]} to {SIZES[1]}")
+    return int(size)
+
+
+def _refuse_misfits(identity: Tensor, nuisance: Tensor) -> None:
+    for name, value, table in (("identity", identity, IDENTITY), ("nuisance", nuisance, NUISANCE)):
+        if not isinstance(value, Tensor) or value.dim() != 2 or value.shape[1] != len(table):
+            given = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            raise refuse(name, given, f"a tensor of shape [B, {len(table)}]")
+        if not bool(torch.isfinite(value).all()):
+            raise refuse(name, "a value that is not finite", "finite numbers")
+    if len(identity) != len(nuisance):
+        raise refuse("nuisance", f"{len(nuisance)} rows", f"{len(identity)} rows, one for each row of identity")
+
+
+def _refuse_shared(private: Tensor, public: Tensor) -> None:
+    """The seed streams differ, so this never fires; it is here because the attack's meaning rests on it."""
+    people = torch.cat([private, public])
+    if len(torch.unique(people, dim=0)) != len(people):
+        raise refuse("seed", "a seed for which two people are the same", "another seed")
+
+
+def _fingerprint(parts: dict[str, Tensor]) -> str:
+    """sha256 of all images and labels."""
+    digest = hashlib.sha256()
+    for name, tensor in parts.items():
+        digest.update(f"{name} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().numpy())
+    return digest.hexdigest()
