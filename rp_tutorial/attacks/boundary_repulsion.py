@@ -1,0 +1,375 @@
+"""BREP-MI, the label-only model inversion: walk through a prior's latent space into the middle of a target's region.
+
+Published by Kahla, Chen, Just and Jia, "Label-Only Model Inversion Attacks via Boundary Repulsion", CVPR 2022;
+`BREP_MI` holds the settings of the authors' code, and every other choice is a named field. The attacker sees labels
+and nothing else. All targets run in one batch. The questions to the oracle are in `latent_queries.py`, the starting
+points in `initial_points.py`, the file of a stopped run in `inversion_state.py`, the verdicts in
+`inversion_metrics.py`: an attacker could not compute those.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from rp_tutorial.arguments import count, positive, refuse
+from rp_tutorial.attacks.initial_points import DIRECTIONS, keyed_generator, search_block
+from rp_tutorial.attacks.inversion_state import (
+    ITERATIONS,
+    PATIENCE,
+    RADIUS,
+    REASONS,
+    REJECTED,
+    RUNNING,
+    UNBOUNDED,
+    State,
+    StateFile,
+    fingerprint,
+)
+from rp_tutorial.attacks.latent_queries import LatentQueries, Prior
+from rp_tutorial.oracles.base import LabelOracle
+
+RADIUS_LIMIT = 1e6  # beyond it float32 loses z inside z + R u; the published loop would go on for ever
+
+
+@dataclass(frozen=True)
+class BoundaryRepulsion:
+    """Settings of the attack. The defaults are the published ones; `deviations` names every other."""
+
+    directions: int = 32  # points on the sphere at each pass: the label is all there is, so this buys the gradient
+    radius: float = 2.0  # first radius R0, small enough for a random starting point not far inside
+    expansion: float = 1.3  # R grows by this factor once a sphere is inside
+    inside_needed: int = 29  # of 32: the authors' code asks for a sum of signs above 24 (their text asks for all)
+    step_fraction: float = 1 / 3  # step length is R / 3: careful while the region around is known to be thin ...
+    step_limit: float = 3.0  # ... and never more than this, or one step would cross a region
+    latent_clamp: float | None = (
+        1.5  # centres stay where the prior makes good images; sphere points may leave. None: no
+    )
+    patience: int = 1000  # accepted steps without an expansion after which the target is left alone
+    repulsion_only: bool = True  # outside points push; False lets inside points pull as well
+    rejected_limit: int | None = None  # rejected steps in a row that end a target. Published: none, it may never end
+    max_iterations: int | None = None  # passes that end the attack: a bound on cost. Published: none
+    radius_cap: float | None = None  # a target ends once R is above it: no more to learn from. Published: none
+    repeats: int = 1  # queries for each probe, the most frequent answer counts: a patient attacker against randomness
+
+    def __post_init__(self) -> None:
+        for name in ("directions", "patience", "repeats"):
+            count(name, getattr(self, name))
+        for name in ("radius", "step_fraction", "step_limit"):
+            positive(name, getattr(self, name))
+        if positive("expansion", self.expansion) <= 1:
+            raise refuse("expansion", self.expansion, "a finite number above 1")
+        if count("inside_needed", self.inside_needed) > self.directions:
+            raise refuse("inside_needed", self.inside_needed, f"an integer from 1 to directions = {self.directions}")
+        if not isinstance(self.repulsion_only, bool):
+            raise refuse("repulsion_only", self.repulsion_only, "True or False")
+        for name, check in (("latent_clamp", positive), ("radius_cap", positive)):
+            if getattr(self, name) is not None:
+                check(name, getattr(self, name))
+        for name in ("rejected_limit", "max_iterations"):
+            if getattr(self, name) is not None:
+                count(name, getattr(self, name))
+        if self.radius_cap is not None and self.radius_cap < self.radius:
+            raise refuse("radius_cap", self.radius_cap, f"None or at least radius = {self.radius}")
+
+
+BREP_MI = BoundaryRepulsion()  # as published and coded by its authors
+
+
+def deviations(settings: BoundaryRepulsion) -> dict[str, tuple[object, object]]:
+    """Which fields differ from the publication: name -> (published, here). Empty for BREP_MI."""
+    pairs = {field.name: (getattr(BREP_MI, field.name), getattr(settings, field.name)) for field in fields(settings)}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What happened at every pass, for pictures; the sphere's directions come back from `sphere_directions`.
+
+    path [passes, T, d]: centre of the sphere, before the step. radius [passes, T]: of that sphere. inside [passes, T]:
+    its points inside, -1 where the target was over. accepted [passes, T]: whether the step was taken.
+    """
+
+    path: Tensor
+    radius: Tensor
+    inside: Tensor
+    accepted: Tensor
+
+
+@dataclass(frozen=True)
+class Inversion:
+    """What the attack found, one entry a target; tensors on the CPU, T targets, d latent dimensions.
+
+    `latent` [T, d] is the attack's result: the latent after the last expansion whose step was accepted (the authors
+    judge this one), or `start` where there was none (`kept_expansions` = 0; the authors count that as a failure).
+    `start`, `latent`, `z` are NaN for a target that was not found. `z` is where the walk ended, `radius` the last R:
+    R0 times 1.3 ^ expansions. `iterations` = passes of a target; each is accepted or rejected. `queries` [T] are those
+    of the walk; `search_queries` those of the search for starting points, which all targets share. `forward_passes` is
+    what the oracle spent on both, `search_forward_passes` the part of the search. `stopped` says why each target ended. `chosen` is the index into the pool or -1.
+    """
+
+    targets: Tensor
+    found: Tensor
+    chosen: Tensor
+    start: Tensor
+    latent: Tensor
+    z: Tensor
+    radius: Tensor
+    expansions: Tensor
+    kept_expansions: Tensor
+    accepted: Tensor
+    rejected: Tensor
+    iterations: Tensor
+    queries: Tensor
+    search_queries: int
+    forward_passes: int
+    search_forward_passes: int
+    stopped: tuple[str, ...]
+    settings: BoundaryRepulsion
+    trace: Trace | None
+
+
+def sphere_directions(seed: int, iteration: int, targets: int, directions: int, latent_dim: int) -> Tensor:
+    """Unit vectors of all targets at one pass: float32 [targets, directions, latent_dim].
+
+    They depend on the arguments alone: not on which targets are still running, and not on the oracle. So two arms of
+    a comparison look in the same directions.
+    """
+    gaussian = torch.randn(targets, directions, latent_dim, generator=keyed_generator(DIRECTIONS, seed, iteration))
+    return gaussian / torch.linalg.vector_norm(gaussian, dim=-1, keepdim=True)
+
+
+def invert(
+    oracle: LabelOracle,
+    prior: Prior,
+    targets: Tensor,
+    *,
+    seed: int,
+    candidates: Tensor | None = None,
+    start: Tensor | None = None,
+    settings: BoundaryRepulsion = BREP_MI,
+    record: bool = False,
+    state_path: str | os.PathLike[str] | None = None,
+    save_every: int = 50,
+    chunk_rows: int = 4096,
+    device: torch.device | str = "cpu",
+) -> Inversion:
+    """Attack all targets at once through labels alone, starting from the first candidate labelled as each target.
+
+    prior: latents [B, d] -> inputs [B, ...] of the oracle, on `device`. targets: int64 [T] labels. candidates:
+    float [P, d], a pool as `candidate_latents` gives it, searched in order through this very oracle. Instead, `start`
+    [T, d] sets the starting points (a row of NaN: not found); nothing is searched then. ABSTAIN counts as outside.
+    An oracle may answer at random: no answer is taken for granted later, the start is not asked again.
+
+    One pass: R u_i are the points of a sphere around z. At least 29 of 32 inside: R grows by 1.3. The step is
+    min(R / 3, 3), for the R before, against the mean over all 32 of those u_i that are outside, then clamped;
+    it is taken if its end is still inside. In a pass that expands, the authors' code divides the mean by the
+    *new* R; so do we. Directions are keyed by (seed, pass), see `sphere_directions`.
+
+    state_path: the run is saved there before it starts, every `save_every` passes and at the end, with
+    oracle.state(). Calling again with equal arguments goes on from there to the same result; the file is kept.
+    With the published settings there is no bound on the number of passes: set rejected_limit or max_iterations
+    where the oracle is random. Raises InputError for bad arguments or the state of another run.
+    Source: Kahla et al. 2022, Algorithm 1 and the authors' code (attack_single_target).
+    """
+    attack = _Attack(oracle, prior, targets, candidates, start, settings, seed, chunk_rows, device, record)
+    file = None if state_path is None else StateFile(state_path, attack.fingerprint)
+    count("save_every", save_every)
+    return attack.run(file, save_every)
+
+
+class _Attack:
+    """One call of `invert`: checked arguments, the state, and the two loops."""
+
+    def __init__(
+        self,
+        oracle: LabelOracle,
+        prior: Prior,
+        targets: Tensor,
+        candidates: Tensor | None,
+        start: Tensor | None,
+        settings: BoundaryRepulsion,
+        seed: int,
+        chunk_rows: int,
+        device: torch.device | str,
+        record: bool,
+    ) -> None:
+        self.oracle, self.settings, self.seed = oracle, settings, count("seed", seed, minimum=0)
+        if not isinstance(settings, BoundaryRepulsion):
+            raise refuse("settings", type(settings).__name__, "a BoundaryRepulsion")
+        self.targets = _check_targets(targets, oracle.num_classes).to(device)
+        points = _check_points(candidates, start, len(targets), getattr(prior, "latent_dim", None))
+        self.fingerprint = fingerprint(settings, targets, candidates, start, self.seed, chunk_rows, record)
+        self.candidates = None if candidates is None else candidates.to(device, torch.float32)
+        self.start = None if start is None else start.to(device, torch.float32)
+        self.queries = LatentQueries(oracle, prior, repeats=settings.repeats, chunk_rows=chunk_rows, device=device)
+        self.device = torch.device(device)
+        self.state = State.fresh(len(targets), points.shape[1], settings.radius, device)
+        self.trace: list[dict[str, Tensor]] | None = [] if record else None
+
+    def run(self, file: StateFile | None, save_every: int) -> Inversion:
+        stored = None if file is None else file.load(self.device)
+        if stored is not None:
+            self.state, trace, oracle_state = stored
+            self.trace = None if self.trace is None else trace
+            self.oracle.restore(oracle_state)
+        else:
+            self._save(file)  # a kill during the search must find the oracle as it was
+        if not self.state.search_done:
+            self._search()
+            self._save(file)
+        while bool((running := self.state.stopped == RUNNING).any()):
+            self._one_pass(running.nonzero()[:, 0])
+            if self.state.passes % save_every == 0:
+                self._save(file)
+        self._save(file)
+        return self._result()
+
+    def _save(self, file: StateFile | None) -> None:
+        if file is not None:
+            file.save(self.state, self.trace or [], self.oracle.state())
+
+    def _search(self) -> None:
+        """Find the starting points; the targets without one are over. A kill in here starts the search again."""
+        state = self.state
+        if self.start is not None:
+            return state.place(self.start)
+        while state.searched < len(self.candidates) and bool((state.chosen < 0).any()):
+            state.searched += search_block(self.queries, self.candidates, state.searched, self.targets, state.chosen)
+        state.search_forward_passes = self.queries.forward_passes
+        start = self.candidates[state.chosen.clamp(min=0)]
+        state.place(torch.where((state.chosen >= 0)[:, None], start, torch.nan))
+
+    def _one_pass(self, rows: Tensor) -> None:
+        """A sphere and a step for the targets `rows` [A]."""
+        state, settings = self.state, self.settings
+        spent_before = self.queries.forward_passes
+        z, radius, target = state.z[rows], state.radius[rows], self.targets[rows]
+        units = sphere_directions(self.seed, state.passes, *self._sphere_shape())[rows.cpu()].to(self.device)
+        inside = self._inside(z[:, None] + radius.float()[:, None, None] * units, target)  # [A, P]
+        hits = inside.sum(dim=1)
+        expands = hits >= settings.inside_needed
+        grown = torch.where(expands, radius * settings.expansion, radius)
+        moved = z + self._step(units, inside, radius, grown)
+        if settings.latent_clamp is not None:
+            moved = moved.clamp(-settings.latent_clamp, settings.latent_clamp)
+        kept = self._inside(moved[:, None], target)[:, 0]
+        if self.trace is not None:
+            self._remember(rows, hits, kept)
+        self._update(rows, moved, grown, expands, kept)
+        state.passes += 1
+        state.forward_passes += self.queries.forward_passes - spent_before
+        self._stop(rows)
+
+    def _sphere_shape(self) -> tuple[int, int, int]:
+        return len(self.targets), self.settings.directions, self.state.z.shape[1]
+
+    def _inside(self, points: Tensor, target: Tensor) -> Tensor:
+        """Whether the oracle labels points [A, P, d] as the target [A]: bool [A, P]."""
+        return self.queries.ask(points.flatten(0, 1)).view(points.shape[:2]) == target[:, None]
+
+    def _step(self, units: Tensor, inside: Tensor, radius: Tensor, grown: Tensor) -> Tensor:
+        """The step [A, d] away from the points outside; its length comes from R before, its scale from R after."""
+        pull = 0.0 if self.settings.repulsion_only else 1.0
+        push = (torch.where(inside, pull, -1.0)[:, :, None] * units).mean(dim=1)
+        length = (radius * self.settings.step_fraction).clamp(max=self.settings.step_limit)
+        return (length * radius / grown).float()[:, None] * push
+
+    def _update(self, rows: Tensor, moved: Tensor, grown: Tensor, expands: Tensor, kept: Tensor) -> None:
+        state, counts_as_step = self.state, kept & ~expands
+        state.radius[rows] = grown
+        state.z[rows] = torch.where(kept[:, None], moved, state.z[rows])
+        state.latent[rows] = torch.where((kept & expands)[:, None], moved, state.latent[rows])
+        state.expansions[rows] += expands.long()
+        state.kept_expansions[rows] += (kept & expands).long()
+        state.accepted[rows] += kept.long()
+        state.rejected[rows] += (~kept).long()
+        state.since_expansion[rows] = torch.where(expands, 0, state.since_expansion[rows] + counts_as_step.long())
+        state.rejected_in_row[rows] = torch.where(kept, 0, state.rejected_in_row[rows] + 1)
+        state.iterations[rows] += 1
+
+    def _stop(self, rows: Tensor) -> None:
+        """Mark the targets that are over; where two reasons meet, the first line below wins."""
+        state, settings = self.state, self.settings
+        for reason, value, limit in (
+            (PATIENCE, state.since_expansion, settings.patience),
+            (REJECTED, state.rejected_in_row, settings.rejected_limit),
+            (
+                RADIUS,
+                state.radius,
+                None if settings.radius_cap is None else math.nextafter(settings.radius_cap, math.inf),
+            ),
+            (UNBOUNDED, state.radius, RADIUS_LIMIT),
+            (ITERATIONS, state.iterations, settings.max_iterations),
+        ):
+            if limit is not None:
+                over = rows[(value[rows] >= limit) & (state.stopped[rows] == RUNNING)]
+                state.stopped[over] = reason
+
+    def _remember(self, rows: Tensor, hits: Tensor, kept: Tensor) -> None:
+        inside = torch.full_like(self.state.accepted, -1).index_copy_(0, rows, hits)
+        accepted = torch.zeros_like(self.state.accepted, dtype=torch.bool).index_copy_(0, rows, kept)
+        now = {
+            "path": self.state.z.clone(),
+            "radius": self.state.radius.clone(),
+            "inside": inside,
+            "accepted": accepted,
+        }
+        self.trace.append({name: value.cpu() for name, value in now.items()})
+
+    def _result(self) -> Inversion:
+        state, per_pass = self.state, (self.settings.directions + 1) * self.settings.repeats
+        names = ("chosen", "start", "latent", "z", "radius", "expansions", "kept_expansions", "accepted", "rejected")
+        return Inversion(
+            targets=self.targets.cpu(),
+            found=state.start.isfinite().all(dim=1).cpu(),
+            **{name: getattr(state, name).cpu() for name in names},
+            iterations=state.iterations.cpu(),
+            queries=(state.iterations * per_pass).cpu(),
+            search_queries=state.searched * self.settings.repeats,
+            forward_passes=state.search_forward_passes + state.forward_passes,
+            search_forward_passes=state.search_forward_passes,
+            stopped=tuple(REASONS[reason] for reason in state.stopped.tolist()),
+            settings=self.settings,
+            trace=self._stacked_trace(),
+        )
+
+    def _stacked_trace(self) -> Trace | None:
+        if self.trace is None:
+            return None
+        if not self.trace:  # every target was over before the first pass
+            targets, _, latent_dim = self._sphere_shape()
+            none = torch.zeros(0, targets)
+            return Trace(torch.zeros(0, targets, latent_dim), none.double(), none.long(), none.bool())
+        return Trace(**{name: torch.stack([now[name] for now in self.trace]) for name in self.trace[0]})
+
+
+def _check_targets(targets: Tensor, num_classes: int) -> Tensor:
+    if not isinstance(targets, Tensor) or targets.dtype != torch.int64 or targets.ndim != 1 or not len(targets):
+        given = f"{targets.dtype} of shape {tuple(targets.shape)}" if isinstance(targets, Tensor) else targets
+        raise refuse("targets", given, "an int64 tensor of at least one label")
+    outside = targets[(targets < 0) | (targets >= num_classes)]
+    if len(outside):
+        raise refuse("targets", int(outside[0]), f"labels from 0 to {num_classes - 1}")
+    return targets
+
+
+def _check_points(candidates: Tensor | None, start: Tensor | None, targets: int, latent_dim: int | None) -> Tensor:
+    """The pool or the starting points, whichever was given: exactly one must be."""
+    if (candidates is None) == (start is None):
+        raise refuse("candidates", "both or neither of candidates and start", "exactly one of the two")
+    name, points = ("candidates", candidates) if start is None else ("start", start)
+    if not isinstance(points, Tensor) or not points.is_floating_point() or points.ndim != 2 or not points.numel():
+        given = tuple(points.shape) if isinstance(points, Tensor) else points
+        raise refuse(name, given, "a float tensor of latents [number, latent_dim]")
+    if latent_dim is not None and points.shape[1] != latent_dim:
+        raise refuse(name, tuple(points.shape), f"latents of the prior's {latent_dim} dimensions")
+    if start is not None and len(points) != targets:
+        raise refuse(name, tuple(points.shape), f"one latent for each of the {targets} targets")
+    if start is None and not bool(points.isfinite().all()):
+        raise refuse(name, "NaN or infinite values", "finite latents")
+    return points

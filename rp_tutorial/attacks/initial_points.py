@@ -1,0 +1,46 @@
+"""Where an inversion starts: a latent that the *defended* oracle itself labels as the target.
+
+One pool of random latents is searched in order for all targets together. The pool comes from a seed alone, so every
+arm of a comparison walks through the same candidates. The published code draws until each target is found; here the
+pool ends the search, and a target without a starting point is a failed attack, not a missing value.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rp_tutorial.arguments import count, positive
+from rp_tutorial.attacks.latent_queries import LatentQueries
+
+SEARCH_BLOCK = 256  # candidates asked at a time, as in the authors' code; the search ends with a whole block
+CANDIDATES, DIRECTIONS = 0, 1  # what a stream of random numbers is for: no two purposes share one
+
+
+def keyed_generator(*key: int) -> torch.Generator:
+    """A CPU generator that depends on the whole key, whatever was drawn before; the same draws on every device."""
+    return torch.Generator().manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]))
+
+
+def candidate_latents(size: int, latent_dim: int, *, seed: int, clamp: float | None = 1.5) -> Tensor:
+    """A pool of `size` latents z ~ N(0, I), each coordinate cut at +-clamp as published: float32 [size, latent_dim].
+
+    Give every arm of a comparison the same pool. clamp=None leaves the latents as drawn.
+    """
+    size, latent_dim, seed = count("size", size), count("latent_dim", latent_dim), count("seed", seed, minimum=0)
+    pool = torch.randn(size, latent_dim, generator=keyed_generator(CANDIDATES, seed))
+    return pool if clamp is None else pool.clamp_(-positive("clamp", clamp), clamp)
+
+
+def search_block(queries: LatentQueries, candidates: Tensor, begin: int, targets: Tensor, chosen: Tensor) -> int:
+    """Ask one block of the pool and fill in `chosen` [T] (index of the first candidate of each target, or -1).
+
+    Returns the number of candidates asked.
+    """
+    block = candidates[begin : begin + SEARCH_BLOCK]
+    hits = queries.ask(block) == targets[:, None]  # [T, block]
+    first = begin + hits.long().argmax(dim=1)
+    new = (chosen < 0) & hits.any(dim=1)
+    chosen[new] = first[new]
+    return len(block)

@@ -1,0 +1,58 @@
+"""Questions about latents, asked through an image prior and a label-only oracle: z -> prior -> oracle -> label.
+
+This is the one place where an inversion attack touches the oracle. Here are the chunks that bound memory, the repeats
+of a patient attacker and the counts. What is asked, and why, is in `initial_points.py` and `boundary_repulsion.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from rp_tutorial.arguments import count, refuse
+from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
+
+Prior = Callable[[Tensor], Tensor]  # latents [B, d] -> inputs [B, ...]
+
+
+class LatentQueries:
+    """`ask(z)` gives the label the attacker believes of every latent, int64 [B].
+
+    With repeats = 1 it is the released label. With more, every input is queried `repeats` times and the most frequent
+    symbol counts; ABSTAIN is a symbol like any other, and a tie for the first place gives ABSTAIN ("no answer").
+    At most `chunk_rows` latents become inputs at a time. `forward_passes` are those that the oracle spent here.
+    """
+
+    def __init__(
+        self, oracle: LabelOracle, prior: Prior, *, repeats: int, chunk_rows: int, device: torch.device | str
+    ) -> None:
+        self._oracle, self._prior = oracle, prior
+        self.repeats, self._chunk_rows = count("repeats", repeats), count("chunk_rows", chunk_rows)
+        self._device = torch.device(device)
+        self.forward_passes = 0
+
+    def ask(self, latents: Tensor) -> Tensor:
+        """Labels [B] of latents [B, d], one query (or `repeats`) each."""
+        before = self._oracle.forward_passes
+        with torch.inference_mode():
+            labels = [self._ask_chunk(chunk) for chunk in latents.split(self._chunk_rows)]
+        self.forward_passes += self._oracle.forward_passes - before
+        return torch.cat(labels).clone()  # a copy from outside the mode is an ordinary tensor
+
+    def _ask_chunk(self, latents: Tensor) -> Tensor:
+        x = self._prior(latents)
+        if not isinstance(x, Tensor) or x.ndim < 2 or len(x) != len(latents):
+            given = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
+            raise refuse("prior", f"an output of shape {given}", f"inputs of shape [{len(latents)}, ...]")
+        answers = [self._oracle(x).to(self._device) for _ in range(self.repeats)]
+        return answers[0] if self.repeats == 1 else strict_plurality(torch.stack(answers), self._oracle.num_classes)
+
+
+def strict_plurality(answers: Tensor, num_classes: int) -> Tensor:
+    """The most frequent symbol of each column of answers [repeats, B] as int64 [B]; ABSTAIN on a tie."""
+    counts = answers.new_zeros(answers.shape[1], num_classes + 1)
+    counts.scatter_add_(1, (answers - ABSTAIN).T, torch.ones_like(answers.T))  # column 0 holds the abstentions
+    top = counts.topk(2, dim=1)
+    return torch.where(top.values[:, 0] > top.values[:, 1], top.indices[:, 0] + ABSTAIN, ABSTAIN)
