@@ -1,0 +1,90 @@
+"""Batches of byte images for training: every epoch in a new order, flipped, shifted and noisy where asked.
+
+Images stay bytes until their batch is taken, so a set of tens of thousands fits into memory. All randomness comes from
+the seed: where a layer draws by itself (dropout), `seeded` lends it the global generator and puts that back as it was.
+What is done with a batch is in `classify.py`, `vae.py` and `gan.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from rp_tutorial.arguments import count, refuse
+from rp_tutorial.data.face_task import to_float
+
+
+def check_images(argument: str, images: Tensor) -> Tensor:
+    """`images` if it is uint8 [N, 3, S, S] with N at least 1; else an InputError that names `argument`."""
+    allowed = "a uint8 tensor [N, 3, S, S] with at least one image"
+    if not isinstance(images, Tensor):
+        raise refuse(argument, type(images).__name__, allowed)
+    square = images.ndim == 4 and images.shape[1] == 3 and images.shape[2] == images.shape[3]
+    if images.dtype != torch.uint8 or not square or images.numel() == 0:
+        raise refuse(argument, f"{str(images.dtype).removeprefix('torch.')} {list(images.shape)}", allowed)
+    return images
+
+
+def check_device(device: str | torch.device) -> torch.device:
+    """`device` as a torch.device that exists here."""
+    try:
+        found = torch.device(device)
+    except (RuntimeError, TypeError):
+        raise refuse("device", device, "a torch device, such as cpu or cuda") from None
+    if found.type == "cuda" and not torch.cuda.is_available():
+        raise refuse("device", str(device), "cpu: torch finds no CUDA device here")
+    return found
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[torch.Generator]:
+    """Inside, the global generators run from `seed`, for layers that draw; outside, they are as if nothing had been.
+
+    Yields a generator of its own for everything drawn explicitly.
+    """
+    count("seed", seed, minimum=0)
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield torch.Generator().manual_seed(seed)
+
+
+def batches_an_epoch(rows: int, batch_size: int) -> int:
+    """Full batches in `rows`, or 1 where not even one is full: a short rest would upset the batch statistics."""
+    return max(1, rows // count("batch_size", batch_size))
+
+
+def epoch_batches(rows: int, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Indices of one epoch in a new random order: `batches_an_epoch` batches, the rest left for other epochs."""
+    order = torch.randperm(rows, generator=generator)
+    for batch in range(batches_an_epoch(rows, batch_size)):
+        yield order[batch * batch_size : (batch + 1) * batch_size]
+
+
+def augmented(images: Tensor, rows: Tensor, *, flips: bool, shifts: int, generator: torch.Generator) -> Tensor:
+    """Images uint8 [N, 3, S, S] at `rows` [B] as floats [B, 3, S, S], each with its own mirror and shift.
+
+    A mirror has probability 1/2, a shift is uniform on -shifts..shifts in both axes, and pixels that come in at an
+    edge repeat that edge. `generator` is on the CPU, so that the draws do not depend on the device of the images.
+    """
+    if not flips and not shifts:
+        return to_float(images[rows.to(images.device)])
+    size, amount = images.shape[-1], len(rows)
+    down, right = torch.randint(-shifts, shifts + 1, (2, amount, 1), generator=generator)
+    mirrored = torch.rand(amount, 1, generator=generator) < (0.5 if flips else 0.0)
+    pixels = torch.arange(size)
+    at_row = (pixels + down).clamp_(0, size - 1)
+    at_column = (pixels + right).clamp_(0, size - 1)
+    at_column = torch.where(mirrored, size - 1 - at_column, at_column)
+    at_image, at_row, at_column = (index.to(images.device) for index in (rows, at_row, at_column))
+    channels = torch.arange(3, device=images.device)
+    taken = images[
+        at_image[:, None, None, None],
+        channels[:, None, None],
+        at_row[:, None, :, None],
+        at_column[:, None, None, :],
+    ]
+    return to_float(taken)
