@@ -1,12 +1,14 @@
 """The one interface every attack sees: inputs in, labels out, nothing else.
 
-A defence is a subclass with one method, `_release`. The counting of queries (for the adversary) and forward passes
-(for the operator) and the checks on what goes in and comes out live here, once.
+A defence is a subclass with one method, `_release`, and two more if it is random: `_randomness` and its inverse. The
+counting of queries (for the adversary) and forward passes (for the operator), the checks on what goes in and comes
+out, and the state that lets an attack go on where it was cut off live here, once.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -35,9 +37,42 @@ class LabelOracle(ABC):
         self._check_labels(labels, len(x))
         return labels
 
+    def state(self) -> dict[str, Any]:
+        """What this oracle would need to go on: its two counters and the state of its randomness, as a snapshot.
+
+        Plain numbers, strings, dicts and tensors: `torch.save` writes it, `torch.load(..., weights_only=True)` reads
+        it. The net and the settings are not in it. It is the operator's, not the adversary's: it foretells labels.
+        """
+        counters = {"queries": self.queries, "forward_passes": self.forward_passes}
+        return {"oracle": type(self).__name__, **counters, "randomness": self._randomness()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on from `state`: the same queries get exactly the labels that the oracle of the snapshot gave them.
+
+        That holds for an oracle with the same net, settings and device. Raises InputError for what is not the state
+        of this kind of oracle, and changes nothing then.
+        """
+        kind = type(self).__name__
+        given = state.get("oracle") if isinstance(state, dict) else type(state).__name__
+        if given != kind:
+            raise refuse("state", given, f"the state of a {kind}")
+        queries, passes, randomness = (state_entry(state, key) for key in ("queries", "forward_passes", "randomness"))
+        count("queries", queries, minimum=0), count("forward_passes", passes, minimum=0)
+        self._set_randomness(randomness)
+        self.queries, self.forward_passes = queries, passes
+
     @abstractmethod
     def _release(self, x: Tensor) -> Tensor:
         """Labels [B] for a checked batch. Adds what it spent to `self.forward_passes`."""
+
+    def _randomness(self) -> dict[str, Any]:
+        """The state of all randomness behind a release, for `state`. Nothing for a deterministic oracle."""
+        return {}
+
+    def _set_randomness(self, randomness: dict[str, Any]) -> None:
+        """The inverse of `_randomness`. Checks before it changes anything."""
+        if randomness:
+            raise refuse("state", sorted(randomness), f"one without randomness, as {type(self).__name__} has none")
 
     def _check_labels(self, labels: Tensor, batch: int) -> None:
         """A score that slips out of a new oracle is a bug to stop at the door, not at the attack."""
@@ -47,6 +82,13 @@ class LabelOracle(ABC):
             raise TypeError(f"{type(self).__name__} released {labels.dtype} of shape {tuple(labels.shape)}, not labels")
         if batch and not (int(labels.min()) >= ABSTAIN and int(labels.max()) < self.num_classes):
             raise TypeError(f"{type(self).__name__} released a symbol outside its {self.num_classes} classes")
+
+
+def state_entry(state: dict[str, Any], key: str) -> Any:
+    """`state[key]`, or one line that says what is missing."""
+    if not isinstance(state, dict) or key not in state:
+        raise refuse("state", sorted(state) if isinstance(state, dict) else type(state).__name__, f"one with {key!r}")
+    return state[key]
 
 
 def check_batch(x: Tensor) -> Tensor:

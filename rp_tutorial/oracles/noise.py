@@ -22,6 +22,8 @@ from threading import Barrier
 import torch
 from torch import Tensor, nn
 
+from rp_tutorial.arguments import refuse
+
 LANES = 16  # generators taken in turn, so that as many cores can draw; a constant, or results would depend on cores
 TILE_VALUES = {"cpu": 2**17, "cuda": 2**22}  # normals in a tile: enough to pay for a call, few enough for a cache
 THIN_OUTPUTS = 16
@@ -110,6 +112,31 @@ class NoiseStream:
         """The next tile of its lane: [tile_rows, *shape]."""
         rows = self.tile_rows(shape)
         return torch.randn((rows, *shape), generator=self._generators[tile % LANES], device=self.device)
+
+    def state(self) -> Tensor:
+        """Where every lane stands: uint8 [LANES, bytes of a generator], on the CPU. There is nothing else to know."""
+        return torch.stack([generator.get_state() for generator in self._generators])
+
+    def restore(self, state: Tensor) -> None:
+        """Goes back, or on, to where the lanes stood. Raises InputError for the state of another kind of device."""
+        given = tuple(state.shape) if isinstance(state, Tensor) else type(state).__name__
+        if not isinstance(state, Tensor) or state.ndim != 2 or len(state) != LANES:
+            raise refuse("state", given, f"the noise stream's, of shape [{LANES}, bytes]")
+        self._generators = [generator_from(lane, self.device) for lane in state]
+
+
+def generator_from(state: Tensor, device: torch.device) -> torch.Generator:
+    """A generator on `device` that goes on from what `get_state` gave. Raises InputError for anything else."""
+    generator = torch.Generator(device)
+    expected = generator.get_state()
+    if not isinstance(state, Tensor) or (state.dtype, state.shape) != (expected.dtype, expected.shape):
+        given = f"{state.dtype} {tuple(state.shape)}" if isinstance(state, Tensor) else type(state).__name__
+        raise refuse("state", given, f"the {len(expected)} bytes of a generator on {device.type}")
+    try:
+        generator.set_state(state.cpu().clone())  # of its own: torch 2.14 crashes on a row of a larger tensor
+    except RuntimeError as error:
+        raise refuse("state", str(error), f"what a generator on {device.type} has given") from error
+    return generator
 
 
 @lru_cache(maxsize=1)

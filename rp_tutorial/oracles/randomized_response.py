@@ -7,12 +7,17 @@ apart, and its price is paid everywhere. Redrawn for every query it averages out
 from __future__ import annotations
 
 import math
+from hashlib import blake2b
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from rp_tutorial.arguments import InputError, count, positive, refuse
-from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
+from rp_tutorial.oracles.base import ABSTAIN, LabelOracle, state_entry
+from rp_tutorial.oracles.noise import generator_from
+
+KEY_BYTES = 16  # of a digest: an image is thousands of bytes, and two inputs that share 16 are not to be expected
 
 
 class RandomizedResponse(LabelOracle):
@@ -44,8 +49,33 @@ class RandomizedResponse(LabelOracle):
 
     def _remembered(self, x: Tensor, released: Tensor) -> Tensor:
         rows = x.cpu().flatten(1).contiguous()
-        keys = [row.numpy().tobytes() for row in rows]
+        keys = [blake2b(row.numpy().tobytes(), digest_size=KEY_BYTES).digest() for row in rows]
         return torch.tensor([self._answers.setdefault(k, int(r)) for k, r in zip(keys, released, strict=True)])
+
+    def _randomness(self) -> dict[str, Any]:
+        digests = bytearray(b"".join(self._answers))
+        keys = torch.frombuffer(digests, dtype=torch.uint8) if digests else torch.empty(0, dtype=torch.uint8)
+        return {
+            "oracle": self.oracle.state(),
+            "generator": self._generator.get_state(),
+            "memo_keys": keys.view(-1, KEY_BYTES),
+            "memo_answers": torch.tensor(list(self._answers.values()), dtype=torch.int64),
+        }
+
+    def _set_randomness(self, randomness: dict[str, Any]) -> None:
+        names = ("oracle", "generator", "memo_keys", "memo_answers")
+        inner, generator, keys, answers = (state_entry(randomness, name) for name in names)
+        own, remembered = generator_from(generator, torch.device("cpu")), _memory(keys, answers)
+        self.oracle.restore(inner)  # may still refuse, so nothing of ours has changed yet
+        self._generator, self._answers = own, remembered
+
+
+def _memory(keys: Tensor, answers: Tensor) -> dict[bytes, int]:
+    """The memo table from its two columns."""
+    shapes = [(part.dtype, tuple(part.shape)) for part in (keys, answers) if isinstance(part, Tensor)]
+    if shapes != [(torch.uint8, (len(answers), KEY_BYTES)), (torch.int64, (len(answers),))]:
+        raise refuse("state", shapes, f"a memo table of digests, uint8 [M, {KEY_BYTES}], and answers, int64 [M]")
+    return {digest.tobytes(): answer for digest, answer in zip(keys.cpu().numpy(), answers.tolist(), strict=True)}
 
 
 def keep_probability(epsilon: float, num_classes: int) -> float:

@@ -7,6 +7,7 @@ put the first two behind the label-only interface. The statistics are in `statis
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial.arguments import count, one_of, open_unit, positive
-from rp_tutorial.oracles.base import ABSTAIN, LabelOracle, argmax_labels, check_batch
+from rp_tutorial.arguments import count, one_of, open_unit, positive, refuse
+from rp_tutorial.oracles.base import ABSTAIN, LabelOracle, argmax_labels, check_batch, state_entry
 from rp_tutorial.oracles.noise import LANES, NoiseStream, noisy_view, worker_pool
 from rp_tutorial.statistics import (
     certified_radius,
@@ -26,6 +27,7 @@ from rp_tutorial.statistics import (
     upper_confidence_bound,
 )
 
+NOISES = ("independent", "common", "fixed")
 CHUNK_MIB = {"cpu": 8, "cuda": 512}  # noisy inputs in memory at a time, for each thread
 
 
@@ -52,11 +54,16 @@ class Smoothing:
     """The smoothed classifier of a net: g(x) = argmax_c Pr[net(x + eps) = c], eps ~ N(0, sigma^2 I), seen by samples.
 
     net maps [B, ...] to logits [B, num_classes] and is put into eval mode. `unit` names the unit of sigma and of
-    every radius. Every call draws fresh noise from the stream of `seed`; the result does not depend on `chunk_mib`.
+    every radius. A call draws fresh noise from the stream of `seed`; the result does not depend on `chunk_mib`.
 
     noise="independent": every vote of every input has its own noise. The only choice for a deployed mechanism.
     noise="common": one noise set a call, shared by all its inputs. Each certificate is as valid on its own, but they
     are correlated, and a released label would tell about others. For evaluation only.
+    noise="fixed": one noise set for every input and every call, the first n vectors of the stream of `seed`. Counts,
+    and so labels, are a function of x (up to the rounding of a net in batches of another size): the control that tells
+    what smoothing does from what randomness does. To ask again teaches nothing new, and no certificate exists: CERTIFY
+    refuses, for its n samples would hold its n0, and PREDICT's alpha is over the draw of the set, for an input chosen
+    without it. Who knows the seed and the net knows the function; keep the seed secret, but rest no claim on that.
 
     `autocast` runs the net in that dtype on the device: the classifier that is smoothed is then the rounded net.
     The same holds of float32: a radius is one of the net as computed, whose boundary is off by some 6e-8 * d * |x|.
@@ -72,7 +79,7 @@ class Smoothing:
         num_classes: int,
         sigma: float,
         seed: int = 0,
-        noise: Literal["independent", "common"] = "independent",
+        noise: Literal["independent", "common", "fixed"] = "independent",
         unit: str = "std",
         device: torch.device | str | None = None,
         chunk_mib: float | None = None,
@@ -80,7 +87,7 @@ class Smoothing:
     ) -> None:
         self.num_classes = count("num_classes", num_classes, minimum=2)
         self.sigma = positive("sigma", sigma)
-        self.noise = one_of("noise", noise, ("independent", "common"))
+        self.noise = one_of("noise", noise, NOISES)
         self.unit = unit
         self.device = torch.device(device or "cpu")
         default_mib = CHUNK_MIB.get(self.device.type, 512)
@@ -90,6 +97,7 @@ class Smoothing:
         self.net = net.to(self.device)
         self._weights_seen: tuple[int, ...] | None = None
         self._stream = NoiseStream(count("seed", seed, minimum=0), self.device)
+        self._start = self._stream.state()
 
     @torch.inference_mode()
     def counts(self, x: Tensor, n: int) -> Tensor:
@@ -99,6 +107,8 @@ class Smoothing:
         if not len(x):
             return x.new_empty(0, self.num_classes, dtype=torch.int64, device=self.device)
         self._look_again()
+        if self.noise == "fixed":
+            self._stream.restore(self._start)
         tally = self._count_independent if self.noise == "independent" else self._count_common
         return tally(x.to(self.device), n)
 
@@ -126,11 +136,27 @@ class Smoothing:
         """
         n0, n, alpha = count("n0", n0), count("n", n), open_unit("alpha", alpha)
         one_of("bound", bound, ("one-sided", "two-sided"))
+        if self.noise == "fixed":
+            raise refuse("noise", self.noise, "'independent' or 'common' for a certificate")
         chosen = plurality(self.counts(x, n0)).cpu().numpy()
         counts = self.counts(x, n).cpu().numpy()
         p_low, radius = _bound_radius(chosen, counts, n, sigma=self.sigma, alpha=alpha, bound=bound)
         label = np.where(radius > 0, chosen, ABSTAIN)
         return Certificate(label, radius, self.unit, p_low, counts, n0, n, alpha)
+
+    def state(self) -> dict[str, Any]:
+        """What it takes to go on with the same votes: the state of the stream (see `LabelOracle.state`)."""
+        stream = self._start if self.noise == "fixed" else self._stream.state()
+        return {"noise": self.noise, "forward_passes": self.forward_passes, "stream": stream.clone()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on from `state`. Raises InputError if that is of another kind of noise or of device."""
+        noise, passes, stream = (state_entry(state, key) for key in ("noise", "forward_passes", "stream"))
+        if noise != self.noise:
+            raise refuse("state", f"one of {noise} noise", f"one of {self.noise} noise")
+        passes = count("forward_passes", passes, minimum=0)
+        self._stream.restore(stream)
+        self._start, self.forward_passes = self._stream.state(), passes
 
     def _look_again(self) -> None:
         """The view holds a factor of the first layer: a net that was trained since must be looked at anew."""
@@ -220,27 +246,45 @@ def significant_plurality(counts: Tensor, *, alpha: float) -> Tensor:
     return torch.where(top >= table[top + runner_up], plurality(counts), ABSTAIN)
 
 
-class VoteOracle(LabelOracle):
-    """Releases VOTE(n) of a smoothed classifier, with fresh noise for every query; n forward passes each."""
+class _SmoothedOracle(LabelOracle):
+    """What the two oracles share. Oracles on one `Smoothing` share its stream, and so its state."""
 
     def __init__(self, smoothing: Smoothing, *, n: int) -> None:
         super().__init__(num_classes=smoothing.num_classes)
         self.smoothing, self.n = smoothing, count("n", n)
 
     def _release(self, x: Tensor) -> Tensor:
-        self.forward_passes += len(x) * self.n
+        before = self.smoothing.forward_passes
+        labels = self._decide(x)
+        self.forward_passes += self.smoothing.forward_passes - before
+        return labels
+
+    @abstractmethod
+    def _decide(self, x: Tensor) -> Tensor:
+        """Labels [B] by the rule of the oracle."""
+
+    def _randomness(self) -> dict[str, Any]:
+        return self.smoothing.state()
+
+    def _set_randomness(self, randomness: dict[str, Any]) -> None:
+        self.smoothing.restore(randomness)
+
+
+class VoteOracle(_SmoothedOracle):
+    """Releases VOTE(n) of a smoothed classifier, n forward passes each. Its noise is that of the `Smoothing`."""
+
+    def _decide(self, x: Tensor) -> Tensor:
         return self.smoothing.vote(x, n=self.n)
 
 
-class PredictOracle(LabelOracle):
-    """Releases PREDICT(n, alpha) of a smoothed classifier, with fresh noise for every query. May ABSTAIN."""
+class PredictOracle(_SmoothedOracle):
+    """Releases PREDICT(n, alpha) of a smoothed classifier, with the noise of the `Smoothing`. May ABSTAIN."""
 
     def __init__(self, smoothing: Smoothing, *, n: int, alpha: float) -> None:
-        super().__init__(num_classes=smoothing.num_classes)
-        self.smoothing, self.n, self.alpha = smoothing, count("n", n), open_unit("alpha", alpha)
+        super().__init__(smoothing, n=n)
+        self.alpha = open_unit("alpha", alpha)
 
-    def _release(self, x: Tensor) -> Tensor:
-        self.forward_passes += len(x) * self.n
+    def _decide(self, x: Tensor) -> Tensor:
         return self.smoothing.predict(x, n=self.n, alpha=self.alpha)
 
 

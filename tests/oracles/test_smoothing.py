@@ -54,6 +54,7 @@ NETS = {
     ),
 }
 NOISES = ["independent", "common"]
+SHARED = ["common", "fixed"]
 
 
 def smoothing_of(name: str, **options) -> Smoothing:
@@ -65,7 +66,7 @@ def inputs_of(name: str, rows: int) -> torch.Tensor:
     return torch.randn(rows, *NETS[name][2], generator=torch.Generator().manual_seed(9))
 
 
-@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize("noise", [*NOISES, "fixed"])
 @pytest.mark.parametrize("name", NETS)
 def test_counts_do_not_depend_on_the_chunk_size(name, noise):
     for rows, n in ((5, 700), (1, 1), (37, 1), (1, 3001), (40, 33)):
@@ -146,13 +147,62 @@ def test_independent_votes_of_identical_inputs_are_independent():
     assert low < statistic < high  # with shared noise it would be 50 times as large
 
 
+@pytest.mark.parametrize("noise", SHARED)
 @pytest.mark.parametrize("name", NETS)
-def test_common_noise_gives_identical_inputs_identical_votes(name):
+def test_shared_noise_gives_identical_inputs_identical_votes(name, noise):
     x = inputs_of(name, 1).expand(20, *NETS[name][2])
-    counts = smoothing_of(name, noise="common").counts(x, 500)
+    counts = smoothing_of(name, noise=noise).counts(x, 500)
     assert (counts == counts[0]).all()
     independent = smoothing_of(name, noise="independent").counts(x, 500)
     assert not (independent == independent[0]).all()
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_fixed_noise_makes_the_counts_a_function_of_the_input(name):
+    """Whatever was asked before, in whatever company, and by whomever holds the seed. Rounding may move a vote."""
+    x, smoothing, other = inputs_of(name, 12), smoothing_of(name, noise="fixed"), smoothing_of(name, noise="fixed")
+    together = smoothing.counts(x, 300)
+    other.counts(x[:5], 77)
+    assert torch.equal(smoothing.counts(x, 300), together)
+    assert torch.equal(other.counts(x, 300), together)
+    alone = torch.cat([smoothing.counts(row[None], 300) for row in x])
+    assert (alone - together).abs().sum() <= 2
+    assert not torch.equal(smoothing_of(name, noise="fixed", seed=6).counts(x, 300), together)
+
+
+def test_fixed_noise_for_fewer_votes_is_the_beginning_of_that_for_more():
+    """So a vote more changes one count by one."""
+    x, smoothing = inputs_of("dense", 30), smoothing_of("dense", noise="fixed")
+    before = smoothing.counts(x, 9)
+    for n in range(10, 20):
+        more = smoothing.counts(x, n)
+        assert ((more - before).sort(dim=1).values == torch.tensor([0, 0, 0, 1])).all()
+        before = more
+
+
+def test_the_first_common_noise_set_is_the_fixed_one():
+    x = inputs_of("convolution", 9)
+    first = smoothing_of("convolution", noise="common").counts(x, 200)
+    assert torch.equal(smoothing_of("convolution", noise="fixed").counts(x, 200), first)
+
+
+def test_votes_under_a_fixed_set_are_binomial_over_the_draw_of_the_set():
+    sets, n, sigma, distance = 2000, 25, 0.7, 0.4
+    hits = 0
+    for seed in range(sets):
+        smoothing = Smoothing(half_space(), num_classes=2, sigma=sigma, seed=seed, noise="fixed")
+        hits += int(smoothing.counts(at(distance), n)[0, 1])
+    assert_binomial(hits, sets * n, stats.norm.cdf(distance / sigma))
+
+
+def test_oracles_on_a_fixed_set_repeat_themselves_and_count_as_usual():
+    smoothing = Smoothing(half_space(), num_classes=2, sigma=1, seed=7, noise="fixed")
+    x = at(*np.linspace(-1, 1, 50).tolist())
+    for oracle, n in ((VoteOracle(smoothing, n=25), 25), (PredictOracle(smoothing, n=40, alpha=0.01), 40)):
+        labels = [oracle(x).tolist() for _ in range(3)]
+        assert labels[0] == labels[1] == labels[2]
+        assert len(set(labels[0])) > 1
+        assert (oracle.queries, oracle.forward_passes) == (150, 150 * n)
 
 
 def test_three_classes_get_their_normal_shares():
@@ -245,6 +295,7 @@ BAD = {
         *(partial(BUILD().certify, at(1.0), n0=1, n=10, alpha=bad) for bad in (0, 1, math.nan)),
         partial(PredictOracle, BUILD(), n=10, alpha=1),
     ],
+    "noise ": [partial(BUILD(noise="fixed").certify, at(1.0), n0=1, n=10, alpha=0.1)],
     "bound": [partial(BUILD().certify, at(1.0), n0=1, n=10, alpha=0.1, bound="both")],
     "x": [partial(BUILD().counts, bad, 10) for bad in (torch.ones(3), torch.ones(1, 3).long(), at(math.nan), None)],
     "net": [
@@ -257,7 +308,7 @@ BAD = {
 @pytest.mark.parametrize("argument", BAD)
 def test_bad_input_is_refused_in_one_line(argument):
     for call in BAD[argument]:
-        with pytest.raises(InputError, match=rf"^{argument}: got ") as error:
+        with pytest.raises(InputError, match=rf"^{argument.strip()}: got ") as error:
             call()
         assert len(str(error.value).splitlines()) == 1
 
