@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from rp_tutorial.arguments import count, positive, refuse
-from rp_tutorial.attacks.initial_points import DIRECTIONS, keyed_generator, search_block
+from rp_tutorial.attacks.initial_points import DIRECTIONS, check_points, check_targets, keyed_generator, search_block
 from rp_tutorial.attacks.inversion_state import (
     ITERATIONS,
     PATIENCE,
@@ -109,7 +109,8 @@ class Inversion:
     `start`, `latent`, `z` are NaN for a target that was not found. `z` is where the walk ended, `radius` the last R:
     R0 times 1.3 ^ expansions. `iterations` = passes of a target; each is accepted or rejected. `queries` [T] are those
     of the walk; `search_queries` those of the search for starting points, which all targets share. `forward_passes` is
-    what the oracle spent on both, `search_forward_passes` the part of the search. `stopped` says why each target ended. `chosen` is the index into the pool or -1.
+    what the oracle spent on both, `search_forward_passes` the part of the search. `stopped` says why each target
+    ended. `chosen` is the index into the pool or -1.
     """
 
     targets: Tensor
@@ -201,8 +202,8 @@ class _Attack:
         self.oracle, self.settings, self.seed = oracle, settings, count("seed", seed, minimum=0)
         if not isinstance(settings, BoundaryRepulsion):
             raise refuse("settings", type(settings).__name__, "a BoundaryRepulsion")
-        self.targets = _check_targets(targets, oracle.num_classes).to(device)
-        points = _check_points(candidates, start, len(targets), getattr(prior, "latent_dim", None))
+        self.targets = check_targets(targets, oracle.num_classes).to(device)
+        points = check_points(candidates, start, len(targets), getattr(prior, "latent_dim", None))
         self.fingerprint = fingerprint(settings, targets, candidates, start, self.seed, chunk_rows, record)
         self.candidates = None if candidates is None else candidates.to(device, torch.float32)
         self.start = None if start is None else start.to(device, torch.float32)
@@ -346,30 +347,3 @@ class _Attack:
             none = torch.zeros(0, targets)
             return Trace(torch.zeros(0, targets, latent_dim), none.double(), none.long(), none.bool())
         return Trace(**{name: torch.stack([now[name] for now in self.trace]) for name in self.trace[0]})
-
-
-def _check_targets(targets: Tensor, num_classes: int) -> Tensor:
-    if not isinstance(targets, Tensor) or targets.dtype != torch.int64 or targets.ndim != 1 or not len(targets):
-        given = f"{targets.dtype} of shape {tuple(targets.shape)}" if isinstance(targets, Tensor) else targets
-        raise refuse("targets", given, "an int64 tensor of at least one label")
-    outside = targets[(targets < 0) | (targets >= num_classes)]
-    if len(outside):
-        raise refuse("targets", int(outside[0]), f"labels from 0 to {num_classes - 1}")
-    return targets
-
-
-def _check_points(candidates: Tensor | None, start: Tensor | None, targets: int, latent_dim: int | None) -> Tensor:
-    """The pool or the starting points, whichever was given: exactly one must be."""
-    if (candidates is None) == (start is None):
-        raise refuse("candidates", "both or neither of candidates and start", "exactly one of the two")
-    name, points = ("candidates", candidates) if start is None else ("start", start)
-    if not isinstance(points, Tensor) or not points.is_floating_point() or points.ndim != 2 or not points.numel():
-        given = tuple(points.shape) if isinstance(points, Tensor) else points
-        raise refuse(name, given, "a float tensor of latents [number, latent_dim]")
-    if latent_dim is not None and points.shape[1] != latent_dim:
-        raise refuse(name, tuple(points.shape), f"latents of the prior's {latent_dim} dimensions")
-    if start is not None and len(points) != targets:
-        raise refuse(name, tuple(points.shape), f"one latent for each of the {targets} targets")
-    if start is None and not bool(points.isfinite().all()):
-        raise refuse(name, "NaN or infinite values", "finite latents")
-    return points

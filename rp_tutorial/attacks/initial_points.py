@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rp_tutorial.arguments import count, positive
+from rp_tutorial.arguments import count, positive, refuse
 from rp_tutorial.attacks.latent_queries import LatentQueries
 
 SEARCH_BLOCK = 256  # candidates asked at a time, as in the authors' code; the search ends with a whole block
@@ -44,3 +44,31 @@ def search_block(queries: LatentQueries, candidates: Tensor, begin: int, targets
     new = (chosen < 0) & hits.any(dim=1)
     chosen[new] = first[new]
     return len(block)
+
+
+def check_targets(targets: Tensor, num_classes: int) -> Tensor:
+    """`targets`, if they are labels an oracle of `num_classes` can give."""
+    if not isinstance(targets, Tensor) or targets.dtype != torch.int64 or targets.ndim != 1 or not len(targets):
+        given = f"{targets.dtype} of shape {tuple(targets.shape)}" if isinstance(targets, Tensor) else targets
+        raise refuse("targets", given, "an int64 tensor of at least one label")
+    outside = targets[(targets < 0) | (targets >= num_classes)]
+    if len(outside):
+        raise refuse("targets", int(outside[0]), f"labels from 0 to {num_classes - 1}")
+    return targets
+
+
+def check_points(candidates: Tensor | None, start: Tensor | None, targets: int, latent_dim: int | None) -> Tensor:
+    """The pool or the starting points, whichever was given: exactly one must be."""
+    if (candidates is None) == (start is None):
+        raise refuse("candidates", "both or neither of candidates and start", "exactly one of the two")
+    name, points = ("candidates", candidates) if start is None else ("start", start)
+    if not isinstance(points, Tensor) or not points.is_floating_point() or points.ndim != 2 or not points.numel():
+        given = tuple(points.shape) if isinstance(points, Tensor) else points
+        raise refuse(name, given, "a float tensor of latents [number, latent_dim]")
+    if latent_dim is not None and points.shape[1] != latent_dim:
+        raise refuse(name, tuple(points.shape), f"latents of the prior's {latent_dim} dimensions")
+    if start is not None and len(points) != targets:
+        raise refuse(name, tuple(points.shape), f"one latent for each of the {targets} targets")
+    if start is None and not bool(points.isfinite().all()):
+        raise refuse(name, "NaN or infinite values", "finite latents")
+    return points

@@ -1,0 +1,314 @@
+"""How well an inversion did, in the eyes of someone who has the private images and a second net: the evaluator.
+
+Verdicts and distances for each target, attack success rates with exact intervals, and the paired comparison of two
+arms. The attacker of `boundary_repulsion.py` can compute none of this, and nothing here goes back to it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Literal
+
+import numpy as np
+import torch
+from scipy import stats
+from torch import Tensor, nn
+
+from rp_tutorial.arguments import count, one_of, open_unit, refuse
+from rp_tutorial.attacks.boundary_repulsion import Inversion
+from rp_tutorial.attacks.latent_queries import Prior
+from rp_tutorial.statistics import clopper_pearson
+
+TOP = 5  # besides the first place; fewer where the evaluator has fewer classes
+
+
+@dataclass(frozen=True)
+class Rate:
+    """`successes` of `trials` with the exact (Clopper-Pearson) interval [low, high] of the level asked for."""
+
+    successes: int
+    trials: int
+    low: float
+    high: float
+
+    @property
+    def value(self) -> float:
+        """The observed share; NaN of no trials."""
+        return self.successes / self.trials if self.trials else math.nan
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Verdicts on one image a target, [T] each: False and NaN where there is no image.
+
+    top1, top5: the evaluator names the target first, or among its first five. feature_distance: L2 from the image's
+    evaluator features to the centroid of those of the target's private images. nearest_feature: L2 to the nearest of
+    them. nearest_pixel: root mean squared pixel difference to the nearest private image of the target.
+    """
+
+    top1: np.ndarray
+    top5: np.ndarray
+    feature_distance: np.ndarray
+    nearest_feature: np.ndarray
+    nearest_pixel: np.ndarray
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """What the evaluator says about one inversion, one entry a target.
+
+    `final` judges `Inversion.latent`, `start` the starting points alone: what the attack got without walking.
+    `expanded`: whether an expansion was ever accepted. The authors' code counts a target without one as a failure,
+    while `final` judges its starting point, so `asr` has both rules.
+    """
+
+    targets: np.ndarray
+    found: np.ndarray
+    expanded: np.ndarray
+    final: Judged
+    start: Judged
+
+    def hits(
+        self,
+        *,
+        top: Literal[1, 5] = 1,
+        of: Literal["final", "start"] = "final",
+        without_expansion: Literal["start", "failure"] = "start",
+    ) -> np.ndarray:
+        """Which targets count as inverted, bool [T]. without_expansion="failure" is the rule of the authors' code."""
+        one_of("of", of, ("final", "start"))
+        one_of("without_expansion", without_expansion, ("start", "failure"))
+        if top not in (1, TOP):
+            raise refuse("top", top, f"1 or {TOP}")
+        judged = self.final if of == "final" else self.start
+        hits = judged.top1 if top == 1 else judged.top5
+        return hits & self.expanded if of == "final" and without_expansion == "failure" else hits
+
+    def asr(
+        self,
+        *,
+        top: Literal[1, 5] = 1,
+        of: Literal["final", "start"] = "final",
+        among: Literal["all", "found"] = "all",
+        without_expansion: Literal["start", "failure"] = "start",
+        confidence: float = 0.95,
+    ) -> Rate:
+        """Attack success rate with an exact interval.
+
+        among="all": over every target, one without a starting point being a failure. among="found": over the others
+        only, a share of a different and easier set in every arm, so not to be compared between arms.
+        """
+        one_of("among", among, ("all", "found"))
+        hits = self.hits(top=top, of=of, without_expansion=without_expansion)
+        return rate(hits if among == "all" else hits[self.found], confidence=confidence)
+
+
+@dataclass(frozen=True)
+class PairedComparison:
+    """Arm a against arm b over the same targets.
+
+    `difference` = a - b with the interval [low, high]. For hits: the difference of the two rates, `only_a` and
+    `only_b` the targets that just one arm inverted, `p_value` of the exact McNemar test. For numbers: the mean
+    difference over the `pairs` both arms have, and the p-value of the t-test on it.
+    """
+
+    pairs: int
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    only_a: int | None = None
+    only_b: int | None = None
+
+
+def evaluate(
+    inversion: Inversion,
+    prior: Prior,
+    evaluator: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    batch_rows: int = 512,
+    device: torch.device | str = "cpu",
+) -> Verdicts:
+    """Judge an inversion by a net the attack has not seen.
+
+    evaluator: images -> logits [B, K], with `.features(images)` -> [B, F]; put into eval mode. images: the private
+    ones, uint8 (k stands for k / 255) or float as the prior makes them, [N, ...]; labels int64 [N]; every target needs
+    at least one. Images are taken to `device` in batches. A target that was not found is False and NaN throughout.
+    """
+    reference = _Reference(evaluator.eval(), images, labels, inversion.targets, count("batch_rows", batch_rows), device)
+    return Verdicts(
+        targets=inversion.targets.numpy(),
+        found=inversion.found.numpy(),
+        expanded=(inversion.kept_expansions > 0).numpy(),
+        final=reference.judge(prior, inversion.latent),
+        start=reference.judge(prior, inversion.start),
+    )
+
+
+class _Reference:
+    """The evaluator and the private images of the targets, ready to judge one latent a target."""
+
+    def __init__(
+        self,
+        evaluator: nn.Module,
+        images: Tensor,
+        labels: Tensor,
+        targets: Tensor,
+        batch_rows: int,
+        device: torch.device | str,
+    ) -> None:
+        if not callable(getattr(evaluator, "features", None)):
+            raise refuse("evaluator", type(evaluator).__name__, "a net with .features(images) beside its logits")
+        if not isinstance(images, Tensor) or images.ndim < 2:
+            raise refuse("images", getattr(images, "shape", type(images).__name__), "a tensor [N, ...] of images")
+        if not isinstance(labels, Tensor) or labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
+            given = f"{labels.dtype} {tuple(labels.shape)}" if isinstance(labels, Tensor) else type(labels).__name__
+            raise refuse("labels", given, f"int64 labels of the {len(images)} images")
+        missing = targets[~torch.isin(targets, labels.cpu())]
+        if len(missing):
+            raise refuse("labels", f"none of target {int(missing[0])}", "at least one private image of every target")
+        self.evaluator, self.targets, self.batch_rows, self.device = evaluator, targets, batch_rows, device
+        own = torch.isin(labels.cpu(), targets).nonzero()[:, 0]
+        self.images, self.labels = images.cpu()[own], labels.cpu()[own]
+        with torch.inference_mode():
+            self.features = torch.cat([self._features(self._float(batch)) for batch in self.images.split(batch_rows)])
+
+    def judge(self, prior: Prior, latents: Tensor) -> Judged:
+        """latents [T, d], NaN rows where there is nothing to judge."""
+        there = latents.isfinite().all(dim=1)
+        rows = there.nonzero()[:, 0]
+        columns = {field.name: np.full(len(latents), np.nan) for field in fields(Judged)}
+        with torch.inference_mode():
+            for batch in rows.split(self.batch_rows) if len(rows) else ():
+                for name, values in self._judge_batch(prior(latents[batch].to(self.device)), batch).items():
+                    columns[name][batch.numpy()] = values.double().cpu().numpy()
+        for name in ("top1", "top5"):
+            columns[name] = columns[name] == 1  # NaN, "no image", becomes False
+        return Judged(**columns)
+
+    def _judge_batch(self, made: Tensor, rows: Tensor) -> dict[str, Tensor]:
+        targets = self.targets[rows]
+        if made.shape[1:] != self.images.shape[1:]:
+            raise refuse("images", tuple(self.images.shape), f"images as the prior makes them, {tuple(made.shape[1:])}")
+        logits = self.evaluator(made).cpu()
+        if logits.ndim != 2 or int(self.targets.max()) >= logits.shape[1]:
+            raise refuse(
+                "evaluator", f"outputs of shape {tuple(logits.shape)}", "logits with a column for every target"
+            )
+        order = logits.topk(min(TOP, logits.shape[1]), dim=1).indices == targets[:, None]
+        own = self.labels == targets[:, None]  # [B, N]
+        features = self._features(made)
+        centroids = (own.to(features.dtype) @ self.features) / own.sum(dim=1, keepdim=True)
+        return {
+            "top1": order[:, 0],
+            "top5": order.any(dim=1),
+            "feature_distance": (features - centroids).norm(dim=1),
+            "nearest_feature": self._nearest(features, own, lambda rows: self.features[rows]),
+            "nearest_pixel": self._nearest(made, own, self._own_images) / math.sqrt(made[0].numel()),
+        }
+
+    def _nearest(self, made: Tensor, own: Tensor, private: Callable[[Tensor], Tensor]) -> Tensor:
+        """L2 from each of made [B, ...] to the nearest of its target's own images, own [B, N]: [B].
+
+        Only these pairs are formed, and by plain subtraction: near duplicates are the question.
+        """
+        nearest = made.new_full((len(made),), torch.inf)
+        for pairs in own.nonzero().to(made.device).split(self.batch_rows):
+            row, image = pairs.unbind(dim=1)
+            distances = (made[row] - private(image.cpu()).to(made.device)).flatten(1).norm(dim=1)
+            nearest.scatter_reduce_(0, row, distances, "amin")
+        return nearest
+
+    def _own_images(self, rows: Tensor) -> Tensor:
+        return self._float(self.images[rows])
+
+    def _features(self, images: Tensor) -> Tensor:
+        return self.evaluator.features(images).flatten(1).cpu()
+
+    def _float(self, images: Tensor) -> Tensor:
+        moved = images.to(self.device)
+        return moved.float() / 255 if images.dtype == torch.uint8 else moved
+
+
+def rate(hits: np.ndarray, *, confidence: float = 0.95) -> Rate:
+    """The share of True with its exact interval; (0, 1) of no trials at all."""
+    hits = _bools("hits", hits)
+    if not len(hits):
+        return Rate(0, 0, 0.0, 1.0)
+    low, high = clopper_pearson(int(hits.sum()), len(hits), confidence=confidence)
+    return Rate(int(hits.sum()), len(hits), float(low), float(high))
+
+
+def paired_comparison(
+    a: np.ndarray | Sequence[np.ndarray], b: np.ndarray | Sequence[np.ndarray], *, confidence: float = 0.95
+) -> PairedComparison:
+    """Compare the hits of two arms over the same targets: exact McNemar test and an interval for the difference.
+
+    a, b: bool [T] as `Verdicts.hits` gives them, or one such array a seed, which are joined. If the arms do not
+    differ, a target inverted by just one of them is as likely to be either's: two-sided binomial test, exact.
+    The interval is Bonett and Price's (2012), which keeps its level for few pairs. Joined seeds count as independent
+    pairs; targets that share a net are so only given that net.
+    """
+    a, b = _joined("a", a, bool), _joined("b", b, bool)
+    _check_pairs(a, b)
+    only_a, only_b, n = int((a & ~b).sum()), int((b & ~a).sum()), len(a)
+    discordant = only_a + only_b
+    p_value = float(stats.binomtest(only_a, discordant).pvalue) if discordant else 1.0
+    raised_a, raised_b = (only_a + 1) / (n + 2), (only_b + 1) / (n + 2)
+    centre = raised_a - raised_b
+    half = _normal_quantile(confidence) * math.sqrt((raised_a + raised_b - centre**2) / (n + 2))
+    low, high = max(-1.0, centre - half), min(1.0, centre + half)
+    return PairedComparison(n, (only_a - only_b) / n, low, high, p_value, only_a, only_b)
+
+
+def paired_difference(
+    a: np.ndarray | Sequence[np.ndarray], b: np.ndarray | Sequence[np.ndarray], *, confidence: float = 0.95
+) -> PairedComparison:
+    """Compare a number of two arms over the same targets (a distance, say): the mean of a - b, with Student's interval.
+
+    Pairs with NaN in either arm, targets not found, are left out: `pairs` says how many are used. NaN for the interval
+    and the p-value of fewer than two.
+    """
+    a, b = _joined("a", a, float), _joined("b", b, float)
+    _check_pairs(a, b)
+    differences = (a - b)[~np.isnan(a - b)]
+    n, mean = len(differences), float(differences.mean()) if len(differences) else math.nan
+    tail = (1 + open_unit("confidence", confidence)) / 2
+    if n < 2:
+        return PairedComparison(n, mean, math.nan, math.nan, math.nan)
+    error = float(differences.std(ddof=1)) / math.sqrt(n)
+    half = float(stats.t.ppf(tail, n - 1)) * error
+    if error == 0:  # the same difference in every pair: no spread to test against
+        return PairedComparison(n, mean, mean, mean, 1.0 if mean == 0 else 0.0)
+    return PairedComparison(n, mean, mean - half, mean + half, float(2 * stats.t.sf(abs(mean) / error, n - 1)))
+
+
+def _normal_quantile(confidence: float) -> float:
+    return float(stats.norm.ppf((1 + open_unit("confidence", confidence)) / 2))
+
+
+def _joined(argument: str, values: np.ndarray | Sequence[np.ndarray], kind: Callable) -> np.ndarray:
+    """One array from one, or from one a seed."""
+    several = isinstance(values, (list, tuple)) and len(values) > 0 and np.ndim(values[0]) > 0
+    parts = [np.asarray(part) for part in values] if several else [np.asarray(values)]
+    if kind is bool:
+        return np.concatenate([_bools(argument, part) for part in parts])
+    if any(part.ndim != 1 or part.dtype.kind != "f" for part in parts):
+        raise refuse(argument, [f"{part.dtype} {part.shape}" for part in parts], "float arrays [T]")
+    return np.concatenate(parts)
+
+
+def _bools(argument: str, values: np.ndarray) -> np.ndarray:
+    values = np.asarray(values)
+    if values.ndim != 1 or values.dtype != bool:
+        raise refuse(argument, f"{values.dtype} of shape {values.shape}", "a bool array [T]")
+    return values
+
+
+def _check_pairs(a: np.ndarray, b: np.ndarray) -> None:
+    if len(a) != len(b) or not len(a):
+        raise refuse("b", f"{len(b)} targets", f"the same targets as a, which has {len(a)} (and at least one)")
