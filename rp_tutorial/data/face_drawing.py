@@ -1,305 +1,221 @@
-"""How a face is drawn: from named measures of a face and of a photograph to pixels, layer upon layer.
+"""The pixels of procedural faces: layer upon layer, each a soft mask and a paint, for a whole batch at once.
 
-Every layer is a soft mask and a colour, for a whole batch at once. A mask falls from 1 to 0 over one pixel across the
-edge of its shape, which is what smooths the edges at every size. Lengths are in face units: the origin lies between
-the eyes and the nose, u points right and v down, the chin is near v = .75. Colours are in 0..255 while drawing.
-Which measures exist and how they are sampled is in `faces.py`.
-
-Only additions, products, quotients, roots and comparisons touch a pixel. These are rounded alike in every loop of the
-machine, so that an image does not depend on the images beside it.
+A mask falls from 1 to 0 over one pixel across the edge of its shape; that smooths the edges at every size. The numbers
+behind every shape come finished from `face_plan.py`. Batches are drawn in chunks whose planes fit into a core's cache,
+side by side on as many threads as torch has.
 """
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
+from rp_tutorial.data.face_plan import Number, Numbers, Spot, plan
+from rp_tutorial.threads import one_thread
+
+CHUNK_PIXELS = {
+    "cpu": 2**15,
+    "cuda": 2**22,
+}  # cpu: a plane of 128 KiB, enough to pay for a call, few enough for a cache
 NOISE_POOL = 2**20  # normals that pixel noise is cut from; every image has its own place to cut
-BLACK, WHITE = (22.0, 18.0, 18.0), (240.0, 238.0, 235.0)
-# Palettes run from t = -1 over 0 to 1 along a quadratic curve, so that colour is smooth in t.
-SKIN = ((82.0, 50.0, 34.0), (196.0, 132.0, 92.0), (250.0, 214.0, 190.0))
-HAIR = ((20.0, 16.0, 16.0), (92.0, 58.0, 34.0), (226.0, 190.0, 120.0))
-IRIS = ((62.0, 38.0, 20.0), (84.0, 124.0, 70.0), (96.0, 150.0, 215.0))
-LIPS = ((140.0, 66.0, 62.0), (186.0, 84.0, 82.0), (206.0, 54.0, 70.0))
 
 
-class Measures(dict):
-    """Measures by name, each [B, 1, 1, 1], read as attributes: `m.eye_size`."""
+def draw(measures: Numbers, *, size: int) -> Tensor:
+    """The pictures of B faces, uint8 [B, 3, size, size], from measures [B, 1, 1, 1]. One row, one image."""
+    batch, device = len(measures.scale), measures.scale.device
+    images = torch.empty(batch, 3, size, size, dtype=torch.uint8, device=device)
+    rows = max(1, CHUNK_PIXELS.get(device.type, CHUNK_PIXELS["cuda"]) // size**2)
+    chunk_of = _chunks(*plan(measures, size=size))
 
-    def __getattr__(self, name: str) -> Tensor:
-        try:
-            return self[name]
-        except KeyError:
-            raise AttributeError(name) from None
+    def draw_rows(start: int) -> None:
+        with torch.inference_mode():  # the mode belongs to a thread
+            images[start : start + rows] = _paint(*chunk_of(start, start + rows), size=size)
+
+    starts = range(0, batch, rows)
+    workers = min(torch.get_num_threads(), len(starts)) if device.type == "cpu" else 1
+    if workers < 2:
+        for start in starts:
+            draw_rows(start)
+        return images
+    with one_thread(), ThreadPoolExecutor(workers) as pool:  # a new thread takes over the caller's number: one
+        list(pool.map(draw_rows, starts))
+    return images
 
 
-def draw(m: Measures, *, size: int) -> Tensor:
-    """The pictures of B faces, uint8 [B, 3, size, size]: background first, glasses and pixel noise last."""
-    u, v, sharp = _face_coordinates(m, size)
-    turned = (u - 0.13 * m.yaw) * (1 + 0.22 * m.yaw * u)  # features lie in front of the head's axis: they move more
-    nodded = v - 0.07 * m.pitch
-    colours = _colours(m)
-    canvas = _background(m, size)
-    head, across, down = _head(u, v, m, sharp)
-    hair = _hair_outline(u, v, m, sharp)
-    _blend(canvas, colours["hair_back"], hair)
-    _draw_skin(canvas, u, v, m, sharp, colours, head, across, down)
-    _draw_beard(canvas, turned, nodded, m, sharp, colours, head)
-    _draw_mouth(canvas, turned, nodded, m, sharp, colours)
-    _draw_nose(canvas, u, nodded, m, sharp, colours)
+def _chunks(numbers: Numbers, spots: dict[str, Spot], paints: Numbers) -> Callable:
+    """A function from (start, stop) to the same numbers, spots and paints for those rows, in three slices in all."""
+    flat = dict(numbers)
+    for name, spot in spots.items():
+        flat |= {(name, field.name): getattr(spot, field.name) for field in dataclasses.fields(spot)}
+    tensors = {key: value for key, value in flat.items() if isinstance(value, Tensor)}
+    packed, packed_paints = torch.stack(list(tensors.values())), torch.stack(list(paints.values()))
+
+    def rows(start: int, stop: int) -> tuple[Numbers, dict[str, Spot], Numbers]:
+        here = flat | dict(zip(tensors, packed[:, start:stop].unbind(0), strict=True))
+        some = {name: Spot(*(here[name, field.name] for field in dataclasses.fields(Spot))) for name in spots}
+        colours = zip(paints, packed_paints[:, start:stop].unbind(0), strict=True)
+        return Numbers({name: here[name] for name in numbers}), some, Numbers(colours)
+
+    return rows
+
+
+def _paint(m: Numbers, spots: dict[str, Spot], paints: Numbers, *, size: int) -> Tensor:
+    """Background first, glasses, light and pixel noise last: whole numbers in 0..255 as floats, [B, 3, size, size]."""
+    centres = (2 * torch.arange(size, device=m.scale.device, dtype=torch.float32) + 1) / size - 1
+    x, y = centres.view(1, 1, 1, size), centres.view(1, 1, size, 1)
+    canvas = _background(m, paints, x, y)
+    right, below = x - m.shift_x, y - m.shift_y
+    u, v = m.cos * right + m.sin * below, m.cos * below - m.sin * right
+    turned = (u * m.stretch).add_(1).mul_(u - m.turn)  # features lie in front of the head's axis: they move more
+    nodded = v - m.nod
+    side = u.abs()
+    head = _draw_head(canvas, m, spots, paints, u, v, side)
+    _draw_cheeks(canvas, m, spots, paints, turned, nodded, head)
+    _draw_mouth(canvas, m, spots, paints, turned, nodded)
+    _draw_nose(canvas, spots, paints, u - m.nose_turn * (nodded + 0.4).clamp_(0, 0.7).mul_(1.7), nodded)
     eye_u = turned.abs() - m.eye_spacing  # both eyes at once: the face is folded along its axis
-    _draw_eyes(canvas, turned, eye_u, nodded, m, sharp, colours)
-    _draw_fringe(canvas, u - 0.04 * m.yaw, v - 0.04 * m.pitch, m, sharp, colours, hair)
-    _draw_glasses(canvas, turned, eye_u, nodded, m, sharp, head)
-    canvas.mul_(1 + (m.light_x * u + m.light_y * v).mul_(0.28))
-    canvas.add_(_pixel_noise(m, size))
-    return canvas.round_().clamp_(0, 255).to(torch.uint8)
+    _draw_eyes(canvas, m, spots, paints, turned, eye_u, nodded)
+    _draw_fringe(canvas, m, spots, paints, u, v)
+    _draw_glasses(canvas, m, paints, eye_u, nodded, head)
+    canvas.mul_((1 + m.slope_x * right) + m.slope_y * below)
+    canvas.addcmul_(_pixel_noise(m, size), m.noise_level)
+    return canvas.round_().clamp_(0, 255)
 
 
 # --- Masks ------------------------------------------------------------------------------------------------------------
 
 
-def _edge(distance: Tensor, sharp: Tensor) -> Tensor:
-    """Mask of distance < 0, one pixel soft; `sharp` is pixels per unit of distance. Overwrites `distance`."""
-    return distance.mul_(-sharp).add_(0.5).clamp_(0, 1)
+def _edge(inside: Tensor, sharp: Number) -> Tensor:
+    """Mask of inside > 0, one pixel soft if `sharp` is the pixels in a unit of it. Overwrites `inside`."""
+    return inside.mul_(sharp).add_(0.5).clamp_(0, 1)
 
 
-def _ellipse(u: Tensor, v: Tensor, half_u: Tensor, half_v: Tensor) -> Tensor:
-    """(u / half_u)^2 + (v / half_v)^2: below 1 inside."""
-    return (u / half_u).square_().add_((v / half_v).square_())
-
-
-def _filled(q: Tensor, radius: Tensor, sharp: Tensor) -> Tensor:
-    """Mask of q < 1 for a squared relative radius q; `radius` is the length where q is 1. Overwrites `q`."""
-    return _edge(q.sub_(1), 0.5 * radius * sharp)
-
-
-def _glow(q: Tensor) -> Tensor:
-    """A soft spot, 1 at the centre of an ellipse and 0 from its edge on. Overwrites `q`."""
-    return q.neg_().add_(1).clamp_(min=0).square_()
-
-
-def _stroke(distance: Tensor, half_width: Tensor, sharp: Tensor) -> Tensor:
-    """Mask of |distance| < half_width that fades, and does not vanish, below the width of a pixel."""
-    peak = (2 * half_width * sharp).clamp(max=1)
-    return _edge(distance.abs_().sub_(half_width), sharp).mul_(peak)
-
-
-def _blend(canvas: Tensor, colour: Tensor, mask: Tensor) -> None:
-    canvas.lerp_(colour, mask)
+def _mask(spot: Spot, u: Tensor, v: Tensor) -> Tensor:
+    """The mask that `Spot` describes."""
+    q = (u * spot.per_u).sub_(spot.u0).square_().add_((v * spot.per_v).sub_(spot.v0).square_())
+    mask = q.mul_(-spot.slope).add_(spot.top).clamp_(0, 1)
+    mask = mask.square_() if spot.soft else mask
+    return mask if isinstance(spot.strength, float) and spot.strength == 1 else mask.mul_(spot.strength)
 
 
 # --- The photograph ---------------------------------------------------------------------------------------------------
 
 
-def _face_coordinates(m: Measures, size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """u, v [B, 1, S, S] of the pixel centres, and the pixels in a face unit [B, 1, 1, 1]."""
-    centres = (2 * torch.arange(size, device=m.scale.device, dtype=torch.float32) + 1) / size - 1
-    x, y = centres.view(1, 1, 1, size) - m.shift_x, centres.view(1, 1, size, 1) - m.shift_y
-    tangent = 0.5 * m.rotation  # of half the angle: the rational form of a rotation needs no sine
-    norm = m.scale * (1 + tangent * tangent)
-    cos, sin = (1 - tangent * tangent) / norm, 2 * tangent / norm
-    return cos * x + sin * y, cos * y - sin * x, 0.5 * size * m.scale
+def _background(m: Numbers, paints: Numbers, x: Tensor, y: Tensor) -> Tensor:
+    """A gradient from one colour to another, bent by a saddle."""
+    level = (m.ground_bend * x + m.ground_y) * y + (m.ground_x * x + 0.5)
+    return (paints.ground_change * level.clamp_(0, 1)).add_(paints.ground)
 
 
-def _background(m: Measures, size: int) -> Tensor:
-    """A gradient between two colours, bent by a saddle."""
-    centres = (2 * torch.arange(size, device=m.scale.device, dtype=torch.float32) + 1) / size - 1
-    x, y = centres.view(1, 1, 1, size), centres.view(1, 1, size, 1)
-    level = (m.ground_x * x + 0.5) + (m.ground_y * y) + (m.ground_bend * x) * y
-    first, second = _rgb(m, "ground_a"), _rgb(m, "ground_b")
-    return _lit(m, first) + _lit(m, second - first) * level.clamp_(0, 1)
-
-
-def _pixel_noise(m: Measures, size: int) -> Tensor:
+def _pixel_noise(m: Numbers, size: int) -> Tensor:
     """White noise [B, 3, S, S], cut from one fixed pool at the place that the image's nuisance names."""
-    pool = _noise_pool(3 * size * size, m.scale.device)
     start = (m.noise_place.flatten() * NOISE_POOL).long().clamp_(0, NOISE_POOL - 1)
-    cuts = pool.unfold(0, 3 * size * size, 1).index_select(0, start)
-    return cuts.view(-1, 3, size, size).mul_(m.noise_level)
+    cuts = _noise_cuts(3 * size * size, m.scale.device).index_select(0, start)
+    return cuts.view(-1, 3, size, size)
 
 
 @lru_cache(maxsize=4)
-def _noise_pool(extra: int, device: torch.device) -> Tensor:
-    """NOISE_POOL normals, the same in every process, and `extra` of them again, so that every cut is a plain slice."""
+def _noise_cuts(length: int, device: torch.device) -> Tensor:
+    """All slices of this length of NOISE_POOL normals in a ring, the same ones in every process; a view."""
     pool = torch.randn(NOISE_POOL, generator=torch.Generator().manual_seed(0))
-    return torch.cat([pool, pool[:extra]]).to(device)
-
-
-# --- Colours ----------------------------------------------------------------------------------------------------------
-
-
-def _rgb(m: Measures, prefix: str) -> Tensor:
-    return torch.cat([m[f"{prefix}_{channel}"] for channel in ("red", "green", "blue")], dim=1)
-
-
-def _lit(m: Measures, colour: Tensor) -> Tensor:
-    """A colour under the lamp: brighter or darker, warmer or colder."""
-    warmth = torch.cat([1 + m.light_warmth, torch.ones_like(m.light_warmth), 1 - m.light_warmth], dim=1)
-    return colour * (m.brightness * warmth)
-
-
-def _palette(stops: tuple, t: Tensor) -> Tensor:
-    """The colour at t in [-1, 1] on the quadratic curve through the three stops, [B, 3, 1, 1]."""
-    dark, middle, light = (t.new_tensor(stop).view(1, 3, 1, 1) for stop in stops)
-    return middle + (0.5 * (light - dark)) * t + (0.5 * (light + dark) - middle) * (t * t)
-
-
-def _colours(m: Measures) -> dict[str, Tensor]:
-    """The paints of a face under its lamp, each [B, 3, 1, 1]."""
-    tint = m.skin_warmth.new_tensor([14.0, 0.0, -16.0]).view(1, 3, 1, 1)
-    skin = _palette(SKIN, m.skin_tone) + tint * m.skin_warmth
-    red = m.hair_redness.new_tensor([40.0, -4.0, -18.0]).view(1, 3, 1, 1)
-    hair = (_palette(HAIR, m.hair_tone) + red * m.hair_redness).clamp(8, 255)
-    black, white = (skin.new_tensor(paint).view(1, 3, 1, 1) for paint in (BLACK, WHITE))
-    paints = {
-        "skin": skin,
-        "shadow": skin * skin.new_tensor([0.62, 0.54, 0.52]).view(1, 3, 1, 1),
-        "blush": skin * skin.new_tensor([1.04, 0.74, 0.72]).view(1, 3, 1, 1),
-        "gleam": skin + 0.45 * (255 - skin),
-        "hair": hair,
-        "hair_back": 0.72 * hair,
-        "hair_gleam": hair + 0.28 * (255 - hair),
-        "brow": 0.7 * hair + 0.12 * skin,
-        "lash": 0.35 * hair + 0.1 * skin,
-        "beard": 0.8 * hair + 0.15 * skin,
-        "mole": 0.35 * skin,
-        "lips": 0.6 * _palette(LIPS, m.lip_colour) + 0.4 * skin * skin.new_tensor([0.95, 0.62, 0.6]).view(1, 3, 1, 1),
-        "mouth": black + 0.2 * skin,
-        "iris": _palette(IRIS, m.iris_colour),
-        "pupil": black,
-        "white": white,
-        "clothes": _rgb(m, "clothes"),
-    }
-    return {name: _lit(m, paint) for name, paint in paints.items()}
+    return torch.cat([pool, pool[:length]]).to(device).unfold(0, length, 1)
 
 
 # --- The head ---------------------------------------------------------------------------------------------------------
 
 
-def _head(u: Tensor, v: Tensor, m: Measures, sharp: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Mask of the face without ears, and u, v relative to its half width and half height."""
+def _draw_head(canvas, m, spots, paints, u, v, side) -> Tensor:
+    """Hair behind, neck, clothes, ears, and the skin with the light of its form; returns the mask of the face."""
+    canvas.lerp_(paints.hair_back, _hair(m, u, v))
+    neck = _edge(m.neck_width - side, m.sharp).mul_(_edge(v - 0.3, m.sharp))
+    canvas.lerp_(paints.shadow, neck)
+    slope = u.square().mul_(-0.42).add_(v).sub_(0.93)
+    canvas.lerp_(paints.clothes, _edge(slope, m.sharp))
+    canvas.lerp_(paints.ear, _mask(spots["ears"], side, v))
     across, down = u / m.face_width, (v - 0.02) / m.face_height
-    width = 1 + m.jaw * down + m.square * down.square()  # below 1 where the outline bulges, above where it narrows
-    q = across.square().mul_(width).add_(down.square())
-    return _filled(q, m.face_width, sharp), across, down
+    across2, down2 = across.square(), down.square()
+    outline = (m.jaw * down).add_(m.square * down2).add_(1)  # above 1 the head is narrower than an ellipse, below wider
+    head = _edge(outline.mul_(across2).add_(down2).sub_(1).neg_(), m.head_slope)
+    form = across.mul_(m.head_side).add_(1.06).sub_(across2.mul_(0.2)).sub_(down.clamp_(min=0).mul_(down).mul_(0.12))
+    canvas.lerp_(paints.skin * form, head)
+    return head
 
 
-def _hair_outline(u: Tensor, v: Tensor, m: Measures, sharp: Tensor) -> Tensor:
-    """Everything that hair covers, in front of the face or behind: a cap that runs down to the hair's length."""
+def _hair(m, u, v) -> Tensor:
+    """Mask of all that hair covers, in front of the face or behind: a cap that runs down to the hair's length."""
     height = v + 0.15
-    top = (height / (m.face_height - 0.13 + m.hair_volume)).clamp_(max=0).square_()
-    down = (height / m.hair_length).clamp_(min=0).square_().square_()
-    lean = u - 0.12 * m.hair_part
-    q = (lean / (m.face_width + 0.8 * m.hair_volume)).square_().add_(top).add_(down)
-    return _filled(q, m.face_width, sharp)
+    top = (height / m.hair_height).clamp_(max=0).square_()
+    down = height.div_(m.hair_length).clamp_(min=0).square_().square_()
+    q = (u - m.hair_lean).div_(m.hair_width).square_().add_(top).add_(down)
+    return _edge(q.sub_(1).neg_(), m.head_slope)
 
 
-def _draw_skin(canvas, u, v, m, sharp, colours, head, across, down) -> None:
-    """Neck and shoulders, ears, and the face with light and shadow of its form."""
-    neck = _edge(u.abs() - 0.62 * m.face_width, sharp).mul_(_edge(0.3 - v, sharp))
-    _blend(canvas, colours["shadow"], neck)
-    slope = 0.42 * u.square() + 0.93
-    _blend(canvas, colours["clothes"], _edge(slope - v, sharp))
-    ear_u = u.abs() - (m.face_width + 0.2 * m.ear_size)
-    ears = _filled(_ellipse(ear_u, v - 0.02, m.ear_size * 0.62, m.ear_size * 1.25), m.ear_size * 0.8, sharp)
-    _blend(canvas, colours["shadow"] + 0.45 * (colours["skin"] - colours["shadow"]), ears)
-    form = across.square().mul_(-0.2).add_(1.06)
-    form.add_(across * (0.16 * m.light_x)).sub_(down.clamp(min=0).square_().mul_(0.12))
-    _blend(canvas, colours["skin"] * form, head)
-    cheek = _glow(_ellipse(u.abs() - 0.3, v - 0.22, 0.24 + 0 * m.blush, 0.2 + 0 * m.blush)).mul_(m.blush).mul_(head)
-    _blend(canvas, colours["blush"], cheek)
-    mole = _ellipse(u - m.mole_u, v - m.mole_v, m.mole_size + 1e-3, m.mole_size + 1e-3)
-    _blend(canvas, colours["mole"], _filled(mole, m.mole_size, sharp).mul_(m.mole_strength))
-
-
-def _draw_fringe(canvas, u, v, m, sharp, colours, hair) -> None:
+def _draw_fringe(canvas, m, spots, paints, u, v) -> None:
     """Hair in front of the forehead, with a gleam on top."""
-    line = m.hairline + m.hair_curve * u.square() + m.hair_part * u
-    front = _edge(v - line, 0.6 * sharp).mul_(hair)
-    _blend(canvas, colours["hair"], front)
-    gleam = _glow(_ellipse(u - 0.2 * m.light_x + 0.1, v + 0.6, 0.45 + 0 * m.yaw, 0.22 + 0 * m.yaw))
-    _blend(canvas, colours["hair_gleam"], gleam.mul_(front).mul_(0.6))
-
-
-def _draw_beard(canvas, u, v, m, sharp, colours, head) -> None:
-    """Beard along the jaw and moustache under the nose, each as dense as its measure."""
-    line = m.mouth_height - 0.1 - 1.1 * u.square()
-    beard = _edge(line - v, 0.25 * sharp).mul_(head).mul_(m.beard)
-    _blend(canvas, colours["beard"], beard)
-    droop = v - m.mouth_height + 0.105 - 0.5 * u.square()
-    ru, rv = 1.05 * m.mouth_width, 0.055 + 0 * m.mouth_width
-    _blend(canvas, colours["beard"], _filled(_ellipse(u, droop, ru, rv), 0.09, sharp).mul_(m.moustache))
+    hair = _hair(m, u, v)
+    u, v = u - m.hair_turn, v - m.hair_nod
+    line = (m.hair_curve * u).add_(m.hair_part).mul_(u).add_(m.hairline)
+    front = _edge(line.sub_(v), m.soft_sharp).mul_(hair)
+    strands = (u * 9 - v * 2).frac_().abs_().sub_(0.5).abs_().mul_(0.5).add_(0.85)
+    canvas.lerp_(paints.hair * strands, front)
+    canvas.lerp_(paints.hair_gleam, _mask(spots["hair_gleam"], u, v).mul_(front))
 
 
 # --- The features -----------------------------------------------------------------------------------------------------
 
 
-def _draw_mouth(canvas, u, v, m, sharp, colours) -> None:
+def _draw_cheeks(canvas, m, spots, paints, u, v, head) -> None:
+    """Blush, a mole, the dent below the lips, the beard along the jaw and the moustache."""
+    canvas.lerp_(paints.blush, _mask(spots["cheeks"], u.abs(), v).mul_(head))
+    canvas.lerp_(paints.mole, _mask(spots["mole"], u, v))
+    canvas.lerp_(paints.shadow, _mask(spots["chin"], u, v))
+    u2 = u.square()
+    beard = (1.1 * u2).add_(v).sub_(m.beard_line)
+    canvas.lerp_(paints.beard, _edge(beard, m.blur_sharp).mul_(head).mul_(m.beard))
+    canvas.lerp_(paints.beard, _mask(spots["moustache"], u, u2.mul_(-0.5).add_(v)))
+
+
+def _draw_mouth(canvas, m, spots, paints, u, v) -> None:
     """Lips along a line bent by the smile; between them the dark of the mouth and, where it is open, teeth."""
-    width = m.mouth_width * (1 + 0.15 * m.smile)
-    bent = v - m.mouth_height + m.smile * (0.9 * u.square() - 0.03)
-    lips = m.lip_fullness + 0.5 * m.mouth_open
-    _blend(canvas, colours["lips"], _filled(_ellipse(u, bent, width, lips), lips, sharp))
-    gap = 0.012 + 0.5 * m.mouth_open
-    q = _ellipse(u, bent, 0.88 * width, gap)
-    inside = _stroke(bent.clone(), gap, sharp).mul_(_edge((u.abs() - 0.85 * width), sharp))
-    inside = torch.maximum(inside * 0.7, _filled(q, gap, sharp))
-    _blend(canvas, colours["mouth"], inside)
-    teeth = _filled(_ellipse(u, bent + 0.35 * gap, 0.7 * width, 0.55 * gap), gap, sharp)
-    _blend(canvas, colours["white"], teeth.mul_((m.mouth_open * 14).clamp(0, 0.9)))
+    bent = (m.lip_bend * u).mul_(u).add_(v).sub_(m.lip_line)
+    canvas.lerp_(paints.lips, _mask(spots["lips"], u, bent))
+    line = _edge(m.gap - bent.abs(), m.sharp).mul_(_edge(m.gap_width - u.abs(), m.sharp)).mul_(m.gap_peak)
+    canvas.lerp_(paints.mouth, torch.maximum(line, _mask(spots["gap"], u, bent)))
+    canvas.lerp_(paints.white, _mask(spots["teeth"], u, bent))
 
 
-def _draw_nose(canvas, u, v, m, sharp, colours) -> None:
+def _draw_nose(canvas, spots, paints, u, v) -> None:
     """Shadow beside the bridge and below the tip, a gleam on the ridge, two nostrils."""
-    nose = u - 0.19 * m.yaw * (v + 0.4).clamp(0, 0.7) * 1.6
-    tip = v - m.nose_length
-    side = nose + 0.05 * m.light_x + 0.035
-    bridge = _glow(_ellipse(side, tip + 0.18, 0.6 * m.nose_width, 0.3 + 0 * m.yaw)).mul_(0.45)
-    _blend(canvas, colours["shadow"], bridge)
-    _blend(canvas, colours["shadow"], _glow(_ellipse(nose, tip, 1.25 * m.nose_width, 0.085 + 0 * m.yaw)).mul_(0.9))
-    _blend(
-        canvas, colours["gleam"], _glow(_ellipse(nose, tip + 0.16, 0.35 * m.nose_width, 0.26 + 0 * m.yaw)).mul_(0.55)
-    )
-    _blend(canvas, colours["gleam"], _glow(_ellipse(nose, tip + 0.05, 0.5 * m.nose_width, 0.07 + 0 * m.yaw)).mul_(0.4))
-    nostril = _ellipse(nose.abs() - 0.55 * m.nose_width, tip - 0.015, 0.35 * m.nose_width, 0.024 + 0 * m.yaw)
-    _blend(canvas, 0.5 * colours["shadow"], _filled(nostril, 0.03, sharp).mul_(0.85))
+    for name, paint in (("bridge", "shadow"), ("nose", "shadow"), ("ridge", "gleam"), ("tip", "gleam")):
+        canvas.lerp_(paints[paint], _mask(spots[name], u, v))
+    canvas.lerp_(paints.nostril, _mask(spots["nostrils"], u.abs(), v))
 
 
-def _draw_eyes(canvas, u, eye_u, v, m, sharp, colours) -> None:
+def _draw_eyes(canvas, m, spots, paints, u, eye_u, v) -> None:
     """Sockets, lashes, the white, iris, pupil and glint, and the brows above."""
-    eye_v = v - m.eye_height + m.eye_tilt * eye_u
-    _blend(
-        canvas, colours["shadow"], _glow(_ellipse(eye_u, eye_v + 0.02, 1.7 * m.eye_size, 1.2 * m.eye_size)).mul_(0.6)
-    )
-    opening = m.eye_size * m.eye_opening * m.eyes_open
-    lash = _filled(_ellipse(eye_u, eye_v + 0.022, 1.12 * m.eye_size, opening + 0.022), opening, sharp)
-    _blend(canvas, colours["lash"], lash)
-    white = _filled(_ellipse(eye_u, eye_v, m.eye_size, opening), opening, sharp)
-    _blend(canvas, colours["white"], white)
-    gaze_u = eye_u - 0.035 * m.gaze_x * torch.sign(u)
-    iris = _ellipse(gaze_u, eye_v - 0.02 * m.gaze_y, 0.5 * m.eye_size, 0.5 * m.eye_size)
-    _blend(canvas, colours["iris"], _filled(iris.clone(), 0.5 * m.eye_size, sharp).mul_(white))
-    _blend(canvas, colours["pupil"], _filled(iris.mul_(4), 0.25 * m.eye_size, sharp).mul_(white))
-    glint = _filled(_ellipse(gaze_u + 0.02, eye_v + 0.025, 0.02 + 0 * m.yaw, 0.02 + 0 * m.yaw), 0.02, sharp)
-    _blend(canvas, colours["white"], glint.mul_(white))
-    brow_v = v - m.eye_height + m.brow_height + 0.06 * m.brow_raise + m.brow_angle * eye_u + 1.2 * eye_u.square()
-    half = m.brow_width * (1 - 1.6 * eye_u).clamp_(0.4, 1.3)
-    peak = (2 * half * sharp).clamp_(max=1)
-    brow = _edge(brow_v.abs_().sub_(half), sharp).mul_(peak).mul_(_edge(eye_u.abs() - 1.45 * m.eye_size, 0.7 * sharp))
-    _blend(canvas, colours["brow"], brow)
+    eye_v = (m.eye_tilt * eye_u).add_(v).sub_(m.eye_height)
+    canvas.lerp_(paints.shadow, _mask(spots["sockets"], eye_u, eye_v))
+    canvas.lerp_(paints.lash, _mask(spots["lashes"], eye_u, eye_v))
+    white = _mask(spots["white"], eye_u, eye_v)
+    canvas.lerp_(paints.white, white)
+    gaze_u = u.sign().mul_(m.look).neg_().add_(eye_u)  # folded, the two eyes look to opposite sides
+    for name, paint in (("iris", "iris"), ("pupil", "pupil"), ("glint", "white")):
+        canvas.lerp_(paints[paint], _mask(spots[name], gaze_u, eye_v).mul_(white))
+    arch = (eye_u * -1.3).add_(m.brow_angle).mul_(eye_u).add_(v).sub_(m.brow_line)
+    half = (eye_u * -m.brow_fade).add_(m.brow_width)  # thinner towards the temple
+    brow = _edge(half.sub_(arch.abs_()), m.sharp).mul_(m.brow_peak)
+    canvas.lerp_(paints.brow, brow.mul_(_edge(m.brow_length - eye_u.abs(), m.soft_sharp)))
 
 
-def _draw_glasses(canvas, u, eye_u, v, m, sharp, head) -> None:
+def _draw_glasses(canvas, m, paints, eye_u, v, head) -> None:
     """Two rounded frames, a bridge between them and temples to the ears, as thick as their measure."""
-    lens_u, lens_v = eye_u / m.lens_size, (v - m.eye_height - 0.02) / (m.lens_size * m.lens_shape)
-    a, b = lens_u.square_(), lens_v.square_()
-    q = a + b + a.mul_(b)
-    outside = _edge(1 - q, 0.5 * m.lens_size * sharp)
-    rim = _stroke(q.sub_(1).mul_(0.5 * m.lens_size), m.glasses, sharp)
-    bar = _stroke(v - m.eye_height + 0.02, m.glasses, sharp).mul_(outside).mul_(head)
-    frame = torch.maximum(rim, bar)
-    dark = _lit(m, u.new_tensor(BLACK).view(1, 3, 1, 1) + _rgb(m, "frame"))
-    _blend(canvas, dark, frame)
+    q = (eye_u / m.lens_size).square_().square_().add_((v / m.lens_height).sub_(m.lens_line).square_().square_())
+    q.sub_(1)
+    bar = _edge(m.glasses - (v - m.bar_line).abs_(), m.sharp).mul_(_edge(q.clone(), m.lens_slope)).mul_(head)
+    rim = _edge(m.rim - q.abs_(), m.lens_slope)
+    canvas.lerp_(paints.frame, torch.maximum(rim, bar).mul_(m.frame_peak))

@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from rp_tutorial.arguments import count, refuse
-from rp_tutorial.data.face_drawing import Measures, draw
+from rp_tutorial.data.face_drawing import draw
+from rp_tutorial.data.face_plan import Numbers
 from rp_tutorial.data.face_task import FaceTask
-from rp_tutorial.threads import one_thread
 
 # Middle and half range of every measure; a factor of 0 gives the middle, -2 and 2 the ends. Lengths in face units.
 IDENTITY = {
@@ -30,22 +29,22 @@ IDENTITY = {
     "jaw": (0.2, 0.25),  # above 0: narrow chin
     "square": (0.0, 0.2),  # below 0: square corners
     "ear_size": (0.12, 0.05),
-    "hair_tone": (-0.2, 0.8),  # -1 black, 1 blond
+    "hair_tone": (-0.35, 0.75),  # -1 black, 1 blond
     "hair_redness": (0.3, 0.7),
-    "hair_length": (0.75, 0.5),
+    "hair_length": (0.62, 0.45),
     "hair_volume": (0.13, 0.1),
     "hairline": (-0.5, 0.15),
-    "hair_curve": (0.75, 0.75),
+    "hair_curve": (0.6, 0.6),
     "hair_part": (0.0, 0.3),
     "eye_size": (0.125, 0.03),
-    "eye_opening": (0.58, 0.2),
+    "eye_opening": (0.52, 0.14),
     "eye_spacing": (0.235, 0.04),
     "eye_height": (-0.08, 0.06),
     "eye_tilt": (0.0, 0.25),
     "iris_colour": (0.0, 1.0),
     "brow_width": (0.03, 0.02),
     "brow_height": (0.19, 0.045),
-    "brow_angle": (0.0, 0.3),
+    "brow_angle": (0.12, 0.25),
     "nose_width": (0.11, 0.04),
     "nose_length": (0.2, 0.06),
     "mouth_width": (0.21, 0.06),
@@ -55,7 +54,7 @@ IDENTITY = {
     "blush": (0.4, 0.4),
     "beard": (0.15, 0.9),
     "moustache": (0.1, 0.9),
-    "glasses": (0.0, 0.04),  # half the width of the frame
+    "glasses": (-0.01, 0.04),  # half the width of the frame
     "lens_size": (0.2, 0.035),
     "lens_shape": (0.85, 0.15),
     "frame_red": (60.0, 60.0),
@@ -68,33 +67,36 @@ IDENTITY = {
 }
 NUISANCE = {
     "shift_x": (0.0, 0.12),  # in halves of the image
-    "shift_y": (0.04, 0.1),
+    "shift_y": (0.03, 0.1),
     "rotation": (0.0, 0.25),  # radians
-    "scale": (0.88, 0.1),
+    "scale": (1.08, 0.1),
     "yaw": (0.0, 1.0),
     "pitch": (0.0, 1.0),
     "light_x": (0.0, 1.0),
     "light_y": (0.0, 0.8),
     "brightness": (0.95, 0.25),
     "light_warmth": (0.0, 0.1),
-    "smile": (0.4, 1.2),
+    "smile": (0.6, 0.9),
     "mouth_open": (0.0, 0.12),
     "eyes_open": (0.95, 0.35),
     "brow_raise": (0.0, 1.0),
     "gaze_x": (0.0, 1.0),
     "gaze_y": (0.0, 1.0),
-    "ground_a_red": (130.0, 125.0),
-    "ground_a_green": (130.0, 125.0),
-    "ground_a_blue": (130.0, 125.0),
-    "ground_b_red": (130.0, 125.0),
-    "ground_b_green": (130.0, 125.0),
-    "ground_b_blue": (130.0, 125.0),
+    "ground_light": (130.0, 110.0),
+    "ground_change": (0.0, 120.0),
     "ground_x": (0.0, 0.7),
     "ground_y": (0.0, 0.7),
     "ground_bend": (0.0, 0.7),
-    "clothes_red": (120.0, 120.0),
-    "clothes_green": (120.0, 120.0),
-    "clothes_blue": (120.0, 120.0),
+    "ground_a_red": (0.0, 60.0),
+    "ground_a_green": (0.0, 45.0),
+    "ground_a_blue": (0.0, 60.0),
+    "ground_b_red": (0.0, 60.0),
+    "ground_b_green": (0.0, 45.0),
+    "ground_b_blue": (0.0, 60.0),
+    "clothes_light": (110.0, 110.0),
+    "clothes_red": (0.0, 70.0),
+    "clothes_green": (0.0, 60.0),
+    "clothes_blue": (0.0, 70.0),
     "noise_level": (4.0, 3.0),
     "noise_place": (0.5, 0.5),
 }
@@ -102,7 +104,6 @@ NUISANCE = {
 AMOUNTS = {"glasses": 0.008, "beard": 0.1, "moustache": 0.1, "mole_strength": 0.1, "mouth_open": 0.01}
 LIMIT = 2.0  # standard deviations before cutting
 SIZES = (16, 256)
-CHUNK_PIXELS = 2**15  # a plane of 128 KiB: enough to pay for a call, few enough for a core's cache
 STREAMS = {"private": 1, "public": 2, "photographs": 3}
 
 
@@ -145,24 +146,8 @@ def render(identity: Tensor, nuisance: Tensor, *, size: int) -> Tensor:
     """
     size = _allowed_size(size)
     _refuse_misfits(identity, nuisance)
-    measures = _measures(identity.float(), IDENTITY) | _measures(nuisance.float().to(identity.device), NUISANCE)
-    rows = max(1, CHUNK_PIXELS // size**2) if identity.device.type == "cpu" else 2**20 // size
-    images = torch.empty(len(identity), 3, size, size, dtype=torch.uint8, device=identity.device)
-
-    def draw_rows(start: int) -> None:
-        with torch.inference_mode():
-            part = Measures({name: column[start : start + rows] for name, column in measures.items()})
-            images[start : start + rows] = draw(part, size=size)
-
-    starts = range(0, len(identity), rows)
-    workers = min(torch.get_num_threads(), len(starts)) if identity.device.type == "cpu" else 1
-    if workers < 2:
-        for start in starts:
-            draw_rows(start)
-        return images
-    with one_thread(), ThreadPoolExecutor(workers) as pool:  # a new thread takes the caller's number: one
-        list(pool.map(draw_rows, starts))
-    return images
+    nuisance = nuisance.to(identity.device)
+    return draw(Numbers(_measures(identity, IDENTITY) | _measures(nuisance, NUISANCE)), size=size)
 
 
 def synthetic_faces(
@@ -225,10 +210,10 @@ def _stream(seed: int, name: str) -> int:
     return int(np.random.SeedSequence((seed, STREAMS[name])).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-def _measures(factors: Tensor, table: dict[str, tuple[float, float]]) -> Measures:
+def _measures(factors: Tensor, table: dict[str, tuple[float, float]]) -> dict[str, Tensor]:
     """Standardised factors [B, F] -> measures by name, each [B, 1, 1, 1]."""
-    columns = (factors.clamp(-LIMIT, LIMIT) / LIMIT)[:, :, None, None, None].unbind(1)
-    measures = Measures()
+    columns = (factors.float().clamp(-LIMIT, LIMIT) / LIMIT)[:, :, None, None, None].unbind(1)
+    measures = {}
     for (name, (middle, half)), column in zip(table.items(), columns, strict=True):
         value = middle + half * column
         measures[name] = _amount(value, AMOUNTS[name]) if name in AMOUNTS else value
