@@ -17,6 +17,7 @@ from tqdm import tqdm
 from rp_tutorial.arguments import InputError, one_of
 
 if TYPE_CHECKING:
+    from rp_tutorial.data.face_task import FaceTask
     from rp_tutorial.data.insurance import InsuranceTable
 
 app = typer.Typer(
@@ -30,8 +31,12 @@ app.add_typer(data_app, name="data")
 
 # The root of typer's usage errors, the child of Exception: its module moved when typer took click in, this did not.
 UsageError = typer.BadParameter.__mro__[-4]
+DATA_HELP = (
+    "synthetic; for tables diabetes, kaggle or the path of a CSV file; for faces lfw, folder:PATH or celeba:PATH"
+)
 FORMATS = ("text", "markdown", "csv", "json")
-DATA_SETS = ("insurance",)
+DATA_SETS = ("insurance", "faces")
+WHOLE = {"identities": 1000, "train_images": 500_000, "test_images": 200_000, "public_images": 200_000}
 
 
 @app.command()
@@ -44,31 +49,57 @@ def doctor() -> None:
 
 
 @data_app.command()
-def fetch(name: Annotated[str, typer.Argument(help="insurance")]) -> None:
-    """Download a data set, check it, and print where it lies; or say how to get it by hand."""
-    from rp_tutorial.data.insurance import load
+def fetch(name: Annotated[str, typer.Argument(help="insurance or faces")]) -> None:
+    """Download a data set, check it, and print what it holds; or say how to get it by hand.
 
+    Of faces, LFW is downloaded (200 MB, once) and CelebA is explained.
+    """
     one_of("name", name, DATA_SETS)
-    _print_table(load("kaggle"))
+    if name == "insurance":
+        from rp_tutorial.data.insurance import load
+
+        _print_table(load("kaggle"))
+        return
+    from rp_tutorial.data.celeba import HOW_TO_GET
+    from rp_tutorial.data.face_sources import load_faces
+    from rp_tutorial.data.lfw import lfw_folder
+
+    _print_faces(load_faces("lfw", size=32, **WHOLE))
+    typer.echo(f"in {lfw_folder()}: research use only, do not publish images")
+    typer.echo(HOW_TO_GET)
 
 
 @data_app.command()
 def check(
-    name: Annotated[str, typer.Argument(help="insurance")],
-    path: Annotated[str, typer.Argument(help="a CSV file of the data set's schema, or synthetic, diabetes, kaggle")],
+    name: Annotated[str, typer.Argument(help="insurance or faces")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="insurance: a CSV file of the schema, or synthetic, diabetes, kaggle; "
+            "faces: folder:PATH, celeba:PATH, lfw or synthetic"
+        ),
+    ],
 ) -> None:
-    """Check a file against the data set's schema and print what the experiments would make of it."""
-    from rp_tutorial.data.insurance import load
+    """Check data and print what the experiments would make of them.
 
+    Tables are checked against the schema. Of faces every image is read; nothing is downloaded.
+    """
     one_of("name", name, DATA_SETS)
-    _print_table(load(path))
+    if name == "insurance":
+        from rp_tutorial.data.insurance import load
+
+        _print_table(load(source))
+        return
+    from rp_tutorial.data.face_sources import load_faces
+
+    _print_faces(load_faces(source, size=32, download=False, **({} if source == "synthetic" else WHOLE)))
 
 
 @app.command()
 def run(
     experiment: Annotated[str, typer.Argument(help="its name, as doctor lists them, or all")],
     profile: Annotated[str, typer.Option(help="smoke, cpu or gpu")] = "cpu",
-    data: Annotated[str, typer.Option(help="synthetic, diabetes, kaggle or the path of a CSV file")] = "synthetic",
+    data: Annotated[str, typer.Option(help=DATA_HELP)] = "synthetic",
     seed: Annotated[int, typer.Option(help="everything random follows from it")] = 0,
     out: Annotated[str, typer.Option(help="folder for results.json, tables and charts")] = "results",
     device: Annotated[str | None, typer.Option(help="cpu or cuda; left out, the profile chooses")] = None,
@@ -159,3 +190,17 @@ def _print_table(table: InsuranceTable) -> None:
     typer.echo(f"{table.attribute}: mean {values.mean():.2f}, sd {values.std():.2f}, {low:g} to {high:g} {unit}")
     typer.echo(f"90th percentile: {values.quantile(0.9):g} {unit}")
     typer.echo(f"fingerprint: {table.fingerprint}")
+
+
+def _print_faces(task: FaceTask) -> None:
+    """A set of faces in a few lines: sizes, what was converted or left out, the fingerprint."""
+    trained, tested, public = len(task.y_train), len(task.y_test), len(task.public)
+    typer.echo(
+        f"{task.source}: {task.num_classes:,} private people, {trained:,} training and {tested:,} test images; "
+        f"{public:,} images of other people"
+    )
+    if task.real_people:
+        typer.echo("real people: do not publish images or reconstructions")
+    for note in task.notes:
+        typer.echo(f"note: {note}")
+    typer.echo(f"fingerprint at {task.size}x{task.size}: {task.fingerprint}")

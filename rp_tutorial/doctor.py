@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import torch
 
+from rp_tutorial.data.lfw import lfw_folder
 from rp_tutorial.experiments.runner import EXPERIMENTS, PROFILES, cache_dir, experiment_module, reads_tables, versions
 
 EXTRAS = {
@@ -32,11 +33,19 @@ def report() -> Iterator[str]:
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     yield f"browser     {browser or 'none found: the browser tests need Chromium'}"
     yield f"cache       {cache_dir()} ($RP_TUTORIAL_CACHE changes it)"
+    yield f"faces       {_faces()}"
     for name in EXPERIMENTS:
         module = experiment_module(name)
         yield f"experiment  {name}: data {', '.join(module.TIERS)}{' or a CSV path' if reads_tables(module) else ''}"
         for profile in PROFILES:
             yield f"            --profile {profile}: {module.NEEDS[profile]}"
+
+
+def _faces() -> str:
+    """Which face data there are; whatever lies elsewhere has to be named by its path."""
+    folder = lfw_folder()
+    found = f"found in {folder}" if folder.is_dir() else "not found (rp-tutorial data fetch faces)"
+    return f"synthetic: built in; lfw: {found}; your own: --data folder:PATH or celeba:PATH"
 
 
 def _devices() -> Iterator[str]:

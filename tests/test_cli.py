@@ -71,7 +71,9 @@ BAD_INPUT = {
     "a picture": "run insurance-threshold --data {bad}/picture.csv",
     "prose": "run insurance-threshold --data {bad}/prose.csv",
     "data without a verb": "data",
-    "unknown data set": "data check faces {bad}",
+    "unknown data set": "data check voices {bad}",
+    "no source of faces": "data check faces {bad}",
+    "no such face folder": "data check faces folder:{bad}/nowhere",
     "check nothing": "data check insurance",
     "check a bad file": "data check insurance {bad}/missing-value.csv",
     "unknown format": "ledger --format pdf",
@@ -132,7 +134,16 @@ def test_run_all_gives_every_experiment_a_folder(tmp_path: Path, capsys: pytest.
 def test_doctor_names_versions_devices_data_and_profiles(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = call("doctor", capsys)
     assert code == 0
-    for word in ("torch", "devices", "insurance-threshold", "synthetic", "--profile gpu", "cache"):
+    for word in (
+        "torch",
+        "devices",
+        "insurance-threshold",
+        "synthetic",
+        "--profile gpu",
+        "cache",
+        "lfw",
+        "celeba:PATH",
+    ):
         assert word in out
 
 
@@ -142,6 +153,12 @@ def test_data_check_describes_a_file(bad_files: Path, capsys: pytest.CaptureFixt
     assert "300 rows" in out
     assert "90th percentile" in out
     assert "fingerprint" in out
+
+
+def test_run_says_which_data_it_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = call("run --help", capsys)
+    for word in ("synthetic", "kaggle", "lfw", "folder:PATH", "celeba:PATH"):
+        assert word in out
 
 
 @pytest.mark.parametrize("form", ["text", "markdown", "csv", "json"])

@@ -2,7 +2,8 @@
 
 `folder.py`, `lfw.py` and `celeba.py` say which files belong to whom; `images.py` reads one of them.
 Two rules hold for every source. An image that is there twice (equal bytes after scaling) is kept once, private people
-before public ones, so no private image reaches the public set under another name. Unusable images are left out and
+before public ones, and a public file equal to a private one that is not used is left out: no private image reaches the
+public set under another name. Unusable images are left out and
 counted, but a source with more than 10 % of them is refused.
 """
 
@@ -13,7 +14,7 @@ import hashlib
 import os
 import unicodedata
 import warnings
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -30,14 +31,14 @@ MINIMUM_PEOPLE = 2
 MINIMUM_PUBLIC = 10
 _CHUNK = 64  # files a job of the thread pool
 _HANDLED = {
-    "grey": "grey: copied to three channels",
-    "alpha": "with alpha: laid over white",
-    "CMYK": "in CMYK: converted",
-    "16-bit": "of 16 bits: rounded to 8",
-    "rotated": "turned upright by their EXIF tag",
-    "frames": "with several frames: the first is used",
-    "not square": "not square: the centred square is used",
-    "enlarged": "enlarged",
+    "grey": "grey images, copied to three channels",
+    "alpha": "images with alpha, laid over white",
+    "CMYK": "images in CMYK, converted",
+    "16-bit": "images of 16 bits, rounded to 8",
+    "rotated": "images turned upright by their EXIF tag",
+    "frames": "images of several frames, the first used",
+    "not square": "images that are not square, the centred square used",
+    "enlarged": "images smaller than wanted, enlarged",
 }
 
 
@@ -83,27 +84,35 @@ def build_task(
     reading: Reading,
     limits: Limits,
     seed: int,
+    withheld: Sequence[Path] = (),
     notes: Iterable[str] = (),
     keep_labels: bool = False,
 ) -> FaceTask:
     """The task of these people (label = position among those that stay) and of these public files.
 
     Reads at most what `limits` allow; which files is chosen by `seed` and by the person's name alone, so one person's
-    split does not depend on the others. People left with fewer than two usable images are left out and counted; with
-    `keep_labels` (labels have a meaning elsewhere) they are refused.
+    split does not depend on the others. `withheld` are further images of private people, of whom nothing may be public.
+    People left with fewer than two usable images are left out and counted; with `keep_labels` (labels have a meaning
+    elsewhere) they are refused.
     Raises InputError, one line that starts with "data: SOURCE:".
     """
     private = [_chosen(person, limits, seed) for person in people]
-    shown = list(_some(public, limits.public_images, seed, "public images"))
-    paths = [path for person in private for path in (*person.files, *(person.test_files or ()))]
+    paths = _files(private)
+    unused = set(_files(people)).union(withheld).difference(paths)
+    drawn = _some(public, limits.public_images, seed, "public images")
+    shown = _without_copies(drawn, unused)
     images, usable, remarks = _read_all(source, paths + shown, reading)
+    if len(shown) < len(drawn):
+        remarks.append(f"public images that are copies of private ones, left out: {len(drawn) - len(shown):,}")
     first, copies = _first_of_copies(images, usable)
-    remarks += [f"{copies:,} images that were there twice: kept once"] if copies else []
+    remarks += [f"images that are there twice, kept once: {copies:,}"] if copies else []
     train, test, dropped = _split(private, first, limits)
     if dropped and keep_labels:
         raise InputError(f"data: {source}: identity {dropped[0]} has no usable image left for training or testing")
     if dropped:
-        remarks.append(f"{len(dropped):,} private people with fewer than 2 usable images left out: {dropped[0]} ...")
+        remarks.append(
+            f"private people with fewer than 2 usable images, left out: {len(dropped):,}, the first {dropped[0]!r}"
+        )
     kept = np.flatnonzero(first[len(paths) :]) + len(paths)
     _refuse_too_few(source, len(train), len(kept))
     return make_task(
@@ -163,6 +172,43 @@ def _chosen(person: Person, limits: Limits, seed: int) -> Person:
         return Person(person.name, files)
     files = _some(person.files, limits.train_images, seed, person.name)
     return Person(person.name, files, _some(person.test_files, limits.test_images, seed, person.name))
+
+
+def _files(people: Iterable[Person]) -> list[Path]:
+    return [path for person in people for path in (*person.files, *(person.test_files or ()))]
+
+
+def _without_copies(files: Sequence[Path], private: Iterable[Path]) -> list[Path]:
+    """The files whose content is not that of a private one. Only files of equal length are compared."""
+    by_length: dict[int, list[Path]] = defaultdict(list)
+    for path in private:
+        by_length[_length(path)].append(path)
+    content: dict[int, set[bytes]] = {}
+    kept = []
+    for path in files:
+        length = _length(path)
+        if length > 0 and length in by_length:
+            if length not in content:
+                content[length] = {_content(other) for other in by_length[length]}
+            if _content(path) in content[length]:
+                continue
+        kept.append(path)
+    return kept
+
+
+def _length(path: Path) -> int:
+    """In bytes; -1 for a file that cannot be read, which is told of later if it matters."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return hashlib.sha256(path.read_bytes()).digest()
+    except OSError:
+        return os.fsencode(path)  # equal to no other
 
 
 def _split(
@@ -234,7 +280,7 @@ def _read_all(source: str, paths: Sequence[Path], reading: Reading) -> tuple[np.
     with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
         warnings.simplefilter("ignore")  # Pillow's, on odd EXIF and the like: what matters is counted
         counted = sum(pool.map(work, range(0, len(paths), _CHUNK)), Counter())
-    remarks = [f"{counted[kind]:,} images {text}" for kind, text in _HANDLED.items() if counted[kind]]
+    remarks = [f"{text}: {counted[kind]:,}" for kind, text in _HANDLED.items() if counted[kind]]
     if problems:
         remarks.append(_unusable(source, paths, problems, reading.root))
     return images, usable, remarks
@@ -242,7 +288,7 @@ def _read_all(source: str, paths: Sequence[Path], reading: Reading) -> tuple[np.
 
 def _unusable(source: str, paths: Sequence[Path], problems: dict[int, str], root: Path) -> str:
     """The remark on unusable images, or the refusal where they are too many."""
-    row = min(problems)
+    row = min(problems, key=lambda index: paths[index])
     place = os.path.relpath(paths[row], root)
     text = f"{len(problems):,} of {len(paths):,} images cannot be used, the first {place!r} {problems[row]}"
     if len(problems) > UNUSABLE_SHARE * len(paths):

@@ -5,6 +5,9 @@ Checks the arguments and hands over to the source's own file (`faces.py`, `lfw.p
 
 from __future__ import annotations
 
+import dataclasses
+from pathlib import Path
+
 from rp_tutorial.arguments import count, refuse
 from rp_tutorial.data.face_files import MINIMUM_PEOPLE, MINIMUM_PUBLIC, Limits
 from rp_tutorial.data.face_task import FaceTask
@@ -26,8 +29,6 @@ def is_face_source(source: object) -> bool:
 
 def source_name(source: str) -> str:
     """`source` without where it lies: "folder:/data/lfw64" -> "folder:lfw64". What a published result may say."""
-    from pathlib import Path
-
     name, colon, path = source.partition(":")
     return f"{name}:{Path(path).expanduser().resolve().name}" if colon else source
 
@@ -80,8 +81,6 @@ def load_faces(
 
 
 def _synthetic(limits: Limits, *, size: int, seed: int) -> FaceTask:
-    import dataclasses
-
     from rp_tutorial.data.faces import synthetic_faces
 
     return synthetic_faces(size=size, seed=seed, **dataclasses.asdict(limits)).task

@@ -34,10 +34,12 @@ def load_folder(path: str | os.PathLike[str], *, size: int, limits: Limits, seed
     source = f"folder:{root.resolve().name}"
     private, public, notes = _people(root, source, limits.identities)
     refuse_shared_names(source, private, public)
-    chosen = [Person(name, private[name]) for name in sorted(private)]
+    used = set(most_images(private, limits.identities))
+    chosen = [Person(name, private[name]) for name in sorted(used)]
+    withheld = [file for name in private if name not in used for file in private[name]]
     files = [file for name in sorted(public) for file in public[name]]
     reading = Reading(root, size)
-    return build_task(source, chosen, files, reading=reading, limits=limits, seed=seed, notes=notes)
+    return build_task(source, chosen, files, reading=reading, limits=limits, seed=seed, withheld=withheld, notes=notes)
 
 
 def people_inside(folder: Path) -> tuple[dict[str, list[Path]], list[Path]]:
@@ -94,7 +96,7 @@ def _people(root: Path, source: str, most: int) -> tuple[People, People, list[st
     for side, people in (("private", private), ("public", public)):
         if not people:
             raise InputError(f"data: {source}: {side}/ holds no person with an image; {_LAYOUT}")
-    return {name: private[name] for name in most_images(private, most)}, public, notes + further
+    return private, public, notes + further
 
 
 def _sides(root: Path, source: str) -> dict[str, Path]:
@@ -121,8 +123,8 @@ def _nonempty(people: People, root: Path, others: list[Path]) -> tuple[dict[str,
     notes = []
     if others:
         notes.append(
-            f"{len(others):,} files that are no images left out, the first {os.path.relpath(others[0], root)!r}"
+            f"files that are no images, left out: {len(others):,}, the first {os.path.relpath(others[0], root)!r}"
         )
     if empty:
-        notes.append(f"{len(empty):,} people without an image left out, the first {empty[0]!r}")
+        notes.append(f"people without an image, left out: {len(empty):,}, the first {empty[0]!r}")
     return {name: files for name, files in people.items() if files}, notes
