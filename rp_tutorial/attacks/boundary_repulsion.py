@@ -161,10 +161,10 @@ def invert(
 ) -> Inversion:
     """Attack all targets at once through labels alone, starting from the first candidate labelled as each target.
 
-    prior: latents [B, d] -> inputs [B, ...] of the oracle, on `device`. targets: int64 [T] labels. candidates:
-    float [P, d], a pool as `candidate_latents` gives it, searched in order through this very oracle. Instead, `start`
-    [T, d] sets the starting points (a row of NaN: not found); nothing is searched then. ABSTAIN counts as outside.
-    An oracle may answer at random: no answer is taken for granted later, the start is not asked again.
+    prior: latents [B, d] -> inputs [B, ...] of the oracle, on `device`; a module is put into eval mode. targets:
+    int64 [T] labels. candidates: float [P, d], a pool as `candidate_latents` gives it, searched in order through this
+    very oracle. Instead, `start` [T, d] sets the starting points (a row of NaN: not found); nothing is searched then.
+    ABSTAIN counts as outside. An oracle may answer at random: the start is not asked again, as the authors' code does.
 
     One pass: R u_i are the points of a sphere around z. At least 29 of 32 inside: R grows by 1.3. The step is
     min(R / 3, 3), for the R before, against the mean over all 32 of those u_i that are outside, then clamped;

@@ -135,11 +135,12 @@ def evaluate(
 ) -> Verdicts:
     """Judge an inversion by a net the attack has not seen.
 
-    evaluator: images -> logits [B, K], with `.features(images)` -> [B, F]; put into eval mode. images: the private
-    ones, uint8 (k stands for k / 255) or float as the prior makes them, [N, ...]; labels int64 [N]; every target needs
-    at least one. Images are taken to `device` in batches. A target that was not found is False and NaN throughout.
+    evaluator: images -> logits [B, K], with `.features(images)` -> [B, F]; put into eval mode and onto `device`,
+    where the prior has to be. images: the private ones, uint8 (k stands for k / 255) or float as the prior makes them,
+    [N, ...]; labels int64 [N]; every target needs at least one. Images go to `device` in batches.
+    A target that was not found is False and NaN throughout.
     """
-    reference = _Reference(evaluator.eval(), images, labels, inversion.targets, count("batch_rows", batch_rows), device)
+    reference = _Reference(evaluator, images, labels, inversion.targets, count("batch_rows", batch_rows), device)
     return Verdicts(
         targets=inversion.targets.numpy(),
         found=inversion.found.numpy(),
@@ -171,7 +172,8 @@ class _Reference:
         missing = targets[~torch.isin(targets, labels.cpu())]
         if len(missing):
             raise refuse("labels", f"none of target {int(missing[0])}", "at least one private image of every target")
-        self.evaluator, self.targets, self.batch_rows, self.device = evaluator, targets, batch_rows, device
+        self.evaluator, self.device = evaluator.eval().to(device), device
+        self.targets, self.batch_rows = targets, batch_rows
         own = torch.isin(labels.cpu(), targets).nonzero()[:, 0]
         self.images, self.labels = images.cpu()[own], labels.cpu()[own]
         with torch.inference_mode():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rp_tutorial.arguments import count, refuse
 from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
@@ -29,6 +29,8 @@ class LatentQueries:
         self, oracle: LabelOracle, prior: Prior, *, repeats: int, chunk_rows: int, device: torch.device | str
     ) -> None:
         self._oracle, self._prior = oracle, prior
+        if isinstance(prior, nn.Module):
+            prior.eval()  # batch statistics would make an image depend on the other latents of its chunk
         self.repeats, self._chunk_rows = count("repeats", repeats), count("chunk_rows", chunk_rows)
         self._device = torch.device(device)
         self.forward_passes = 0

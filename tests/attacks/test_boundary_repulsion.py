@@ -319,6 +319,16 @@ def test_one_target_and_a_prior_that_makes_images():
     same(image, invert(CellOracle(), identity, TARGETS[2:3], candidates=pool(), settings=SHORT, seed=0))
 
 
+def test_a_prior_with_batch_statistics_is_put_into_eval_mode():
+    prior = torch.nn.Sequential(torch.nn.BatchNorm1d(DIM))
+    one_call, chunked = (
+        invert(CellOracle(), prior.train(), TARGETS, candidates=pool(), settings=SHORT, seed=0, chunk_rows=rows)
+        for rows in (4096, 20)
+    )
+    same(one_call, chunked)
+    assert not prior.training
+
+
 def test_results_are_ordinary_tensors():
     """Not bound to inference mode: a chapter may compute with them."""
     found = invert(CellOracle(), identity, TARGETS, candidates=pool(), settings=SHORT, seed=0)
