@@ -1,4 +1,4 @@
-"""Folded copies give the logits of the net they were made from, and leave it alone."""
+"""Folded copies give the logits of the net they were made from, and leave it alone. IR-50 is in test_facenet.py."""
 
 import copy
 
@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from rp_tutorial.arguments import InputError
-from rp_tutorial.models.facenet import FaceNet64
 from rp_tutorial.models.fold import FoldedIR, folded
 from rp_tutorial.models.small_faces import SmallEvaluator, SmallFaceNet
 
@@ -54,11 +53,6 @@ def test_folding_is_exact_in_exact_arithmetic(family):
     """In float64 the difference shrinks with the rounding: what is left is rounding, not a term forgotten."""
     net = with_random_statistics(family(9)).double()
     assert largest_difference(net, folded(net), images(5, 32).double()) < 1e-12
-
-
-def test_ir_50_folds_as_well():
-    net = with_random_statistics(FaceNet64(5)).double()
-    assert largest_difference(net, folded(net), images(1, 64).double()) < 1e-10
 
 
 @pytest.mark.parametrize("family", [SmallFaceNet, SmallEvaluator])

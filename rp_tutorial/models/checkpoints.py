@@ -1,0 +1,193 @@
+"""Weights from files: strict, tensors only, and checked before they are believed.
+
+Published face nets come as pickles, {'state_dict': ...} in a .tar or .pth file, with `module.` in front of every name
+if they were trained in parallel. A pickle can run code, so only tensors are read; and a file that fits only in part
+leaves a random network behind, so it is refused. Our own weights are safetensors. No training here.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from scipy import stats
+from torch import Tensor, nn
+
+from rp_tutorial.arguments import InputError, count, open_unit, refuse
+from rp_tutorial.data.face_task import to_float
+
+OWN_SUFFIX = ".safetensors"
+PARALLEL_PREFIX = "module."
+COUNTERS = ".num_batches_tracked"  # BN's counters: written since PyTorch 0.4.1, read by no net in eval mode
+NAMES_SHOWN = 4
+
+
+def load_weights(net: nn.Module, path: str | os.PathLike[str]) -> nn.Module:
+    """`net` with the weights of the file at `path`, all of them, in eval mode; or an InputError and an untouched `net`.
+
+    A .safetensors file, or one by torch.save: a dict of tensors or {'state_dict': such a dict, ...}, names with or
+    without `module.` in front. Nothing but tensors and plain containers is unpickled, so no code of the file runs.
+    Every name and shape has to fit. Only BN's batch counters may be absent, in files older than those; they stay.
+    Raises InputError, in one line: file absent, truncated or of another kind; names that are missing or unexpected;
+    shapes that differ; values that are not finite numbers.
+    """
+    path = _existing_file(path)
+    weights = _without_prefix(_state_dict(_read(path), path))
+    own = net.state_dict()
+    weights = {name: tensor for name, tensor in own.items() if name.endswith(COUNTERS)} | weights
+    _check_fit(weights, own, type(net).__name__, path)
+    net.load_state_dict(weights, strict=True)
+    return net.eval()
+
+
+def save_weights(net: nn.Module, path: str | os.PathLike[str]) -> Path:
+    """Writes the weights of `net` to a .safetensors file: the whole file or, if anything fails, none.
+
+    Missing folders are made. The same weights give the same bytes. Raises InputError for another suffix.
+    """
+    path = Path(path)
+    if path.suffix != OWN_SUFFIX:
+        raise refuse("path", str(path), f"a file name that ends in {OWN_SUFFIX}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = safetensors.torch.save({name: tensor.cpu().contiguous() for name, tensor in net.state_dict().items()})
+    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.replace(beside, path)  # a reader sees the old file or the new one, never half of one
+    except BaseException:
+        Path(beside).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def check_accuracy(
+    net: nn.Module, images: Tensor, labels: Tensor, *, error: float = 1e-3, batch_size: int = 64
+) -> float:
+    """The accuracy of `net` on `images`; refuses a net at chance, so that no random network is taken for a model.
+
+    A net that ignores its images passes with probability at most `error`: the exact one-sided binomial test, where
+    chance is 1/K or, if larger, the share of the most frequent label, which a net with one answer gets for nothing.
+    Guesses that are independent but not alike are covered too (Hoeffding 1956: the binomial has the heaviest tail).
+    images: bytes [N, 3, S, S], or floats in [0, 1]; labels: int64 [N] in 0..K-1. `net` is put into eval mode.
+    Raises InputError for a net at chance, for images too few to tell, and for logits that are not finite.
+    """
+    hits, classes = _count_hits(net, images, labels, count("batch_size", batch_size))
+    trials = len(labels)
+    chance = max(1 / classes, float(labels.bincount().max()) / trials)
+    needed = int(stats.binom.isf(open_unit("error", error), trials, chance)) + 1
+    needed = max(needed, math.ceil(trials * chance) + 1)  # below, the bound on guesses that differ would not hold
+    if needed > trials:
+        raise refuse("images", f"{trials} with labels this alike", "more images: all right would be no evidence here")
+    if hits < needed:
+        raise InputError(
+            f"net: got {hits} of {trials} images right, allowed are nets better than chance: at least {needed}"
+            f" (a net that ignores its images gets there with probability at most {error:g})"
+        )
+    return hits / trials
+
+
+@torch.inference_mode()
+def _count_hits(net: nn.Module, images: Tensor, labels: Tensor, batch_size: int) -> tuple[int, int]:
+    """(images whose largest logit is their label's, number of classes)."""
+    if len(images) != len(labels) or len(images) == 0:
+        raise refuse("images, labels", f"{len(images)} and {len(labels)}", "the same number of each, at least one")
+    if labels.ndim != 1 or labels.dtype != torch.int64:
+        raise refuse("labels", f"{labels.dtype} of shape {tuple(labels.shape)}", "int64 of shape [N]")
+    device, hits = next(net.parameters()).device, 0
+    net.eval()
+    for batch, own in zip(images.split(batch_size), labels.split(batch_size), strict=True):
+        x = (batch if batch.is_floating_point() else to_float(batch)).to(device)
+        logits = net(x).cpu()
+        if not bool(torch.isfinite(logits).all()):
+            raise refuse("net", "logits that are NaN or infinite", "finite logits")
+        if bool(((own < 0) | (own >= logits.shape[1])).any()):
+            raise refuse("labels", f"labels from {int(own.min())} to {int(own.max())}", f"0 to {logits.shape[1] - 1}")
+        hits += int((logits.argmax(dim=1) == own.cpu()).sum())
+    return hits, logits.shape[1]
+
+
+def _existing_file(path: str | os.PathLike[str]) -> Path:
+    try:
+        path = Path(path)
+    except TypeError:
+        raise refuse("path", path, "the path of a file of weights") from None
+    if not path.is_file():
+        raise refuse("path", str(path), "an existing file of weights")
+    return path
+
+
+def _read(path: Path) -> object:
+    """What the file holds. Whatever goes wrong in a reader of untrusted bytes becomes one line."""
+    try:
+        if path.suffix == OWN_SUFFIX:
+            return safetensors.torch.load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
+    except Exception as error:
+        kind = "a whole .safetensors file" if path.suffix == OWN_SUFFIX else "a whole file by torch.save, tensors only"
+        raise refuse("path", f"{path}, which cannot be read ({_reason(error)})", kind) from error
+
+
+def _reason(error: Exception) -> str:
+    """The exception's kind; for a pickle that wants more than tensors, what it asked for first."""
+    asked = re.search(r" GLOBAL (\S+)", str(error))
+    return f"it asks for {asked[1]}" if asked else type(error).__name__
+
+
+def _state_dict(content: object, path: Path) -> dict[str, Tensor]:
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
+        content = content["state_dict"]
+    if not isinstance(content, Mapping) or not content:
+        raise refuse("path", f"{path} with {type(content).__name__}", "a dict of tensors or {'state_dict': ...}")
+    for name, value in content.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            raise refuse("path", f"{path} with {type(value).__name__} at {name!r}", "a tensor under every name")
+    return dict(content)
+
+
+def _without_prefix(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """`module.` taken from all names, if all have it."""
+    if not all(name.startswith(PARALLEL_PREFIX) for name in weights):
+        return weights
+    return {name.removeprefix(PARALLEL_PREFIX): tensor for name, tensor in weights.items()}
+
+
+def _check_fit(weights: dict[str, Tensor], own: dict[str, Tensor], net_name: str, path: Path) -> None:
+    both = [name for name in own if name in weights]
+    faults = [
+        _listed("missing", [name for name in own if name not in weights]),
+        _listed("unexpected", [name for name in weights if name not in own]),
+        _listed(
+            "of another shape",
+            [
+                f"{name} {list(weights[name].shape)} instead of {list(own[name].shape)}"
+                for name in both
+                if weights[name].shape != own[name].shape
+            ],
+        ),
+        _listed("not of finite real numbers", [name for name in both if not _is_sound(weights[name], own[name])]),
+    ]
+    if any(faults):
+        found = "; ".join(filter(None, faults))
+        raise InputError(f"path: got {path} with keys {found}; allowed is a file that fits {net_name} completely")
+
+
+def _is_sound(tensor: Tensor, own: Tensor) -> bool:
+    """Real and finite, and floats where the net has floats."""
+    return tensor.is_floating_point() == own.is_floating_point() and bool(torch.isfinite(tensor).all())
+
+
+def _listed(what: str, names: list[str]) -> str:
+    """'3 missing (a, b, c)', cut after NAMES_SHOWN; '' for none."""
+    if not names:
+        return ""
+    shown = ", ".join(names[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")
+    return f"{len(names)} {what} ({shown})"
