@@ -13,7 +13,7 @@ feature needs a single normal. Nothing is approximated: the law of every label s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -123,6 +123,23 @@ class NoiseStream:
         if not isinstance(state, Tensor) or state.ndim != 2 or len(state) != LANES:
             raise refuse("state", given, f"the noise stream's, of shape [{LANES}, bytes]")
         self._generators = [generator_from(lane, self.device) for lane in state]
+
+
+class NoiseSet:
+    """Vectors from the first tiles of a stream, in order, taken as they are needed; one tile is held at a time."""
+
+    def __init__(self, stream: NoiseStream, shape: tuple[int, ...]) -> None:
+        self._stream, self._shape, self._tile = stream, shape, 0
+        self._left = torch.empty(0, *shape, device=stream.device)
+
+    def take(self, n: int, *, at_most: int) -> Iterator[Tensor]:
+        """The next n vectors, in pieces [<= at_most, *shape]."""
+        while n:
+            if not len(self._left):
+                self._left, self._tile = self._stream.draw(self._tile, self._shape), self._tile + 1
+            piece, self._left = self._left[: min(n, at_most)], self._left[min(n, at_most) :]
+            n -= len(piece)
+            yield piece
 
 
 def generator_from(state: Tensor, device: torch.device) -> torch.Generator:

@@ -2,7 +2,8 @@
 
 `Smoothing` holds a net and sigma and counts votes in memory-bounded chunks of inputs x noise, on the device of the
 net. VOTE, PREDICT and CERTIFY are its methods, under the names of the literature; `VoteOracle` and `PredictOracle`
-put the first two behind the label-only interface. The statistics are in `statistics.py`, the noise in `noise.py`.
+put the first two behind the label-only interface. The statistics are in `statistics.py`, the noise in `noise.py`, what
+counts decide in `votes.py`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -18,12 +20,12 @@ from torch import Tensor, nn
 
 from rp_tutorial.arguments import count, one_of, open_unit, positive, refuse
 from rp_tutorial.oracles.base import ABSTAIN, LabelOracle, argmax_labels, check_batch, state_entry
-from rp_tutorial.oracles.noise import LANES, NoiseStream, noisy_view, worker_pool
+from rp_tutorial.oracles.noise import LANES, NoiseSet, NoiseStream, noisy_view, worker_pool
+from rp_tutorial.oracles.votes import plurality, significant_plurality, votes_needed
 from rp_tutorial.statistics import (
     certified_radius,
     certified_radius_two_bounds,
     lower_confidence_bound,
-    predict_thresholds,
     upper_confidence_bound,
 )
 
@@ -105,16 +107,21 @@ class Smoothing:
         x, n = check_batch(x), count("n", n)
         self.forward_passes += len(x) * n
         if not len(x):
-            return x.new_empty(0, self.num_classes, dtype=torch.int64, device=self.device)
-        self._look_again()
-        if self.noise == "fixed":
-            self._stream.restore(self._start)
-        tally = self._count_independent if self.noise == "independent" else self._count_common
-        return tally(x.to(self.device), n)
+            return self._no_votes(x)
+        encoded = self._begin(x)
+        if self.noise == "independent":
+            return self._count_independent(encoded, len(x) * n, lambda row: row // n)
+        return self._count_common(encoded, n, self._noise_set(encoded))
 
-    def vote(self, x: Tensor, *, n: int) -> Tensor:
-        """VOTE(n): the plurality label of every input, int64 [B]. Always a label, no guarantee. Ties: lowest index."""
-        return plurality(self.counts(x, n)).to(x.device)
+    def vote(self, x: Tensor, *, n: int, curtailed: bool = False) -> Tensor:
+        """VOTE(n): the plurality label of every input, int64 [B]. Always a label, no guarantee. Ties: lowest index.
+
+        curtailed=True stops counting an input once its leader cannot be overtaken. The law of the labels stays exactly
+        that of VOTE(n), for noise="fixed" the very labels do, and `forward_passes` counts the votes taken: half as many
+        for a sure input, nearly all at a tie. That number tells the margin: for simulations, see `votes.py`.
+        """
+        counts = self._curtailed_counts if curtailed else self.counts
+        return plurality(counts(x, n)).to(x.device)
 
     def predict(self, x: Tensor, *, n: int, alpha: float) -> Tensor:
         """PREDICT(n, alpha): with probability at least 1 - alpha, g(x) or ABSTAIN; int64 [B]. No radius.
@@ -164,38 +171,71 @@ class Smoothing:
         if weights != self._weights_seen or self.net.training:
             self._view, self._weights_seen = noisy_view(self.net.eval()), weights
 
-    def _count_independent(self, x: Tensor, n: int) -> Tensor:
-        """Row r of the flat list of all noisy copies is copy r % n of input r // n; it meets row r of the stream."""
-        encoded = self._view.encode(x)
-        tiles = range(-(-len(x) * n // self._stream.tile_rows(self._view.noise_shape(encoded))))
-        lanes = [tiles[lane::LANES] for lane in range(min(LANES, len(tiles)))]
-        return sum(self._map(lambda lane: self._count_tiles(encoded, n, lane), lanes))
+    @torch.inference_mode()
+    def _curtailed_counts(self, x: Tensor, n: int) -> Tensor:
+        """Votes [B, K] of every input up to the one that decides it: x and n as in `counts`.
 
-    def _count_tiles(self, encoded: Tensor, n: int, tiles: range) -> Tensor:
+        With noise of its own every input takes exactly what it needs. A shared set is taken in steps for all that are
+        still open: what at least half of them need.
+        """
+        x, n = check_batch(x), count("n", n)
+        votes, rows = self._no_votes(x), torch.arange(len(x), device=self.device)
+        if not len(x):
+            return votes
+        encoded = self._begin(x)
+        shared = None if self.noise == "independent" else self._noise_set(encoded)
+        while len(rows):
+            needed = votes_needed(votes[rows], n)
+            rows, needed = rows[needed > 0], needed[needed > 0]
+            if not len(rows):
+                break
+            if shared is not None:
+                needed = needed.median().expand_as(needed)
+                votes[rows] += self._count_common(encoded[rows], int(needed[0]), shared)
+            else:
+                ends = needed.cumsum(0)
+                owner_of = partial(torch.searchsorted, ends, right=True)
+                votes[rows] += self._count_independent(encoded[rows], int(ends[-1]), owner_of)
+            self.forward_passes += int(needed.sum())
+        return votes
+
+    def _begin(self, x: Tensor) -> Tensor:
+        """The batch as the view encodes it, with the view and the stream ready for a call."""
+        self._look_again()
+        if self.noise == "fixed":
+            self._stream.restore(self._start)
+        return self._view.encode(x.to(self.device))
+
+    def _noise_set(self, encoded: Tensor) -> NoiseSet:
+        return NoiseSet(self._stream, self._view.noise_shape(encoded))
+
+    def _count_independent(self, encoded: Tensor, rows: int, owner_of: Callable[[Tensor], Tensor]) -> Tensor:
+        """Row r of the flat list of all noisy copies is one of input owner_of(r), and meets row r of the stream."""
+        tiles = range(-(-rows // self._stream.tile_rows(self._view.noise_shape(encoded))))
+        lanes = [tiles[lane::LANES] for lane in range(min(LANES, len(tiles)))]
+        return sum(self._map(lambda lane: self._count_tiles(encoded, rows, owner_of, lane), lanes))
+
+    def _count_tiles(self, encoded: Tensor, rows: int, owner_of: Callable[[Tensor], Tensor], tiles: range) -> Tensor:
         """Votes [B, K] from the rows of the given tiles of one lane, piece by piece."""
-        votes = self._no_votes(encoded)
-        shape, rows = self._view.noise_shape(encoded), len(encoded) * n
+        votes, shape = self._no_votes(encoded), self._view.noise_shape(encoded)
         tile_rows = self._stream.tile_rows(shape)
         for tile in tiles:
             start = tile * tile_rows
             for z in self._stream.draw(tile, shape)[: rows - start].split(self._chunk_rows(encoded)):
-                owner = torch.arange(start, start + len(z), device=self.device) // n
+                owner = owner_of(torch.arange(start, start + len(z), device=self.device))
                 noisy = self._view.add_noise(encoded.index_select(0, owner), z, self.sigma)
                 self._add_votes(votes, owner, self._head_labels(noisy))
                 start += len(z)
         return votes
 
-    def _count_common(self, x: Tensor, n: int) -> Tensor:
-        """Every piece of the one noise set meets all inputs; spans of inputs run side by side."""
-        encoded = self._view.encode(x)
-        shape, votes = self._view.noise_shape(encoded), self._no_votes(encoded)
-        tile_rows, chunk_rows = self._stream.tile_rows(shape), self._chunk_rows(encoded)
+    def _count_common(self, encoded: Tensor, n: int, noise: NoiseSet) -> Tensor:
+        """The next n vectors of the one noise set meet all inputs; spans of inputs run side by side."""
+        votes, chunk_rows = self._no_votes(encoded), self._chunk_rows(encoded)
         parts = min(LANES, len(encoded))  # no empty span: many nets cannot take an empty batch
         spans = list(zip(encoded.tensor_split(parts), votes.tensor_split(parts), strict=True))
-        for tile in range(-(-n // tile_rows)):
-            for z in self._stream.draw(tile, shape)[: n - tile * tile_rows].split(chunk_rows):
-                shift = self._view.add_noise(encoded.new_zeros(len(z), *encoded.shape[1:]), z, self.sigma)
-                self._map(lambda span, shift=shift: self._count_span(*span, shift, chunk_rows), spans)
+        for z in noise.take(n, at_most=chunk_rows):
+            shift = self._view.add_noise(encoded.new_zeros(len(z), *encoded.shape[1:]), z, self.sigma)
+            self._map(lambda span, shift=shift: self._count_span(*span, shift, chunk_rows), spans)
         return votes
 
     def _count_span(self, encoded: Tensor, votes: Tensor, shift: Tensor, chunk_rows: int) -> None:
@@ -227,25 +267,6 @@ class Smoothing:
         return max(1, int(self.chunk_bytes // (encoded[0].numel() * encoded.element_size())))
 
 
-def plurality(counts: Tensor) -> Tensor:
-    """Votes [B, K] -> the leading class [B]; among equals the lowest index, on every device."""
-    classes = counts.shape[1]
-    favour_low = classes - 1 - torch.arange(classes, device=counts.device)
-    return (counts * classes + favour_low).argmax(dim=1)
-
-
-def significant_plurality(counts: Tensor, *, alpha: float) -> Tensor:
-    """PREDICT's rule on votes [B, K]: the leader where the test against the runner-up rejects, else ABSTAIN.
-
-    The p-values come from one table, for all inputs at once.
-    """
-    if not len(counts):
-        return counts.new_empty(0)
-    top, runner_up = counts.topk(2, dim=1).values.unbind(dim=1)
-    table = torch.tensor(predict_thresholds(int(counts[0].sum()), alpha), device=counts.device)
-    return torch.where(top >= table[top + runner_up], plurality(counts), ABSTAIN)
-
-
 class _SmoothedOracle(LabelOracle):
     """What the two oracles share. Oracles on one `Smoothing` share its stream, and so its state."""
 
@@ -271,10 +292,17 @@ class _SmoothedOracle(LabelOracle):
 
 
 class VoteOracle(_SmoothedOracle):
-    """Releases VOTE(n) of a smoothed classifier, n forward passes each. Its noise is that of the `Smoothing`."""
+    """Releases VOTE(n) of a smoothed classifier, with the noise of the `Smoothing`: n forward passes each.
+
+    curtailed=True: the same law for fewer passes, whose number tells the margin (`Smoothing.vote`).
+    """
+
+    def __init__(self, smoothing: Smoothing, *, n: int, curtailed: bool = False) -> None:
+        super().__init__(smoothing, n=n)
+        self.curtailed = curtailed
 
     def _decide(self, x: Tensor) -> Tensor:
-        return self.smoothing.vote(x, n=self.n)
+        return self.smoothing.vote(x, n=self.n, curtailed=self.curtailed)
 
 
 class PredictOracle(_SmoothedOracle):

@@ -51,6 +51,9 @@ BUILDS: dict[str, Callable[..., LabelOracle]] = {
     "memoised response": lambda net, **seed: responding(net, memoised=True, **seed),
 }
 for kind in NOISES:
+    BUILDS[f"curtailed vote, {kind}"] = lambda net, kind=kind, **seed: VoteOracle(
+        smoothing(net, noise=kind, **seed), n=7, curtailed=True
+    )
     BUILDS[f"vote, {kind}"] = lambda net, kind=kind, **seed: VoteOracle(smoothing(net, noise=kind, **seed), n=7)
     BUILDS[f"predict, {kind}"] = lambda net, kind=kind, **seed: PredictOracle(
         smoothing(net, noise=kind, **seed), n=12, alpha=0.2
