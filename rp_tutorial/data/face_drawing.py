@@ -134,7 +134,7 @@ def _draw_head(canvas, m, spots, paints, u, v, side) -> Tensor:
     canvas.lerp_(paints.hair_back, _hair(m, u, v))
     neck = _edge(m.neck_width - side, m.sharp).mul_(_edge(v - 0.3, m.sharp))
     canvas.lerp_(paints.shadow, neck)
-    slope = u.square().mul_(-0.42).add_(v).sub_(0.93)
+    slope = u.square().mul_(-0.42).add_(v).sub_(0.82)
     canvas.lerp_(paints.clothes, _edge(slope, m.sharp))
     canvas.lerp_(paints.ear, _mask(spots["ears"], side, v))
     across, down = u / m.face_width, (v - 0.02) / m.face_height
@@ -161,7 +161,7 @@ def _draw_fringe(canvas, m, spots, paints, u, v) -> None:
     u, v = u - m.hair_turn, v - m.hair_nod
     line = (m.hair_curve * u).add_(m.hair_part).mul_(u).add_(m.hairline)
     front = _edge(line.sub_(v), m.soft_sharp).mul_(hair)
-    strands = (u * 9 - v * 2).frac_().abs_().sub_(0.5).abs_().mul_(0.5).add_(0.85)
+    strands = (u * 11 - v * 3).frac_().abs_().sub_(0.5).abs_().mul_(0.28).add_(0.92)
     canvas.lerp_(paints.hair * strands, front)
     canvas.lerp_(paints.hair_gleam, _mask(spots["hair_gleam"], u, v).mul_(front))
 

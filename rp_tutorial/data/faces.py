@@ -44,7 +44,7 @@ IDENTITY = {
     "iris_colour": (0.0, 1.0),
     "brow_width": (0.03, 0.02),
     "brow_height": (0.19, 0.045),
-    "brow_angle": (0.12, 0.25),
+    "brow_angle": (0.04, 0.25),
     "nose_width": (0.11, 0.04),
     "nose_length": (0.2, 0.06),
     "mouth_width": (0.21, 0.06),
@@ -52,9 +52,9 @@ IDENTITY = {
     "lip_fullness": (0.05, 0.025),
     "lip_colour": (0.0, 1.0),
     "blush": (0.4, 0.4),
-    "beard": (0.15, 0.9),
-    "moustache": (0.1, 0.9),
-    "glasses": (-0.01, 0.04),  # half the width of the frame
+    "beard": (-0.1, 1.1),
+    "moustache": (-0.15, 1.1),
+    "glasses": (-0.012, 0.055),  # half the width of the frame
     "lens_size": (0.2, 0.035),
     "lens_shape": (0.85, 0.15),
     "frame_red": (60.0, 60.0),
@@ -66,16 +66,16 @@ IDENTITY = {
     "mole_strength": (0.0, 1.0),
 }
 NUISANCE = {
-    "shift_x": (0.0, 0.12),  # in halves of the image
-    "shift_y": (0.03, 0.1),
+    "shift_x": (0.0, 0.14),  # in halves of the image
+    "shift_y": (0.03, 0.12),
     "rotation": (0.0, 0.25),  # radians
-    "scale": (1.08, 0.1),
+    "scale": (1.06, 0.13),
     "yaw": (0.0, 1.0),
     "pitch": (0.0, 1.0),
     "light_x": (0.0, 1.0),
     "light_y": (0.0, 0.8),
-    "brightness": (0.95, 0.25),
-    "light_warmth": (0.0, 0.1),
+    "brightness": (0.92, 0.32),
+    "light_warmth": (0.0, 0.14),
     "smile": (0.6, 0.9),
     "mouth_open": (0.0, 0.12),
     "eyes_open": (0.95, 0.35),
@@ -102,6 +102,7 @@ NUISANCE = {
 }
 # Measures that are amounts: below 0 there is none. Smooth at 0, so that a moustache grows and does not appear.
 AMOUNTS = {"glasses": 0.008, "beard": 0.1, "moustache": 0.1, "mole_strength": 0.1, "mouth_open": 0.01}
+SPREAD = 0.75  # people crowd around the middle: telling 100 of them apart should take some looking
 LIMIT = 2.0  # standard deviations before cutting
 SIZES = (16, 256)
 STREAMS = {"private": 1, "public": 2, "photographs": 3}
@@ -124,7 +125,7 @@ def sample_identities(n: int, *, seed: int) -> Tensor:
 
     Columns are those of IDENTITY. Raises InputError for n < 1 or a negative seed.
     """
-    return _bell(count("n", n), len(IDENTITY), seed)
+    return SPREAD * _bell(count("n", n), len(IDENTITY), seed)
 
 
 def sample_nuisance(n: int, *, seed: int) -> Tensor:
