@@ -13,6 +13,7 @@ corrected in the unit's own last bias. Everything is exact but for the rounding 
 from __future__ import annotations
 
 import copy
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +27,7 @@ LARGEST_SHIFT = 100.0  # in units of the BN's own spread: beyond, x + t would lo
 PIECE_VALUES = 2**18 * 3  # numbers in a piece of a batch: 256 images of 32x32, 64 of 64x64
 FUSIONS = {
     (nn.Conv2d, nn.BatchNorm2d): fuse_conv_bn_eval,
+    (nn.ConvTranspose2d, nn.BatchNorm2d): partial(fuse_conv_bn_eval, transpose=True),
     (nn.Linear, nn.BatchNorm1d): fuse_linear_bn_eval,
 }
 
@@ -34,9 +36,9 @@ FUSIONS = {
 def folded(net: nn.Module) -> nn.Module:
     """A copy of `net` for inference: the same logits up to rounding, faster. `net` itself is left as it is.
 
-    IR nets are folded completely; in other nets every convolution or linear layer that a BN follows directly inside
-    an nn.Sequential. The copy is in eval mode, channels last, on the device of `net`, without gradients of its weights;
-    training `net` later does not change it. Raises InputError for what is not a module.
+    IR nets are folded completely; in other nets (generators too) every convolution or linear layer that a BN follows
+    directly inside an nn.Sequential. The copy is in eval mode, channels last, on the device of `net`, and its weights
+    take no gradients; training `net` later does not change it. Raises InputError for what is not a module.
     """
     if not isinstance(net, nn.Module):
         raise refuse("net", type(net).__name__, "a torch module")

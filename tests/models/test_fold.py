@@ -8,6 +8,7 @@ from torch import nn
 
 from rp_tutorial.arguments import InputError
 from rp_tutorial.models.fold import FoldedIR, folded
+from rp_tutorial.models.generator import Generator, SmallGenerator
 from rp_tutorial.models.small_faces import SmallEvaluator, SmallFaceNet
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
@@ -53,6 +54,13 @@ def test_folding_is_exact_in_exact_arithmetic(family):
     """In float64 the difference shrinks with the rounding: what is left is rounding, not a term forgotten."""
     net = with_random_statistics(family(9)).double()
     assert largest_difference(net, folded(net), images(5, 32).double()) < 1e-12
+
+
+@pytest.mark.parametrize("generator", [Generator(20), SmallGenerator(20), SmallGenerator(20, size=64)])
+def test_generators_fold_to_the_same_images(generator):
+    net = with_random_statistics(generator)
+    z = torch.randn(5, 20, generator=torch.Generator().manual_seed(1))
+    assert largest_difference(net, folded(net), z) < 1e-4
 
 
 @pytest.mark.parametrize("family", [SmallFaceNet, SmallEvaluator])
