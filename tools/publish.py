@@ -1,13 +1,14 @@
-"""Stores whole runs with the package: `python -m tools.publish [CSV ...]`, after the code of an experiment changed.
+"""Stores whole runs with the package: `python -m tools.publish`, after the code of an experiment changed.
 
-Runs every experiment at the cpu profile, on the generated rows and on each CSV given, and writes the results document
-into rp_tutorial/published/, where the ledger and the chapters read it. Aggregates only: no row of a CSV is stored.
+Runs experiments at the cpu profile, on the generated data and on each real source given (a CSV, folder:PATH), and
+writes the results documents into rp_tutorial/published/, where the ledger and the chapters read them. Aggregates only:
+no row of a CSV and no face is stored. A killed call resumes from the cache; for honest seconds start from an empty one.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from pathlib import Path
 
 from rp_tutorial.experiments import runner
@@ -16,16 +17,31 @@ from rp_tutorial.experiments.runner import experiment_module, run_experiment
 PUBLISHED = Path(__file__).resolve().parent.parent / "rp_tutorial" / "published"
 
 
-def main(sources: list[str]) -> None:
-    for experiment in runner.EXPERIMENTS:
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("sources", nargs="*", help="real data beside the generated ones: a CSV, folder:PATH, ...")
+    parser.add_argument("--only", action="append", choices=runner.EXPERIMENTS, help="this experiment; may be repeated")
+    parser.add_argument("--seed", action="append", type=int, help="these seeds instead of the experiment's own")
+    options = parser.parse_args(arguments)
+    for experiment in options.only or runner.EXPERIMENTS:
         module = experiment_module(experiment)
-        for data in ("synthetic", *(sources if runner.reads_tables(module) else ())):
-            document = run_experiment(experiment, profile="cpu", data=data, force=True)
-            for bulky in getattr(module, "BULKY", ()):  # what only a full run needs to hold
-                del document["results"][bulky]
-            path = PUBLISHED / f"{experiment}-{Path(document['data']).stem}-cpu.json"
-            runner.write_atomically(path, json.dumps(_rounded(document), indent=1) + "\n")
-            print(path.name, document["seconds"], "s")
+        for source in ("synthetic", *options.sources):
+            if not runner.takes(module, source):
+                continue
+            drawn = getattr(module, "PUBLISHED_SEEDS", (0,))
+            for seed in options.seed or (drawn if source == "synthetic" else (0,)):
+                publish(experiment, source, seed)
+
+
+def publish(experiment: str, source: str, seed: int) -> None:
+    """One run, one file. The name says experiment, data, profile, and the seed where it is not 0."""
+    document = run_experiment(experiment, profile="cpu", data=source, seed=seed)
+    for bulky in getattr(experiment_module(experiment), "BULKY", ()):  # what only a full run needs to hold
+        del document["results"][bulky]
+    data = Path(document["data"].replace(":", "-")).stem
+    path = PUBLISHED / f"{experiment}-{data}-cpu{f'-seed{seed}' if seed else ''}.json"
+    runner.write_atomically(path, json.dumps(_rounded(document), indent=1) + "\n")
+    print(path.name, document["seconds"], "s", flush=True)
 
 
 def _rounded(value: object) -> object:
@@ -38,4 +54,4 @@ def _rounded(value: object) -> object:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -16,7 +16,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -34,8 +34,14 @@ EXPERIMENTS = {
     "insurance-threshold": "rp_tutorial.experiments.insurance",
     "insurance-eligibility": "rp_tutorial.experiments.eligibility",
     "guarantee-audit": "rp_tutorial.experiments.guarantee_audit",
+    "face-smoothing": "rp_tutorial.experiments.face_smoothing",
+    "inversion": "rp_tutorial.experiments.inversion",
+    "inversion-mechanism": "rp_tutorial.experiments.inversion_mechanism",
 }
 PROFILES = ("smoke", "cpu", "gpu")
+FACE_FOLDERS = ("folder:", "celeba:")
+PACKAGE = Path(rp_tutorial.__file__).parent
+SHOWS = ("cli.py", "doctor.py", "figures.py", "ledger.py")
 VERSIONS_OF = ("torch", "numpy", "scipy", "pandas", "scikit-learn")
 
 
@@ -56,24 +62,37 @@ class Stages:
         write_atomically(path, json.dumps(value))
         return json.loads(path.read_text())  # the same types whether remembered or not
 
-    def weights(self, name: str, key: dict[str, Any], net: nn.Module, train: Callable[[], Any]) -> nn.Module:
+    def weights(
+        self, name: str, key: dict[str, Any], net: nn.Module, train: Callable[[], Any], *, owner: str | None = None
+    ) -> nn.Module:
         """`net` after `train()`, or with the weights that training left when last called for this key.
 
         Nets are kept apart from results, in `nets/`: they are an input of the published book, not one of its numbers.
+        They depend on the data, the models, their training and the file of `train`, and outlive an edit elsewhere.
+        Experiments that name the same `owner` share them.
         """
-        path = self._path(name, key, ".pt", folder="nets")
+        recipe = (owner or self.experiment, training_hash(train.__code__.co_filename), name, _plain(key))
+        path = cache_dir() / "nets" / recipe[0] / f"{name}-{joblib.hash(recipe)}.pt"
         self.progress(name)
         if path.exists() and not self.force:
-            net.load_state_dict(torch.load(path, weights_only=True))
+            net.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
             return net.eval()
         train()
         with _replacing(path) as part:
             torch.save(net.state_dict(), part)
         return net.eval()
 
-    def _path(self, name: str, key: dict[str, Any], ending: str, *, folder: str = "results") -> Path:
+    def unfinished(self, name: str, key: dict[str, Any]) -> Path:
+        """Where a long stage may keep its state while it runs; the stage deletes it when it is done."""
+        path = self._path(name, key, ".state")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if self.force:
+            path.unlink(missing_ok=True)
+        return path
+
+    def _path(self, name: str, key: dict[str, Any], ending: str) -> Path:
         digest = joblib.hash((self.experiment, code_hash(), name, _plain(key)))
-        return cache_dir() / folder / self.experiment / f"{name}-{digest}{ending}"
+        return cache_dir() / "results" / self.experiment / f"{name}-{digest}{ending}"
 
 
 def run_experiment(
@@ -104,7 +123,7 @@ def run_experiment(
     document = {
         "experiment": name,
         "profile": profile,
-        "data": data if data in module.TIERS else Path(data).name,  # the name of a file, not where it lay
+        "data": data if data in module.TIERS else _name_only(data),
         "seed": seed,
         "settings": dataclasses.asdict(settings),
         "results": results,
@@ -124,9 +143,21 @@ def experiment_module(name: str) -> Any:
     return importlib.import_module(EXPERIMENTS[one_of("experiment", name, EXPERIMENTS)])
 
 
+def takes(module: Any, data: str) -> bool:
+    """Whether an experiment can run on `data`: one of its tiers, or a file or folder of the kind it reads."""
+    if data in module.TIERS:
+        return True
+    return reads_faces(module) if data.startswith(FACE_FOLDERS) else reads_tables(module)
+
+
 def reads_tables(module: Any) -> bool:
-    """Whether an experiment takes --data of the insurance schema, files included; the others make their own."""
+    """Whether an experiment takes --data of the insurance schema, files included."""
     return "kaggle" in module.TIERS
+
+
+def reads_faces(module: Any) -> bool:
+    """Whether an experiment takes --data of faces, folders included."""
+    return "lfw" in module.TIERS
 
 
 def cache_dir() -> Path:
@@ -142,12 +173,31 @@ def versions() -> dict[str, str]:
 
 @lru_cache(maxsize=1)
 def code_hash() -> str:
-    """Hash of the package's own sources: an edited package forgets what an older one computed."""
-    root = Path(rp_tutorial.__file__).parent
+    """Hash of the package's own sources: an edited package forgets what an older one computed.
+
+    What only shows results is left out: no stage of any experiment calls it.
+    """
+    return _sources_hash(path for path in PACKAGE.rglob("*.py") if path.relative_to(PACKAGE).as_posix() not in SHOWS)
+
+
+@lru_cache(maxsize=8)
+def training_hash(recipe: str) -> str:
+    """Hash of the sources a trained net depends on, and of the file `recipe` that says how it is trained."""
+    folders = (PACKAGE / folder for folder in ("data", "models", "training"))
+    return _sources_hash([*(path for folder in folders for path in folder.rglob("*.py")), Path(recipe)])
+
+
+def _sources_hash(paths: Iterable[Path]) -> str:
     digest = hashlib.sha256()
-    for source in sorted(root.rglob("*.py")):
-        digest.update(source.relative_to(root).as_posix().encode() + source.read_bytes())
+    for path in sorted(paths):
+        digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()
+
+
+def _name_only(data: str) -> str:
+    """The name of a reader's file or folder, without where it lies: nobody's business."""
+    kind, colon, path = data.partition(":")
+    return f"{kind}:{Path(path).name}" if colon and data.startswith(FACE_FOLDERS) else Path(data).name
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -1,0 +1,150 @@
+"""What every face experiment stands on: a set of faces, a target net, a different net that judges, and a prior.
+
+Nets are trained once for a data set, a seed and a recipe, and shared by all face experiments through the cache. With
+published checkpoints at hand (`RP_TUTORIAL_CHECKPOINTS`) the paper's own nets stand in for ours. Which attack meets
+which defence is decided in the experiments.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rp_tutorial.data.face_sources import load_faces
+from rp_tutorial.data.face_task import FaceTask, to_float
+from rp_tutorial.experiments.runner import Stages
+from rp_tutorial.models.checkpoints import check_accuracy, load_weights
+from rp_tutorial.models.facenet import FaceNet, FaceNet64
+from rp_tutorial.models.fold import folded
+from rp_tutorial.models.generator import Generator
+from rp_tutorial.models.priors import DecoderPrior, Prior, new_prior
+from rp_tutorial.models.resized import Resized
+from rp_tutorial.models.small_faces import SmallEvaluator, SmallFaceNet
+from rp_tutorial.training.classify import fit_classifier, image_logits
+from rp_tutorial.training.priors import fill_prior
+
+CHECKPOINTS = "RP_TUTORIAL_CHECKPOINTS"  # a folder that holds the published files
+PUBLISHED_FILES = {"target": "FaceNet64.tar", "evaluator": "FaceNet.tar", "prior": "Generator.tar"}
+
+
+@dataclass(frozen=True)
+class FaceLabSettings:
+    """Data, nets and prior of one run. Counts of a real data set are upper limits."""
+
+    size: int = 32
+    identities: int = 100
+    train_images: int = 50
+    test_images: int = 20
+    public_images: int = 4000
+    nets: str = "small"  # or "facenet": IR-50 at 64 judged by IR-50 at 112, as in the paper
+    epochs: int = 12
+    evaluator_epochs: int = 12
+    prior: str = "pca"
+    latent_dim: int = 64
+    prior_epochs: int = 40  # of the vae and the gan
+    device: str = "cpu"
+
+
+class FaceLab:
+    """The faces, nets and prior of one run; everything is made when first asked for, or read from the cache."""
+
+    def __init__(self, settings: FaceLabSettings, *, data: str, seed: int, stages: Stages) -> None:
+        self.settings, self.seed, self.stages, self.data = settings, seed, stages, data
+        s = settings
+        counts = {"identities": s.identities, "train_images": s.train_images, "test_images": s.test_images}
+        self.task: FaceTask = load_faces(data, size=s.size, seed=seed, public_images=s.public_images, **counts)
+        self.key: dict[str, Any] = {"data": self.task.fingerprint, "seed": seed, "nets": s.nets}
+
+    @property
+    def num_classes(self) -> int:
+        return self.task.num_classes
+
+    @property
+    def published_checkpoints(self) -> Path | None:
+        """The folder of published files, where there is one and the run asks for the paper's nets."""
+        folder = os.environ.get(CHECKPOINTS)
+        return Path(folder) if folder and self.settings.nets == "facenet" else None
+
+    def target(self, *, noise_sigma: float = 0.0) -> nn.Module:
+        """The net under attack, ready for inference. `noise_sigma`: trained under noise of that scale, in [0, 1]."""
+        small = self.settings.nets == "small"
+        net = SmallFaceNet(self.num_classes, size=self.settings.size, seed=self.seed) if small else self._published(
+            FaceNet64(self.num_classes), "target"
+        )  # fmt: skip
+        if self.published_checkpoints is None or noise_sigma:
+            key = self.key | {"epochs": self.settings.epochs, "noise": noise_sigma}
+            name = f"target-noise{noise_sigma:g}" if noise_sigma else "target"
+            self._train(name, key, net, epochs=self.settings.epochs, noise_sigma=noise_sigma)
+        return folded(net).to(self.settings.device)
+
+    @cached_property
+    def evaluator(self) -> nn.Module:
+        """The net that says whether a reconstruction shows the target: same people, another family, never smoothed."""
+        if self.settings.nets == "facenet":
+            net: nn.Module = Resized(self._published(FaceNet(self.num_classes), "evaluator"), size=112)
+        else:
+            net = SmallEvaluator(self.num_classes, size=self.settings.size, seed=self.seed + 1)
+        if self.published_checkpoints is None:
+            epochs = self.settings.evaluator_epochs
+            self._train("evaluator", self.key | {"epochs": epochs}, net, epochs=epochs, seed_offset=1)
+        return folded(net).to(self.settings.device)
+
+    @cached_property
+    def prior(self) -> Prior:
+        """What the attacker knows of faces, learnt from the public images alone."""
+        s = self.settings
+        if self.published_checkpoints is not None:
+            generator = self._published(Generator(100), "prior", accuracy=False)
+            return DecoderPrior(generator, 100).to(s.device)
+        prior = new_prior(s.prior, size=s.size, latent_dim=s.latent_dim)
+        key = self.key | {"prior": s.prior, "latent_dim": s.latent_dim, "epochs": s.prior_epochs}
+
+        def train() -> None:
+            fill_prior(prior, self.task.public, kind=s.prior, epochs=s.prior_epochs, seed=self.seed, device=s.device)
+
+        return self.stages.weights(f"prior-{s.prior}", key, prior, train, owner="faces").to(s.device)
+
+    @cached_property
+    def private_images(self) -> tuple[Tensor, Tensor]:
+        """All private images and their labels: what a reconstruction is compared with, never what it is made from."""
+        return torch.cat([self.task.x_train, self.task.x_test]), torch.cat([self.task.y_train, self.task.y_test])
+
+    @cached_property
+    def cherry_picked(self) -> tuple[Tensor, Tensor]:
+        """The paper's accuracy set: for each identity the one private image of which the target net is surest."""
+        images, labels = self.private_images
+        confidence = image_logits(self.target(), images).softmax(dim=1).gather(1, labels[:, None])[:, 0]
+        best = [int(torch.where(labels == k, confidence, -1.0).argmax()) for k in range(self.num_classes)]
+        return to_float(images[best]), labels[best]
+
+    def _train(
+        self, name: str, key: dict[str, Any], net: nn.Module, *, epochs: int, noise_sigma: float = 0.0,
+        seed_offset: int = 0,
+    ) -> None:  # fmt: skip
+        def train() -> None:
+            fit_classifier(
+                net, self.task.x_train, self.task.y_train, epochs=epochs, noise_sigma=noise_sigma,
+                seed=self.seed + seed_offset, flips=True, device=self.settings.device,
+            )  # fmt: skip
+
+        self.stages.weights(name, key, net, train, owner="faces")
+
+    def _published(self, net: nn.Module, part: str, *, accuracy: bool = True) -> nn.Module:
+        """`net` with the published weights, refused if it is at chance on the private images; untouched without them.
+
+        The accuracy check is what catches a file of the right shapes that belongs to other labels.
+        """
+        if self.published_checkpoints is None:
+            return net
+        load_weights(net, self.published_checkpoints / PUBLISHED_FILES[part])
+        if accuracy:
+            checked: Callable[[Tensor], Tensor] = net if part == "target" else Resized(net, size=112)
+            check_accuracy(checked, to_float(self.task.x_test[:500]), self.task.y_test[:500])
+        return net.eval()

@@ -1,0 +1,354 @@
+"""Experiment `inversion`: the label-only inversion attack against every defence, from the same starting material.
+
+Each arm puts one release mechanism in front of one net and lets the attack of Kahla et al. loose on it. All arms share
+the targets, the pool of first points and the directions, so that two arms can be compared target by target. The arms
+are chosen to settle one question (the paper's section 6): is it smoothing that stops the attack, or randomness?
+The nets and the prior come from `face_lab`; what is drawn from the numbers is in `face_figures`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from rp_tutorial.arguments import refuse
+from rp_tutorial.attacks.boundary_repulsion import BREP_MI, BoundaryRepulsion, Inversion, deviations, invert
+from rp_tutorial.attacks.initial_points import candidate_latents
+from rp_tutorial.attacks.inversion_metrics import Judged, Rate, evaluate, paired_comparison, rate
+from rp_tutorial.data.face_task import to_float
+from rp_tutorial.experiments.face_lab import FaceLab, FaceLabSettings
+from rp_tutorial.experiments.runner import Stages
+from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
+from rp_tutorial.oracles.plain import PlainOracle
+from rp_tutorial.oracles.smoothing import PredictOracle, Smoothing, VoteOracle
+from rp_tutorial.statistics import clopper_pearson
+
+TIERS = ("synthetic", "lfw")  # or folder:PATH, celeba:PATH
+
+
+@dataclasses.dataclass(frozen=True)
+class Arm:
+    """One defence and the attacker it meets. sigma is in units of a pixel's range [0, 1]."""
+
+    defense: str  # none | plain noise | smoothing | fixed noise | abstaining
+    sigma: float = 0.0
+    n: int = 1
+    repeats: int = 1  # queries the attacker spends on each probe
+    augmented: bool = False  # the target net was trained under noise of the same sigma
+
+    @property
+    def name(self) -> str:
+        """Unique among the arms of a run, and what a reader sees."""
+        parts = [self.defense]
+        if self.defense != "none":
+            parts.append(f"sigma {self.sigma:g}" + ("" if self.defense == "plain noise" else f", N = {self.n}"))
+        elif self.augmented:
+            parts.append(f"sigma {self.sigma:g} in training")
+        extra = [text for text, on in (("augmented net", self.augmented), (f"{self.repeats} queries a probe",
+                 self.repeats > 1)) if on]  # fmt: skip
+        return ", ".join([*parts, *extra])
+
+
+@dataclasses.dataclass(frozen=True)
+class InversionSettings(FaceLabSettings):
+    """Settings of one run: the lab's, the attack's, and the arms."""
+
+    arms: tuple[Arm, ...] = (Arm("none"),)
+    targets: int = 40
+    pool: int = 4000  # latents searched for a first point the oracle itself calls the target
+    accuracy_images: int = 1000
+    alpha: float = 0.01  # of PREDICT, in the abstaining arm
+    attack: BoundaryRepulsion = BREP_MI
+
+
+def _arms(sigmas: tuple[float, ...], *, large_n: tuple[float, ...], control: tuple[float, ...]) -> tuple[Arm, ...]:
+    """Every defence at every sigma, the costly N = 100 at `large_n`, and the control arms at `control`."""
+    return (
+        Arm("none"),
+        *(Arm("plain noise", s) for s in sigmas),
+        *(Arm("smoothing", s, 10) for s in sigmas),
+        *(Arm("smoothing", s, 100) for s in large_n),
+        *(Arm("fixed noise", s, 10) for s in control),
+        *(Arm("plain noise", s, repeats=10) for s in control),
+        *(Arm("smoothing", s, 10, repeats=5) for s in control),
+        *(Arm("abstaining", s, 10) for s in control),
+        *(Arm("none", s, augmented=True) for s in control),
+        *(Arm("smoothing", s, 10, augmented=True) for s in control),
+    )
+
+
+# The bounds that the published attack does not have: a random oracle would keep it busy for ever.
+BOUNDED = dataclasses.replace(BREP_MI, patience=60, rejected_limit=60, max_iterations=400)
+SIGMAS = (0.03, 0.05, 0.1, 0.2)
+
+PROFILES = {
+    "smoke": InversionSettings(
+        identities=12, train_images=20, test_images=8, public_images=400, epochs=4, evaluator_epochs=4, targets=6,
+        pool=500, accuracy_images=96, latent_dim=24, arms=_arms((0.1,), large_n=(), control=(0.1,)),
+        attack=dataclasses.replace(BOUNDED, patience=8, rejected_limit=8, max_iterations=40),
+    ),
+    "cpu": InversionSettings(arms=_arms(SIGMAS, large_n=(0.1,), control=(0.1,)), attack=BOUNDED),
+    "gpu": InversionSettings(
+        size=64, identities=1000, train_images=1000, test_images=1000, public_images=30_000, nets="facenet",
+        prior="gan", latent_dim=100, epochs=50, evaluator_epochs=50, prior_epochs=100, targets=100, pool=100_000,
+        arms=_arms((0.01, 0.02, 0.03, 0.05, 0.1), large_n=(0.01, 0.02, 0.03, 0.05, 0.1), control=(0.03, 0.1)),
+        attack=dataclasses.replace(BREP_MI, rejected_limit=1000, max_iterations=20_000),
+    ),
+}  # fmt: skip
+PUBLISHED_SEEDS = (0, 1, 2)
+
+NEEDS = {
+    "smoke": "2 cores, 2 GiB, under a minute",
+    "cpu": "2 cores, 4 GiB, about a quarter of an hour",
+    "gpu": "a CUDA device of 16 GiB, 100 targets at 64x64 (celeba:PATH; RP_TUTORIAL_CHECKPOINTS for the paper's nets)",
+}
+
+
+def run(settings: InversionSettings, *, data: str, seed: int, stages: Stages) -> dict[str, Any]:
+    """Every arm against the same targets; each arm is remembered on its own, and resumes inside it."""
+    lab = FaceLab(settings, data=data, seed=seed, stages=stages)
+    bench = Bench(lab, settings)
+    arms = [bench.arm(arm) for arm in settings.arms]
+    return {
+        "targets": len(bench.targets),
+        "target_labels": bench.targets.tolist(),
+        "identities": lab.num_classes,
+        "real_people": lab.task.real_people,
+        "notes": list(lab.task.notes),
+        "deviations": {name: list(pair) for name, pair in deviations(settings.attack).items()},
+        "arms": arms,
+        "comparisons": comparisons(arms),
+    }
+
+
+def stage_count(settings: InversionSettings) -> int:
+    """Stages of one run: target, evaluator, prior, a net for every augmented sigma, and the arms."""
+    return 3 + len({arm.sigma for arm in settings.arms if arm.augmented}) + len(settings.arms)
+
+
+class Bench:
+    """One lab, and the attack run in it against one arm after the other."""
+
+    def __init__(self, lab: FaceLab, settings: InversionSettings) -> None:
+        self.lab, self.settings = lab, settings
+        chosen = np.random.default_rng(lab.seed).permutation(lab.num_classes)[: settings.targets]
+        self.targets = torch.as_tensor(np.sort(chosen))
+
+    def arm(self, arm: Arm) -> dict[str, Any]:
+        """One row of the results, computed or remembered."""
+        return self.lab.stages.result(arm.name, self.key(arm), lambda: self._row(arm))
+
+    def key(self, arm: Arm) -> dict[str, Any]:
+        """All that the row of `arm` depends on: every setting but the other arms."""
+        settings = dataclasses.asdict(dataclasses.replace(self.settings, arms=(), device="any"))
+        return self.lab.key | {"settings": settings, "arm": dataclasses.asdict(arm)}
+
+    def attack(self, arm: Arm, *, record: bool = False, resume: bool = False) -> Inversion:
+        """The attack on one arm. Pool and directions come from the seed of the run, so all arms share them."""
+        prior, s = self.lab.prior, self.settings
+        state = self.lab.stages.unfinished(arm.name, self.key(arm)) if resume else None
+        found = invert(
+            self.oracle(arm, purpose=0),
+            prior,
+            self.targets,
+            seed=self.lab.seed,
+            candidates=candidate_latents(s.pool, prior.latent_dim, seed=self.lab.seed, clamp=s.attack.latent_clamp),
+            settings=dataclasses.replace(s.attack, repeats=arm.repeats),
+            record=record,
+            state_path=state,
+            device=s.device,
+        )
+        if state is not None:
+            state.unlink(missing_ok=True)
+        return found
+
+    def oracle(self, arm: Arm, *, purpose: int) -> LabelOracle:
+        """The release mechanism of an arm; `purpose` keeps the noise of accuracy and attack apart."""
+        net = self.lab.target(noise_sigma=arm.sigma if arm.augmented else 0.0)
+        if arm.defense == "none":
+            return PlainOracle(net, num_classes=self.lab.num_classes)
+        smoothing = Smoothing(
+            net,
+            num_classes=self.lab.num_classes,
+            sigma=arm.sigma,
+            seed=4 * self.lab.seed + purpose,
+            noise="fixed" if arm.defense == "fixed noise" else "independent",
+            unit="pixel range",
+            device=self.settings.device,
+        )
+        if arm.defense == "abstaining":
+            return PredictOracle(smoothing, n=arm.n, alpha=self.settings.alpha)
+        return VoteOracle(smoothing, n=arm.n, curtailed=arm.defense == "smoothing")
+
+    def _row(self, arm: Arm) -> dict[str, Any]:
+        started = time.perf_counter()
+        found = self.attack(arm, resume=True)
+        seconds = round(time.perf_counter() - started, 2)
+        return {
+            **dataclasses.asdict(arm),
+            "name": arm.name,
+            **self._accuracies(arm),
+            **self._judged(found),
+            "queries": int(found.queries.sum()) + found.search_queries,
+            "search_queries": found.search_queries,
+            "forward_passes": found.forward_passes,
+            "iterations": int(found.iterations.sum()),
+            "expansions": found.kept_expansions.tolist(),
+            "stopped": {reason: found.stopped.count(reason) for reason in sorted(set(found.stopped))},
+            "seconds": seconds,
+        }
+
+    def _accuracies(self, arm: Arm) -> dict[str, Any]:
+        """Accuracy of the release on test images, and the paper's, on one hand-picked image an identity."""
+        task = self.lab.task
+        order = torch.randperm(len(task.x_test), generator=torch.Generator().manual_seed(self.lab.seed))
+        rows = order[: self.settings.accuracy_images]
+        answers = self.oracle(arm, purpose=1)(to_float(task.x_test[rows]))
+        hits = (answers == task.y_test[rows]).numpy()
+        images, labels = self.lab.cherry_picked
+        picked = (self.oracle(arm, purpose=2)(images) == labels).numpy()
+        return {
+            "test_accuracy": hits.mean(),
+            "test_accuracy_ci": interval(rate(hits)),
+            "test_images": len(hits),
+            "abstention": float((answers == ABSTAIN).double().mean()),
+            "paper_accuracy": picked.mean(),
+        }
+
+    def _judged(self, found: Inversion) -> dict[str, Any]:
+        """The evaluator's verdicts: rates with intervals, medians of distances, and the hits target by target."""
+        images, labels = self.lab.private_images
+        verdicts = evaluate(found, self.lab.prior, self.lab.evaluator, images, labels, device=self.settings.device)
+        top1, top5, start = verdicts.asr(), verdicts.asr(top=5), verdicts.asr(of="start")
+        return {
+            "asr": top1.value,
+            "asr_ci": interval(top1),
+            "asr_top5": top5.value,
+            "asr_top5_ci": interval(top5),
+            "asr_published_rule": verdicts.asr(without_expansion="failure").value,
+            "asr_start": start.value,
+            "asr_start_ci": interval(start),
+            "init_found": int(found.found.sum()),
+            **_medians(verdicts.final),
+            "hits": verdicts.hits().astype(int).tolist(),
+            "start_hits": verdicts.hits(of="start").astype(int).tolist(),
+        }
+
+
+def interval(share: Rate) -> list[float]:
+    """The exact 95 % interval of a rate, as JSON holds it."""
+    return [share.low, share.high]
+
+
+def _medians(judged: Judged) -> dict[str, float | None]:
+    """Median distances over the targets that have an image; None where none has."""
+    values = {name: getattr(judged, name) for name in ("feature_distance", "nearest_feature", "nearest_pixel")}
+    return {name: None if np.isnan(v).all() else float(np.nanmedian(v)) for name, v in values.items()}
+
+
+def comparisons(arms: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The questions of the chapter as paired tests: arm a against arm b on the same targets, exact McNemar.
+
+    `difference` is ASR of a minus ASR of b. A question is asked at every sigma at which a run has both arms.
+    """
+    rows = []
+    for question, a, b in QUESTIONS:
+        for sigma in sorted({arm["sigma"] for arm in arms}):
+            first, second = (_find(arms, {"sigma": sigma} | wanted) for wanted in (a, b))
+            if first is None or second is None or (first["sigma"], second["sigma"]) == (0.0, 0.0):
+                continue
+            found = paired_comparison(*(np.array(arm["hits"], dtype=bool) for arm in (first, second)))
+            rows.append({"question": question, "a": first["name"], "b": second["name"], **vars(found)})
+    return rows
+
+
+def _find(arms: list[dict[str, Any]], wanted: dict[str, Any]) -> dict[str, Any] | None:
+    wanted = {"repeats": 1, "augmented": False} | wanted
+    return next((arm for arm in arms if all(arm[key] == value for key, value in wanted.items())), None)
+
+
+_UNDEFENDED = {"defense": "none", "sigma": 0.0}
+_SMOOTHED = {"defense": "smoothing", "n": 10}
+QUESTIONS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
+    ("does smoothing lower ASR?", _UNDEFENDED, _SMOOTHED),
+    ("does plain noise lower ASR?", _UNDEFENDED, {"defense": "plain noise"}),
+    ("does a larger N lower ASR?", _SMOOTHED, {"defense": "smoothing", "n": 100}),
+    ("does smoothing without randomness lower ASR?", _UNDEFENDED, {"defense": "fixed noise", "n": 10}),
+    ("does fresh noise lower ASR beyond fixed noise?", {"defense": "fixed noise", "n": 10}, _SMOOTHED),
+    ("do repeated queries undo smoothing?", _SMOOTHED | {"repeats": 5}, _SMOOTHED),
+    ("do repeated queries undo plain noise?", {"defense": "plain noise", "repeats": 10}, {"defense": "plain noise"}),
+    ("does abstention lower ASR beyond voting?", _SMOOTHED, {"defense": "abstaining", "n": 10}),
+    ("does training under noise alone lower ASR?", _UNDEFENDED, {"defense": "none", "augmented": True}),
+    (
+        "does smoothing lower the ASR of a net trained under noise?",
+        {"defense": "none", "augmented": True},
+        _SMOOTHED | {"augmented": True},
+    ),
+)
+
+
+def pool(documents: list[dict[str, Any]]) -> dict[str, Any]:
+    """Several seeds of one run as one set of results: hits joined target by target, rates and tests on all of them.
+
+    Every seed has its own faces, nets, prior and directions. Raises InputError if the runs have different arms.
+    """
+    results = [document["results"] for document in documents]
+    names = [[arm["name"] for arm in result["arms"]] for result in results]
+    if any(other != names[0] for other in names):
+        raise refuse("documents", names, "runs of the same arms")
+    arms = [_pooled_arm(list(rows)) for rows in zip(*(result["arms"] for result in results), strict=True)]
+    targets = sum(result["targets"] for result in results)
+    return results[0] | {"targets": targets, "arms": arms, "comparisons": comparisons(arms), "seeds": len(results)}
+
+
+def _pooled_arm(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    hits, start = ([hit for row in rows for hit in row[key]] for key in ("hits", "start_hits"))
+    total, begun = (rate(np.array(joined, dtype=bool)) for joined in (hits, start))
+    right = sum(round(row["test_accuracy"] * row["test_images"]) for row in rows)
+    images = sum(row["test_images"] for row in rows)
+    means = ("paper_accuracy", "abstention", "asr_top5", "asr_published_rule", "feature_distance", "seconds")
+    return rows[0] | {
+        "hits": hits,
+        "start_hits": start,
+        "asr": total.value,
+        "asr_ci": interval(total),
+        "asr_by_seed": [row["asr"] for row in rows],
+        "asr_start": begun.value,
+        "asr_start_ci": interval(begun),
+        "test_accuracy": right / images,
+        "test_accuracy_ci": [float(edge) for edge in clopper_pearson(right, images)],
+        "test_images": images,
+        **{name: _mean(row[name] for row in rows) for name in means},
+        **{name: sum(row[name] for row in rows) for name in ("init_found", "queries", "forward_passes")},
+    }
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
+
+
+def table(results: dict[str, Any]) -> pd.DataFrame:
+    """The arms as a tidy table, without the columns that hold a list a target."""
+    return pd.DataFrame(results["arms"]).drop(columns=["hits", "start_hits", "expansions", "stopped"])
+
+
+def summary(document: dict[str, Any]) -> str:
+    """ASR beside accuracy, arm by arm, for a terminal."""
+    shown = table(document["results"])[
+        ["name", "test_accuracy", "paper_accuracy", "asr", "asr_ci", "asr_start", "init_found", "queries", "seconds"]
+    ]
+    shown["asr_ci"] = [f"{low:.2f} to {high:.2f}" for low, high in shown["asr_ci"]]
+    return shown.round(3).to_string(index=False)
+
+
+def extra_files(document: dict[str, Any]) -> dict[str, str]:
+    """What stands beside results.json: the arms and the paired tests as CSV."""
+    tests = pd.DataFrame(document["results"]["comparisons"])
+    return {"arms.csv": table(document["results"]).to_csv(index=False), "comparisons.csv": tests.to_csv(index=False)}
