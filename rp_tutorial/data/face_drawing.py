@@ -1,15 +1,15 @@
 """The pixels of procedural faces: layer upon layer, each a soft mask and a paint, for a whole batch at once.
 
 A mask falls from 1 to 0 over one pixel across the edge of its shape; that smooths the edges at every size. The numbers
-behind every shape come finished from `face_plan.py`. Batches are drawn in chunks whose planes fit into a core's cache,
-side by side on as many threads as torch has.
+behind every shape come finished from `face_plan.py`. Batches are drawn in chunks whose planes fit into a core's cache.
+One core draws: hundreds of calls of some microseconds each leave threads waiting for the interpreter, and two of them
+were measured to be slower than one.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 import torch
@@ -18,10 +18,8 @@ from torch import Tensor
 from rp_tutorial.data.face_plan import Number, Numbers, Spot, plan
 from rp_tutorial.threads import one_thread
 
-CHUNK_PIXELS = {
-    "cpu": 2**15,
-    "cuda": 2**22,
-}  # cpu: a plane of 128 KiB, enough to pay for a call, few enough for a cache
+# On a CPU a plane of 256 KiB: enough to pay for a call, few enough for a core's cache.
+CHUNK_PIXELS = {"cpu": 2**16, "cuda": 2**22}
 NOISE_POOL = 2**20  # normals that pixel noise is cut from; every image has its own place to cut
 
 
@@ -30,20 +28,10 @@ def draw(measures: Numbers, *, size: int) -> Tensor:
     batch, device = len(measures.scale), measures.scale.device
     images = torch.empty(batch, 3, size, size, dtype=torch.uint8, device=device)
     rows = max(1, CHUNK_PIXELS.get(device.type, CHUNK_PIXELS["cuda"]) // size**2)
-    chunk_of = _chunks(*plan(measures, size=size))
-
-    def draw_rows(start: int) -> None:
-        with torch.inference_mode():  # the mode belongs to a thread
+    with torch.inference_mode(), one_thread():
+        chunk_of = _chunks(*plan(measures, size=size))
+        for start in range(0, batch, rows):
             images[start : start + rows] = _paint(*chunk_of(start, start + rows), size=size)
-
-    starts = range(0, batch, rows)
-    workers = min(torch.get_num_threads(), len(starts)) if device.type == "cpu" else 1
-    if workers < 2:
-        for start in starts:
-            draw_rows(start)
-        return images
-    with one_thread(), ThreadPoolExecutor(workers) as pool:  # a new thread takes over the caller's number: one
-        list(pool.map(draw_rows, starts))
     return images
 
 
@@ -73,8 +61,7 @@ def _paint(m: Numbers, spots: dict[str, Spot], paints: Numbers, *, size: int) ->
     u, v = m.cos * right + m.sin * below, m.cos * below - m.sin * right
     turned = (u * m.stretch).add_(1).mul_(u - m.turn)  # features lie in front of the head's axis: they move more
     nodded = v - m.nod
-    side = u.abs()
-    head = _draw_head(canvas, m, spots, paints, u, v, side)
+    head = _draw_head(canvas, m, spots, paints, u, v)
     _draw_cheeks(canvas, m, spots, paints, turned, nodded, head)
     _draw_mouth(canvas, m, spots, paints, turned, nodded)
     _draw_nose(canvas, spots, paints, u - m.nose_turn * (nodded + 0.4).clamp_(0, 0.7).mul_(1.7), nodded)
@@ -129,8 +116,9 @@ def _noise_cuts(length: int, device: torch.device) -> Tensor:
 # --- The head ---------------------------------------------------------------------------------------------------------
 
 
-def _draw_head(canvas, m, spots, paints, u, v, side) -> Tensor:
+def _draw_head(canvas, m, spots, paints, u, v) -> Tensor:
     """Hair behind, neck, clothes, ears, and the skin with the light of its form; returns the mask of the face."""
+    side = u.abs()
     canvas.lerp_(paints.hair_back, _hair(m, u, v))
     neck = _edge(m.neck_width - side, m.sharp).mul_(_edge(v - 0.3, m.sharp))
     canvas.lerp_(paints.shadow, neck)

@@ -1,7 +1,7 @@
 """Procedural faces: people as vectors, and pictures of them under changing pose, light, expression and background.
 
 A person is a vector of standardised identity factors; a photograph adds a vector of nuisance factors. Both are bell
-shaped on [-2, 2], and a picture is a smooth function of them but for its pixel noise. Nobody drawn here exists, so
+shaped within [-2, 2], and a picture is a smooth function of them but for its pixel noise. Nobody drawn here exists, so
 images and reconstructions may be shown. How the layers are painted is in `face_drawing.py`; real faces come from
 `folder.py`, `lfw.py` and `celeba.py`.
 """
@@ -52,7 +52,7 @@ IDENTITY = {
     "lip_fullness": (0.05, 0.025),
     "lip_colour": (0.0, 1.0),
     "blush": (0.4, 0.4),
-    "beard": (-0.1, 1.1),
+    "beard": (0.0, 1.2),
     "moustache": (-0.15, 1.1),
     "glasses": (-0.012, 0.055),  # half the width of the frame
     "lens_size": (0.2, 0.035),
@@ -121,7 +121,7 @@ class SyntheticFaces:
 
 
 def sample_identities(n: int, *, seed: int) -> Tensor:
-    """n independent people, float32 [n, I]: normal factors cut off at two standard deviations.
+    """n independent people, float32 [n, I]: normal factors, cut off at two standard deviations and drawn closer by SPREAD.
 
     Columns are those of IDENTITY. Raises InputError for n < 1 or a negative seed.
     """
@@ -129,9 +129,10 @@ def sample_identities(n: int, *, seed: int) -> Tensor:
 
 
 def sample_nuisance(n: int, *, seed: int) -> Tensor:
-    """n independent photographs, float32 [n, J]; columns are those of NUISANCE. Law and errors as above.
+    """n independent photographs, float32 [n, J]: normal factors, cut off at two standard deviations.
 
-    The last column is the place of the pixel noise in a fixed pool; it is uniform after the cut-off as well.
+    Columns are those of NUISANCE; the last one, the place of the pixel noise in a fixed pool, is uniform on [-2, 2].
+    Raises InputError for n < 1 or a negative seed.
     """
     nuisance = _bell(count("n", n), len(NUISANCE), seed)
     nuisance[:, -1] = LIMIT * torch.erf(nuisance[:, -1] / 2**0.5) / torch.erf(torch.tensor(LIMIT / 2**0.5))
@@ -141,8 +142,8 @@ def sample_nuisance(n: int, *, seed: int) -> Tensor:
 def render(identity: Tensor, nuisance: Tensor, *, size: int) -> Tensor:
     """The pictures of people [B, I] in photographs [B, J]: uint8 [B, 3, size, size], on the device of `identity`.
 
-    Image b depends on row b of both and on nothing else, neither on the batch around it nor on the number of threads.
-    Factors beyond two standard deviations count as two. `size` is a multiple of 4 from 16 to 256.
+    Image b depends on row b of both and on nothing else: not on the batch around it, not on the number of threads.
+    Factors beyond -2 and 2 count as these. `size` is a multiple of 4 from 16 to 256.
     Raises InputError for shapes that do not fit, for values that are not finite, and for another size.
     """
     size = _allowed_size(size)

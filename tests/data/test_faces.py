@@ -82,7 +82,14 @@ def test_an_empty_batch_gives_no_images():
 def sweep(table: dict, name: str, size: int) -> Tensor:
     """Images of the middle face with one factor at both ends, among settings in which every factor can show."""
     person, photograph = plain(2)
-    shown = {"glasses": 1.5, "mole_strength": 2.0, "noise_level": 0.0, "mouth_open": 1.0, "ground_change": 1.0}
+    shown = {
+        "glasses": 1.5,
+        "mole_strength": 2.0,
+        "mole_u": 1.0,
+        "noise_level": 0.0,
+        "mouth_open": 1.0,
+        "ground_change": 1.0,
+    }
     for factor, value in shown.items():
         (person if factor in IDENTITY else photograph)[:, list(_table(factor)).index(factor)] = value
     target = person if table is IDENTITY else photograph
