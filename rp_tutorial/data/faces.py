@@ -121,7 +121,7 @@ class SyntheticFaces:
 
 
 def sample_identities(n: int, *, seed: int) -> Tensor:
-    """n independent people, float32 [n, I]: normal factors, cut off at two standard deviations and drawn closer by SPREAD.
+    """n independent people, float32 [n, I]: normal factors cut off at two sigma, drawn closer by SPREAD.
 
     Columns are those of IDENTITY. Raises InputError for n < 1 or a negative seed.
     """
