@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial.arguments import count, one_of, refuse
+from rp_tutorial.models.generator import Generator, SmallGenerator
 
 
 class Prior(nn.Module):
@@ -68,29 +69,42 @@ class PCAPrior(Prior):
 
 
 class DecoderPrior(Prior):
-    """A net that maps latents to images in [0, 1], such as a GAN's generator or a VAE's decoder, as a Prior."""
+    """A net that maps latents to images in [0, 1], such as a GAN's generator or a VAE's decoder, as a Prior.
 
-    def __init__(self, decoder: nn.Module, latent_dim: int) -> None:
-        super().__init__(latent_dim)
+    `latent_dim` may be left out where the decoder has one itself. The weights may also be loaded into the decoder, as
+    those of a published generator are.
+    """
+
+    def __init__(self, decoder: nn.Module, latent_dim: int | None = None) -> None:
+        super().__init__(decoder.latent_dim if latent_dim is None else latent_dim)
         self.decoder = decoder
 
     def images(self, z: Tensor) -> Tensor:
         return self.decoder(z)
 
 
-def _small_decoder(latent_dim: int, size: int) -> Prior:
-    from rp_tutorial.models.generator import SmallGenerator
+def new_prior(kind: str, *, size: int = 32, latent_dim: int = 64) -> Prior:
+    """An empty prior of a kind, one of PRIORS, to be trained or to load a state dict into.
 
-    return DecoderPrior(SmallGenerator(latent_dim, size=size), latent_dim)
+    "pca"; "vae" and "gan", a small generator trained in the one way or the other; "published", the generator of the
+    paper's attack, for images of 64x64. Raises InputError for another kind or a size the kind does not have.
+    """
+    return PRIORS[one_of("kind", kind, PRIORS)](latent_dim, size)
+
+
+def _published(latent_dim: int, size: int) -> Prior:
+    if size != 64:
+        raise refuse("size", size, "64, the only size of the published generator")
+    return DecoderPrior(Generator(latent_dim))
+
+
+def _small(latent_dim: int, size: int) -> Prior:
+    return DecoderPrior(SmallGenerator(latent_dim, size=size))
 
 
 PRIORS: dict[str, Callable[[int, int], Prior]] = {
     "pca": lambda latent_dim, size: PCAPrior(latent_dim, size=size),
-    "vae": _small_decoder,
-    "gan": _small_decoder,
+    "vae": _small,
+    "gan": _small,
+    "published": _published,
 }
-
-
-def new_prior(kind: str, *, size: int = 32, latent_dim: int = 64) -> Prior:
-    """An empty prior of a kind, "pca", "vae" or "gan", to be trained or to load a state dict into."""
-    return PRIORS[one_of("kind", kind, PRIORS)](latent_dim, size)

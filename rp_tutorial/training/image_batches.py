@@ -2,7 +2,7 @@
 
 Images stay bytes until their batch is taken, so a set of tens of thousands fits into memory. All randomness comes from
 the seed: where a layer draws by itself (dropout), `seeded` lends it the global generator and puts that back as it was.
-What is done with a batch is in `classify.py`, `vae.py` and `gan.py`.
+What is done with a batch is in `classify.py`, `pca.py`, `vae.py` and `gan.py`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rp_tutorial.arguments import count, refuse
 from rp_tutorial.data.face_task import to_float
+from rp_tutorial.models.priors import Prior
 
 
 def check_images(argument: str, images: Tensor) -> Tensor:
@@ -26,6 +27,16 @@ def check_images(argument: str, images: Tensor) -> Tensor:
     if images.dtype != torch.uint8 or not square or images.numel() == 0:
         raise refuse(argument, f"{str(images.dtype).removeprefix('torch.')} {list(images.shape)}", allowed)
     return images
+
+
+def check_public(public: Tensor, prior: Prior) -> Tensor:
+    """`public` if these are byte images of the size that `prior` makes."""
+    check_images("public", public)
+    with torch.no_grad():
+        made = list(prior.eval()(prior.latents(1, seed=0)).shape[1:])
+    if list(public.shape[1:]) != made:
+        raise refuse("public", list(public.shape), f"images {made}, the size of the prior")
+    return public
 
 
 def check_device(device: str | torch.device) -> torch.device:
@@ -50,6 +61,14 @@ def seeded(seed: int) -> Iterator[torch.Generator]:
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield torch.Generator().manual_seed(seed)
+
+
+def restarted(net: nn.Module) -> nn.Module:
+    """`net` with the weights its layers draw when they are made; inside `seeded`, the same for the same seed."""
+    for layer in net.modules():
+        if hasattr(layer, "reset_parameters"):
+            layer.reset_parameters()
+    return net
 
 
 def batches_an_epoch(rows: int, batch_size: int) -> int:

@@ -14,7 +14,7 @@ from torch import Tensor
 from rp_tutorial.arguments import count, refuse
 from rp_tutorial.data.face_task import to_float
 from rp_tutorial.models.priors import PCAPrior
-from rp_tutorial.training.image_batches import check_device, check_images
+from rp_tutorial.training.image_batches import check_device, check_public
 
 BATCH = 1000
 SPARE = 32  # directions iterated beside those kept: the error shrinks with the ratio of the variances across the gap
@@ -36,9 +36,7 @@ def fit_pca(
     section 4.5); of each, the largest entry is positive. `seed` is the start of the iteration.
     Raises InputError for images that are not bytes, of another size than the prior's, or too few.
     """
-    check_images("public", public)
-    if public.shape[1:] != prior.mean.shape:
-        raise refuse("public", list(public.shape), f"images {list(prior.mean.shape)}, the size of the prior")
+    check_public(public, prior)
     if len(public) <= prior.latent_dim:
         raise refuse("public", f"{len(public)} images", f"more images than the {prior.latent_dim} components")
     count("passes", passes)

@@ -1,0 +1,109 @@
+"""Training a VAE's decoder as a prior of faces (Kingma and Welling 2014), on public images.
+
+The decoder is the prior; the encoder is what training needs beside it, and tells afterwards which latent the prior has
+for a given image. Gaussian pixels of a fixed deviation: the smaller it is, the sharper the pictures and the further
+the codes of real images lie from the N(0, I) that the attacker draws from.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from rp_tutorial.arguments import count, positive, refuse
+from rp_tutorial.models.priors import DecoderPrior
+from rp_tutorial.training.image_batches import (
+    augmented,
+    batches_an_epoch,
+    check_device,
+    check_public,
+    epoch_batches,
+    restarted,
+    seeded,
+)
+
+FAST = torch.channels_last
+WARM_UP = 0.2  # share of the steps over which the KL term grows to its full weight, so that codes do not die early
+
+
+class Encoder(nn.Module):
+    """Images float [B, 3, size, size] in [0, 1] -> mean and log-variance of their codes, both [B, latent_dim]."""
+
+    def __init__(self, latent_dim: int, *, size: int = 32, width: int = 32) -> None:
+        super().__init__()
+        halvings = round(math.log2(size / 4))
+        if size != 4 * 2**halvings or halvings < 1:
+            raise refuse("size", size, "8, 16, 32, 64 or another power of two")
+        widths = [3, *(width * 2**level for level in range(halvings))]
+        layers: list[nn.Module] = []
+        for inputs, outputs in itertools.pairwise(widths):
+            layers += [nn.Conv2d(inputs, outputs, 4, 2, 1, bias=False), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2)]
+        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * 16, 2 * latent_dim))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_variance = self.layers(2 * x - 1).chunk(2, dim=1)
+        return mean, log_variance.clamp(-12, 6)  # far outside what is ever right, and safe to exponentiate
+
+
+def fit_vae(
+    prior: DecoderPrior,
+    public: Tensor,
+    *,
+    encoder: Encoder | None = None,
+    epochs: int = 40,
+    batch_size: int = 100,
+    learning_rate: float = 2e-3,
+    pixel_sigma: float = 0.1,
+    flips: bool = True,
+    seed: int = 0,
+    device: str | torch.device = "cpu",
+    progress: Callable[[str], None] | None = None,
+) -> DecoderPrior:
+    """Train `prior`, from fresh weights, as the decoder of a VAE on `public`; returns it in eval mode, on `device`.
+
+    public uint8 [M, 3, S, S]. The loss is the negative evidence bound with pixels N(decoder(z), pixel_sigma^2), in
+    pixel units [0, 1]. An `encoder` that is given is trained along, from fresh weights too. `progress` is called with
+    one line after every epoch. The same seed, images and number of threads give the same weights on a CPU.
+    Raises InputError for images that are not bytes or not of the prior's size, or settings out of range.
+    """
+    check_public(public, prior)
+    place = check_device(device)
+    precision = 1 / positive("pixel_sigma", pixel_sigma) ** 2
+    steps = count("epochs", epochs) * batches_an_epoch(len(public), batch_size)
+    positive("learning_rate", learning_rate)
+    with seeded(seed) as generator:
+        encoder = Encoder(prior.latent_dim, size=public.shape[-1]) if encoder is None else encoder
+        prior, encoder = (restarted(net).train().to(place, memory_format=FAST) for net in (prior, encoder))
+        public = public.to(place)
+        optimiser = torch.optim.Adam([*prior.parameters(), *encoder.parameters()], lr=learning_rate)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+        done = 0
+        for epoch in range(epochs):
+            total = 0.0
+            for rows in epoch_batches(len(public), batch_size, generator):
+                x = augmented(public, rows, flips=flips, shifts=0, generator=generator).contiguous(memory_format=FAST)
+                mean, log_variance = encoder(x)
+                noise = torch.randn(mean.shape, generator=generator).to(place)
+                made = prior(mean + noise * (log_variance / 2).exp())
+                mismatch = precision / 2 * (made - x).square().sum() / len(rows)
+                divergence = kl_from_standard_normal(mean, log_variance).mean()
+                done += 1
+                optimiser.zero_grad(set_to_none=True)
+                (mismatch + min(1.0, done / (WARM_UP * steps)) * divergence).backward()
+                optimiser.step()
+                schedule.step()
+                total += (mismatch + divergence).detach()
+            if progress is not None:
+                mean_loss = float(total) / batches_an_epoch(len(public), batch_size)
+                progress(f"epoch {epoch + 1} of {epochs}: loss {mean_loss:.1f}")
+    encoder.eval()
+    return prior.eval()
+
+
+def kl_from_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(N(mean, diag exp(log_variance)) || N(0, I)) in nats, one a row: [B, d] -> [B]."""
+    return (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1) / 2
