@@ -7,29 +7,38 @@ from torch import Tensor, nn
 
 from rp_tutorial.arguments import closed_unit
 from rp_tutorial.oracles.base import ABSTAIN, LabelOracle, argmax_labels
+from rp_tutorial.oracles.plain import logits_in_batches
 
 
 class AbstainingOracle(LabelOracle):
     """Releases the net's label where its largest softmax probability reaches `confidence`, else ABSTAIN.
 
     It guarantees nothing: the release is a function of x with three values, so its boundaries tell more, not less.
-    net maps [B, ...] to logits [B, num_classes] and is put into eval mode.
+    net maps [B, ...] to logits [B, num_classes] and is put into eval mode. Labels come back on the device of x.
     """
 
-    def __init__(self, net: nn.Module, *, num_classes: int, confidence: float) -> None:
+    def __init__(
+        self, net: nn.Module, *, num_classes: int, confidence: float, device: torch.device | str | None = None
+    ) -> None:
         super().__init__(num_classes=num_classes)
-        self.net, self.confidence = net.eval(), closed_unit("confidence", confidence)
+        self.device = torch.device(device or "cpu")
+        self.net, self.confidence = net.eval().to(self.device), closed_unit("confidence", confidence)
 
-    @torch.inference_mode()
     def _release(self, x: Tensor) -> Tensor:
         self.forward_passes += len(x)
-        logits = self.net(x)
+        logits = logits_in_batches(self.net, x, device=self.device)
         labels = argmax_labels(logits, self.num_classes)
-        return torch.where(logits.double().softmax(dim=1).amax(dim=1) >= self.confidence, labels, ABSTAIN)
+        return torch.where(_confidence(logits) >= self.confidence, labels, ABSTAIN).to(x.device)
 
 
-@torch.inference_mode()
 def confidence_for_abstention(net: nn.Module, x: Tensor, *, share: float) -> float:
-    """The confidence below which the given share of the inputs x lies: how to abstain as often as somebody else."""
-    top = net.eval()(x).double().softmax(dim=1).amax(dim=1)
+    """The confidence below which the given share of the inputs x lies: how to abstain as often as somebody else.
+
+    net and x on the same device.
+    """
+    top = _confidence(logits_in_batches(net.eval(), x, device=x.device))
     return float(torch.quantile(top, closed_unit("share", share)))
+
+
+def _confidence(logits: Tensor) -> Tensor:
+    return logits.double().softmax(dim=1).amax(dim=1)

@@ -113,6 +113,25 @@ class NoiseStream:
         rows = self.tile_rows(shape)
         return torch.randn((rows, *shape), generator=self._generators[tile % LANES], device=self.device)
 
+    def pieces(
+        self, tiles: range, shape: tuple[int, ...], *, rows: int, at_least: int, at_most: int
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """The tiles of one lane in pieces of at_most rows: their numbers in the whole stream [R], and z [R, *shape].
+
+        Tiles smaller than at_least rows come several to a piece. No row from number `rows` on is given.
+        """
+        tile_rows = self.tile_rows(shape)
+        together = -(-min(at_least, at_most) // tile_rows)
+        for first in range(0, len(tiles), together):
+            drawn = [self._numbered(tile, shape, rows) for tile in tiles[first : first + together]]
+            row, z = drawn[0] if len(drawn) == 1 else map(torch.cat, zip(*drawn, strict=True))
+            yield from zip(row.split(at_most), z.split(at_most), strict=True)
+
+    def _numbered(self, tile: int, shape: tuple[int, ...], rows: int) -> tuple[Tensor, Tensor]:
+        z, start = self.draw(tile, shape), tile * self.tile_rows(shape)
+        z = z[: rows - start]
+        return torch.arange(start, start + len(z), device=self.device), z
+
     def state(self) -> Tensor:
         """Where every lane stands: uint8 [LANES, bytes of a generator], on the CPU. There is nothing else to know."""
         return torch.stack([generator.get_state() for generator in self._generators])

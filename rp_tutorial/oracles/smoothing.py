@@ -32,6 +32,8 @@ from rp_tutorial.statistics import (
 NOISES = ("independent", "common", "fixed")
 CHUNK_MIB = {"cpu": 8, "cuda": 512}  # noisy inputs in memory at a time, for each thread
 
+IMAGES_AT_ONCE = 40  # a tile holds 10 images of 64x64: too few for a small net, whose cost an image falls by a fifth
+
 
 @dataclass(frozen=True)
 class Certificate:
@@ -218,14 +220,12 @@ class Smoothing:
     def _count_tiles(self, encoded: Tensor, rows: int, owner_of: Callable[[Tensor], Tensor], tiles: range) -> Tensor:
         """Votes [B, K] from the rows of the given tiles of one lane, piece by piece."""
         votes, shape = self._no_votes(encoded), self._view.noise_shape(encoded)
-        tile_rows = self._stream.tile_rows(shape)
-        for tile in tiles:
-            start = tile * tile_rows
-            for z in self._stream.draw(tile, shape)[: rows - start].split(self._chunk_rows(encoded)):
-                owner = owner_of(torch.arange(start, start + len(z), device=self.device))
-                noisy = self._view.add_noise(encoded.index_select(0, owner), z, self.sigma)
-                self._add_votes(votes, owner, self._head_labels(noisy))
-                start += len(z)
+        at_least = IMAGES_AT_ONCE if encoded.ndim == 4 else 1
+        pieces = self._stream.pieces(tiles, shape, rows=rows, at_least=at_least, at_most=self._chunk_rows(encoded))
+        for row, z in pieces:
+            owner = owner_of(row)
+            noisy = self._view.add_noise(encoded.index_select(0, owner), z, self.sigma)
+            self._add_votes(votes, owner, self._head_labels(noisy))
         return votes
 
     def _count_common(self, encoded: Tensor, n: int, noise: NoiseSet) -> Tensor:

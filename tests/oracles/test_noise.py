@@ -13,7 +13,7 @@ from scipy import stats
 from torch import nn
 
 from rp_tutorial.models.mlp import two_layer_net
-from rp_tutorial.oracles.noise import LANES, NoiseStream, noisy_view, visible_factor
+from rp_tutorial.oracles.noise import LANES, NoiseSet, NoiseStream, noisy_view, visible_factor
 
 ERROR = 1e-6
 CPU = torch.device("cpu")
@@ -161,6 +161,31 @@ def test_tiles_have_one_fixed_shape():
     for shape in ((1,), (64,), (3, 8, 8), (3, 400, 400)):
         assert stream.draw(0, shape).shape == (stream.tile_rows(shape), *shape)
     assert stream.tile_rows((3, 400, 400)) == 1
+
+
+@pytest.mark.parametrize(("at_least", "at_most"), [(1, 10**6), (1, 7), (40, 40), (40, 3), (10**6, 10**6)])
+def test_pieces_are_the_rows_of_the_tiles_however_they_are_cut(at_least, at_most):
+    shape, tiles, rows = (3, 64, 64), range(1, 6 * LANES, LANES), 5 * LANES * 10 + 14
+    stream, whole = NoiseStream(5, CPU), NoiseStream(5, CPU)
+    size = stream.tile_rows(shape)
+    pieces = list(stream.pieces(tiles, shape, rows=rows, at_least=at_least, at_most=at_most))
+    assert all(len(z) == len(row) <= at_most for row, z in pieces)
+    assert len(pieces[0][0]) == min(at_most, 10 if at_least == 1 else 40 if at_least == 40 else 54)
+    expected_rows = [t * size + i for t in tiles for i in range(size) if t * size + i < rows]
+    assert torch.cat([row for row, _ in pieces]).tolist() == expected_rows
+    expected = torch.cat([whole.draw(tile, shape) for tile in tiles])[: len(expected_rows)]
+    assert torch.equal(torch.cat([z for _, z in pieces]), expected)
+
+
+def test_a_noise_set_is_the_beginning_of_the_stream_however_it_is_taken():
+    shape = (3, 64, 64)
+    whole, stream = NoiseStream(5, CPU), NoiseStream(5, CPU)
+    expected = torch.cat([whole.draw(tile, shape) for tile in range(4)])
+    noise = NoiseSet(stream, shape)
+    taken = [list(noise.take(n, at_most=6)) for n in (1, 0, 12, 20)]
+    assert [sum(map(len, pieces)) for pieces in taken] == [1, 0, 12, 20]
+    assert max(len(piece) for pieces in taken for piece in pieces) == 6
+    assert torch.equal(torch.cat([piece for pieces in taken for piece in pieces]), expected[:33])
 
 
 def test_noise_is_standard_normal_and_its_tiles_are_uncorrelated():

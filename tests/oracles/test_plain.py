@@ -5,6 +5,8 @@ import torch
 from torch import nn
 
 from rp_tutorial.arguments import InputError
+from rp_tutorial.oracles.abstaining import AbstainingOracle
+from rp_tutorial.oracles.base import ABSTAIN
 from rp_tutorial.oracles.plain import PlainOracle
 
 
@@ -62,6 +64,21 @@ def test_images_are_inputs_like_any_other():
     assert torch.equal(PlainOracle(net, num_classes=3)(x), net(x).argmax(dim=1))
 
 
+@pytest.mark.parametrize("batch_size", [None, 1, 7, 64])
+def test_batches_of_images_side_by_side_give_the_labels_of_one_batch(batch_size):
+    torch.manual_seed(4)
+    net = nn.Sequential(nn.Conv2d(3, 4, 3, stride=4), nn.ReLU(), nn.Flatten(), nn.Linear(256, 5))
+    x = torch.randn(200, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    plain = PlainOracle(net, num_classes=5, batch_size=batch_size)
+    silent = AbstainingOracle(net, num_classes=5, confidence=0.25)
+    expected = net(x).argmax(dim=1)
+    assert torch.equal(plain(x), expected)
+    answered = net(x).softmax(dim=1).amax(dim=1) >= 0.25
+    assert torch.equal(silent(x), expected.where(answered, ABSTAIN))
+    assert 0 < answered.sum() < 200
+    assert plain.forward_passes == silent.forward_passes == 200
+
+
 def test_released_labels_carry_no_gradient():
     x = inputs(0).requires_grad_()
     released = PlainOracle(random_net(0, 2), num_classes=2)(x)
@@ -69,7 +86,7 @@ def test_released_labels_carry_no_gradient():
     assert not released.requires_grad
 
 
-@pytest.mark.parametrize("batch_size", [0, -1, 2.5, None])
+@pytest.mark.parametrize("batch_size", [0, -1, 2.5, "8"])
 def test_bad_batch_size_is_refused_in_one_line(batch_size):
     with pytest.raises(InputError, match=r"^batch_size: got "):
         PlainOracle(random_net(0, 3), num_classes=3, batch_size=batch_size)
