@@ -1,0 +1,330 @@
+"""Experiment `face-smoothing`: what randomized smoothing costs a face classifier, and what radius it buys.
+
+No attack runs here. On the target that the inversion attacks, with and without noise in its training: accuracy of
+VOTE(N) and PREDICT(N, alpha) on test images beside the paper's accuracy (one hand-picked image an identity), certified
+and deployable radii, and images a second. All radii are L2 distances between images with pixels in [0, 1]. The nets
+come from `face_lab`, the attack is in `inversion`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from rp_tutorial.attacks.inversion_metrics import rate
+from rp_tutorial.data.face_task import to_float
+from rp_tutorial.experiments import inversion
+from rp_tutorial.experiments.face_lab import FaceLab, FaceLabSettings
+from rp_tutorial.experiments.runner import Stages
+from rp_tutorial.models.facenet import FaceNet64
+from rp_tutorial.models.fold import folded
+from rp_tutorial.models.small_faces import SmallFaceNet
+from rp_tutorial.oracles.base import ABSTAIN
+from rp_tutorial.oracles.plain import PlainOracle
+from rp_tutorial.oracles.smoothing import Smoothing, VoteOracle
+from rp_tutorial.oracles.votes import plurality, significant_plurality
+from rp_tutorial.privacy import deployable_radius
+from rp_tutorial.statistics import max_certifiable_radius
+
+try:
+    import resource
+except ImportError:  # Windows has no such module
+    resource = None
+
+TIERS = inversion.TIERS
+UNIT = "pixel range"
+SIGMAS = (0.01, *inversion.SIGMAS, 0.3)
+
+
+@dataclasses.dataclass(frozen=True)
+class FaceSmoothingSettings(FaceLabSettings):
+    """Settings of one run: the lab's, and what is measured in it. Noise scales are in units of a pixel's range."""
+
+    sigmas: tuple[float, ...] = SIGMAS
+    augmented_sigmas: tuple[float, ...] = (0.1,)  # a second target, trained under the noise that it then meets
+    votes: tuple[int, ...] = (1, 10, 100)
+    accuracy_images: int = 1000
+    alpha: float = 0.01  # of PREDICT and CERTIFY
+    beta: float = 0.01  # of the deployable radius: how often VOTE(N) itself may stray
+    n0: int = 10
+    certify_n: tuple[int, ...] = (10, 100, 1000)
+    certify_images: int = 40
+    timed_images: int = 2048  # of the small net; the paper's large one gets `timed_large_images`
+    timed_large_images: int = 8
+
+
+def _profile(name: str, **ours: Any) -> FaceSmoothingSettings:
+    """The lab of `inversion` at that profile, so that both share their nets; augmented at the same sigmas."""
+    theirs = inversion.PROFILES[name]
+    lab = {field.name: getattr(theirs, field.name) for field in dataclasses.fields(FaceLabSettings)}
+    augmented = tuple(sorted({arm.sigma for arm in theirs.arms if arm.augmented}))
+    return FaceSmoothingSettings(**lab, augmented_sigmas=augmented, **ours)
+
+
+PROFILES = {
+    "smoke": _profile(
+        "smoke", sigmas=(0.03, 0.1), accuracy_images=96, certify_n=(10, 100), certify_images=12, timed_images=256,
+        timed_large_images=2,
+    ),
+    "cpu": _profile("cpu", accuracy_images=500),
+    "gpu": _profile(
+        "gpu", accuracy_images=5000, certify_n=(100, 1000, 10_000), certify_images=200, timed_large_images=2048
+    ),
+}  # fmt: skip
+
+NEEDS = {
+    "smoke": "2 cores, 2 GiB, under half a minute",
+    "cpu": "2 cores, 4 GiB, about two minutes beyond the training that it shares with inversion",
+    "gpu": "a CUDA device of 16 GiB (celeba:PATH; RP_TUTORIAL_CHECKPOINTS for the paper's nets)",
+}
+
+
+def run(settings: FaceSmoothingSettings, *, data: str, seed: int, stages: Stages) -> dict[str, Any]:
+    """Accuracies and radii for every net and sigma, then throughput; every cell is remembered on its own."""
+    lab = FaceLab(settings, data=data, seed=seed, stages=stages)
+    bench = _Bench(lab, settings)
+    cells = _cells(settings)
+    return {
+        "unit": UNIT,
+        "identities": lab.num_classes,
+        "real_people": lab.task.real_people,
+        "notes": list(lab.task.notes),
+        "base": [bench.base(trained) for trained in dict.fromkeys((0.0, *settings.augmented_sigmas))],
+        "votes": [row for cell in cells for row in bench.votes(*cell)],
+        "certificates": [row for cell in cells for row in bench.certificates(*cell)],
+        "throughput": bench.throughput(),
+    }
+
+
+def stage_count(settings: FaceSmoothingSettings) -> int:
+    """Stages of one run: a net and its base row each, two a cell, throughput."""
+    return 2 * (1 + len(settings.augmented_sigmas)) + 2 * len(_cells(settings)) + 1
+
+
+def _cells(settings: FaceSmoothingSettings) -> list[tuple[float, float]]:
+    """(sigma in training, sigma of the smoothing): the plain net at every sigma, an augmented one at its own."""
+    return [(0.0, sigma) for sigma in settings.sigmas] + [(sigma, sigma) for sigma in settings.augmented_sigmas]
+
+
+class _Bench:
+    """One lab, and what is measured on its target."""
+
+    def __init__(self, lab: FaceLab, settings: FaceSmoothingSettings) -> None:
+        self.lab, self.settings = lab, settings
+        order = torch.randperm(len(lab.task.x_test), generator=torch.Generator().manual_seed(lab.seed))
+        rows = order[: settings.accuracy_images]
+        self.images, self.labels = to_float(lab.task.x_test[rows]), lab.task.y_test[rows]
+
+    def base(self, trained: float) -> dict[str, Any]:
+        """The net's own label, without smoothing."""
+        return self._stage(f"base-trained{trained:g}", {}, lambda: self._base(trained))
+
+    def votes(self, trained: float, sigma: float) -> list[dict[str, Any]]:
+        """Accuracies of VOTE and PREDICT, one row for every N."""
+        return self._stage(f"votes-trained{trained:g}-sigma{sigma:g}", {}, lambda: self._votes(trained, sigma))
+
+    def certificates(self, trained: float, sigma: float) -> list[dict[str, Any]]:
+        """Radii, one row for every number of certifying samples."""
+        name = f"certificates-trained{trained:g}-sigma{sigma:g}"
+        return self._stage(name, {}, lambda: self._certificates(trained, sigma))
+
+    def throughput(self) -> list[dict[str, Any]]:
+        """Images a second on the machine and device of this run; measured once and remembered."""
+        return self._stage("throughput", {"device": self.settings.device}, self._throughput)
+
+    def _stage(self, name: str, key: dict[str, Any], compute: Callable[[], Any]) -> Any:
+        shared = dataclasses.replace(self.settings, sigmas=(), augmented_sigmas=(), device="any")
+        return self.lab.stages.result(name, self.lab.key | {"settings": dataclasses.asdict(shared)} | key, compute)
+
+    def _smoothing(self, trained: float, sigma: float, *, purpose: int) -> Smoothing:
+        """Noise of its own for every purpose and sigma; two nets at the same sigma meet the same noise."""
+        seed = np.random.SeedSequence([self.lab.seed, purpose, round(sigma * 10_000)]).generate_state(1)
+        net, classes, device = self.lab.target(noise_sigma=trained), self.lab.num_classes, self.settings.device
+        return Smoothing(net, num_classes=classes, sigma=sigma, seed=int(seed[0]), unit=UNIT, device=device)
+
+    def _base(self, trained: float) -> dict[str, Any]:
+        net, classes, device = self.lab.target(noise_sigma=trained), self.lab.num_classes, self.settings.device
+        oracle = PlainOracle(net, num_classes=classes, device=device)
+        picked, labels = self.lab.cherry_picked
+        return {
+            "trained_under": trained,
+            **_rates("test_accuracy", oracle(self.images) == self.labels),
+            "paper_accuracy": float((oracle(picked) == labels).double().mean()),
+            "test_images": len(self.labels),
+        }
+
+    def _votes(self, trained: float, sigma: float) -> list[dict[str, Any]]:
+        s, rows = self.settings, []
+        picked, picked_labels = self.lab.cherry_picked
+        images = torch.cat([self.images, picked])
+        for n, counts in _growing_counts(self._smoothing(trained, sigma, purpose=0), images, s.votes):
+            voted, predicted = plurality(counts), significant_plurality(counts, alpha=s.alpha)
+            tests = len(self.labels)
+            hits, answers = voted[:tests] == self.labels, predicted[:tests]
+            rows.append({
+                "trained_under": trained,
+                "sigma": sigma,
+                "n": n,
+                "test_images": tests,
+                **_rates("test_accuracy", hits),
+                "paper_accuracy": float((voted[tests:] == picked_labels).double().mean()),
+                **_rates("predict_accuracy", answers == self.labels),
+                "abstention": float((answers == ABSTAIN).double().mean()),
+                "predict_error": float(((answers != ABSTAIN) & (answers != self.labels)).double().mean()),
+                "alpha": s.alpha,
+            })  # fmt: skip
+        return rows
+
+    def _certificates(self, trained: float, sigma: float) -> list[dict[str, Any]]:
+        s = self.settings
+        smoothing = self._smoothing(trained, sigma, purpose=1)
+        images, labels = self.images[: s.certify_images], self.labels[: s.certify_images].numpy()
+        rows = []
+        for n in s.certify_n:
+            found = smoothing.certify(images, n0=s.n0, n=n, alpha=s.alpha)
+            rows.append({
+                "trained_under": trained,
+                "sigma": sigma,
+                "n0": s.n0,
+                "n": n,
+                "alpha": s.alpha,
+                "images": len(images),
+                "unit": found.unit,
+                **_rates("certified", found.label != ABSTAIN),
+                "certified_right": float((found.label == labels).mean()),
+                "median_radius": float(np.median(found.radius)),
+                "mean_radius": float(found.radius.mean()),
+                "largest_radius": float(found.radius.max()),
+                "largest_possible_radius": max_certifiable_radius(n, alpha=s.alpha, sigma=sigma),
+                "deployable": [self._deployable(found.p_low, sigma, n_vote) for n_vote in s.votes],
+            })  # fmt: skip
+        return rows
+
+    def _deployable(self, p_low: np.ndarray, sigma: float, n_vote: int) -> dict[str, Any]:
+        """Radii of the vote that is really released, from the same certificate; 0 where VOTE(n_vote) promises none."""
+        radius = deployable_radius(p_low, sigma=sigma, n_vote=n_vote, beta=self.settings.beta)
+        return {
+            "n_vote": n_vote,
+            "beta": self.settings.beta,
+            "median_radius": float(np.median(radius)),
+            "mean_radius": float(radius.mean()),
+            "positive": float((radius > 0).mean()),
+        }
+
+    def _throughput(self) -> list[dict[str, Any]]:
+        s, classes = self.settings, self.lab.num_classes
+        small = SmallFaceNet(classes, size=s.size, seed=self.lab.seed).eval().requires_grad_(False).to(s.device)
+        vote = VoteOracle(self._smoothing(0.0, s.sigmas[-1], purpose=2), n=10)
+        rows = [
+            self._timed("SmallFaceNet", small, s.size, s.timed_images),
+            self._timed("SmallFaceNet, folded", folded(small), s.size, s.timed_images),
+            self._timed(f"VOTE(10) of {'SmallFaceNet' if s.nets == 'small' else 'FaceNet64'}, folded", vote, s.size,
+                        max(1, s.timed_images // 10), passes=10),
+        ]  # fmt: skip
+        large = FaceNet64(1000).eval().requires_grad_(False).to(s.device)
+        rows.append(self._timed("FaceNet64", large, 64, s.timed_large_images))
+        rows.append(self._timed("FaceNet64, folded", folded(large), 64, s.timed_large_images))
+        return rows
+
+    def _timed(
+        self, name: str, answer: Callable[[Tensor], Tensor], size: int, images: int, *, passes: int = 1
+    ) -> dict[str, Any]:
+        """The faster of two looks at the same images, after a first look that is not timed."""
+        x = torch.rand(images, 3, size, size, generator=torch.Generator().manual_seed(self.lab.seed))
+        x, seconds = x.to(self.settings.device), []
+        before = peak_memory_mib(self.settings.device)
+        with torch.inference_mode():
+            answer(x[: max(1, images // 8)])
+            for _ in range(2):
+                self._wait()
+                started = time.perf_counter()
+                answer(x)
+                self._wait()
+                seconds.append(time.perf_counter() - started)
+        after = peak_memory_mib(self.settings.device)
+        return {
+            "what": name,
+            "size": size,
+            "images": images,
+            "forward_passes_an_image": passes,
+            "seconds": min(seconds),
+            "images_per_second": images / min(seconds),
+            "peak_memory_growth_mib": None if after is None else round(after - before, 1),
+            "device": self.settings.device,
+            "threads": torch.get_num_threads(),
+            "random_weights": passes == 1,  # speed does not depend on them; accuracy would
+        }
+
+    def _wait(self) -> None:
+        if self.settings.device != "cpu":
+            torch.cuda.synchronize()
+
+
+def _growing_counts(smoothing: Smoothing, images: Tensor, sizes: tuple[int, ...]) -> Iterator[tuple[int, Tensor]]:
+    """(N, votes of N noisy copies [B, K]) for N in `sizes`, smallest first.
+
+    The first samples of a larger N are those of the smaller one: each N has its own law, and all cost as the last.
+    """
+    taken, counts = 0, torch.zeros(len(images), smoothing.num_classes, dtype=torch.int64)
+    for n in sorted(set(sizes)):
+        counts = counts + smoothing.counts(images, n - taken).cpu()
+        taken = n
+        yield n, counts
+
+
+def _rates(name: str, hits: Tensor | np.ndarray) -> dict[str, Any]:
+    """A share and its exact 95 % interval."""
+    found = rate(np.asarray(hits))
+    return {name: found.value, f"{name}_ci": inversion.interval(found)}
+
+
+def peak_memory_mib(device: str) -> float | None:
+    """The most memory this process ever held: of the CUDA device, or resident; None where the system does not say.
+
+    It never falls. So growth is a lower bound of what a step needed: an earlier one may have needed as much.
+    """
+    if device != "cpu":
+        return torch.cuda.max_memory_allocated() / 2**20
+    if resource is None:
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+
+
+def tables(results: dict[str, Any]) -> dict[str, pd.DataFrame]:
+    """The results as tidy tables: `votes`, `certificates` (one row for every deployed N) and `throughput`."""
+    certificates = pd.DataFrame(results["certificates"]).explode("deployable", ignore_index=True)
+    deployable = pd.json_normalize(certificates.pop("deployable")).add_prefix("deployable_")
+    return {
+        "votes": pd.DataFrame(results["votes"]),
+        "certificates": pd.concat([certificates, deployable], axis=1),
+        "throughput": pd.DataFrame(results["throughput"]),
+    }
+
+
+def summary(document: dict[str, Any]) -> str:
+    """Accuracy, radii and speed for a terminal."""
+    found = tables(document["results"])
+    base = document["results"]["base"][0]
+    votes = found["votes"][
+        ["trained_under", "sigma", "n", "test_accuracy", "paper_accuracy", "predict_accuracy", "abstention"]
+    ]
+    radii = pd.DataFrame(document["results"]["certificates"])[
+        ["trained_under", "sigma", "n", "certified", "median_radius", "mean_radius", "largest_possible_radius"]
+    ]
+    speed = found["throughput"][["what", "images_per_second", "peak_memory_growth_mib"]]
+    shown = (table.round(4).to_string(index=False) for table in (votes, radii, speed))
+    return "\n\n".join([f"test accuracy without smoothing {base['test_accuracy']:.4f}", *shown])
+
+
+def extra_files(document: dict[str, Any]) -> dict[str, str]:
+    """What stands beside results.json: the tables as CSV."""
+    return {f"{name}.csv": table.to_csv(index=False) for name, table in tables(document["results"]).items()}

@@ -1,0 +1,119 @@
+"""Experiment `inversion-mechanism`: why the label-only inversion does worse against a noisy release.
+
+The paper says that the certified radius R masks the direction to the target. Here the parts of that explanation, and
+of others, are measured one by one, at points of the undefended attack's own walks: how far the attack's probes move an
+image beside the radius of a certificate, how often labels flip on a sphere, how far the direction estimate is from the
+true one, and what random labels do to the attack's two rules (29 of 32 inside; a step's end inside). The measuring is
+in `mechanism_probe` and `latent_measures`, the verdicts in `mechanism_verdicts`, the attack in `inversion`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from rp_tutorial.experiments import inversion
+from rp_tutorial.experiments.face_lab import FaceLab
+from rp_tutorial.experiments.inversion import Arm
+from rp_tutorial.experiments.mechanism_probe import UNIT, MechanismSettings, Probe, quantiles, rule_of
+from rp_tutorial.experiments.mechanism_verdicts import pool as pool
+from rp_tutorial.experiments.mechanism_verdicts import verdicts
+from rp_tutorial.experiments.runner import Stages
+
+TIERS = inversion.TIERS
+
+
+def _profile(name: str, *, sigma: tuple[float, ...], **ours: Any) -> MechanismSettings:
+    """The lab and the attack of `inversion` at that profile, so that both share their nets."""
+    arms = [Arm("none")]
+    for s in sigma:
+        arms += [Arm("plain noise", s), Arm("smoothing", s, 10), Arm("smoothing", s, 100), Arm("fixed noise", s, 10)]
+        arms += [Arm("none", s, augmented=True)]
+    return MechanismSettings(**vars(inversion.PROFILES[name]) | {"arms": tuple(arms)}, **ours)
+
+
+PROFILES = {
+    "smoke": _profile("smoke", sigma=(0.1,), sigmas=(0.1,), radii=(0.5, 2.0), grid_targets=3, many_directions=128,
+                      centre_repeats=4, truth_votes=50),
+    "cpu": _profile("cpu", sigma=(0.1,)),
+    "gpu": _profile("gpu", sigma=(0.03, 0.1), sigmas=(0.01, 0.02, 0.03, 0.05, 0.1), grid_targets=100,
+                    many_directions=4096, centre_repeats=32, truth_votes=1000, certify_n=1000),
+}  # fmt: skip
+PUBLISHED_SEEDS = inversion.PUBLISHED_SEEDS
+
+NEEDS = {
+    "smoke": "2 cores, 2 GiB, under half a minute",
+    "cpu": "2 cores, 4 GiB, about two minutes beyond the nets that it shares with inversion",
+    "gpu": "a CUDA device of 16 GiB (celeba:PATH; RP_TUTORIAL_CHECKPOINTS for the paper's nets)",
+}
+
+
+def run(settings: MechanismSettings, *, data: str, seed: int, stages: Stages) -> dict[str, Any]:
+    """The undefended walk, then every measurement along it; each arm is remembered on its own."""
+    lab = FaceLab(settings, data=data, seed=seed, stages=stages)
+    probe = Probe(lab, settings)
+    displaced = [probe.displaced(sigma) for sigma in settings.sigmas]
+    arms = [probe.arm(arm) for arm in settings.arms]
+    results = {
+        "unit": UNIT,
+        "identities": lab.num_classes,
+        "real_people": lab.task.real_people,
+        "notes": list(lab.task.notes),
+        "targets": len(probe.bench.targets),
+        "points": len(probe.z),
+        "attack_radius": quantiles(probe.walk["radius"]),
+        "rule": rule_of(settings),
+        "displacement": displaced,
+        "arms": arms,
+    }
+    return results | {"verdicts": verdicts(results)}
+
+
+def stage_count(settings: MechanismSettings) -> int:
+    """Stages of one run: target and prior, the walk, the certificates, references and truths, the arms."""
+    nets = {arm.sigma if arm.augmented else 0.0 for arm in settings.arms}
+    truths = {arm.sigma for arm in settings.arms if arm.defense != "none"}
+    return 1 + 1 + len(settings.sigmas) + 2 * len(nets) + len(truths) + len(settings.arms)
+
+
+def tables(results: dict[str, Any]) -> dict[str, pd.DataFrame]:
+    """Tidy tables: `arms` (a row an arm), `radii` (arm and latent radius), `displacement`, `verdicts`."""
+    arms = pd.DataFrame([_flat(arm) for arm in results["arms"]])
+    radii = [{"name": arm["name"], **_flat(row)} for arm in results["arms"] for row in arm["by_radius"]]
+    moved = [{"sigma": at["sigma"], **_flat(row)} for at in results["displacement"] for row in at["spheres"]]
+    found = [{"explanation": name, **row} for name, verdict in results["verdicts"].items() for row in verdict["rows"]]
+    lists = {"radii": radii, "displacement": moved, "verdicts": found}
+    return {"arms": arms} | {name: pd.DataFrame(rows) for name, rows in lists.items()}
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    """One level of columns: a measured value by its name, its interval behind it; no lists."""
+    flat: dict[str, Any] = {}
+    for name, value in row.items():
+        if isinstance(value, dict) and "by_target" in value:
+            flat |= {name: value["value"], f"{name}_low": value["low"], f"{name}_high": value["high"]}
+        elif isinstance(value, dict):
+            flat |= {f"{name}_{key}": part for key, part in _flat(value).items()}
+        elif not isinstance(value, list):
+            flat[name] = value
+    return flat
+
+
+def summary(document: dict[str, Any]) -> str:
+    """Displacements, what the attack sees arm by arm, and the verdicts, for a terminal."""
+    found = tables(document["results"])
+    moved = found["displacement"][["sigma", "radius", "displacement_q50", "over_certified_q50", "beyond_certified"]]
+    shown = ["name", "outside", "cosine_sphere", "cosine_gradient", "passes_if_expands", "answered_differently",
+             "centre_rejected"]  # fmt: skip
+    tried = [f"{name}: {_WORDS[verdict['survives']]}" for name, verdict in document["results"]["verdicts"].items()]
+    parts = (table.round(3).to_string(index=False) for table in (moved, found["arms"][shown]))
+    return "\n\n".join([*parts, "\n".join(tried)])
+
+
+_WORDS = {True: "survives", False: "does not survive", None: "not decided"}
+
+
+def extra_files(document: dict[str, Any]) -> dict[str, str]:
+    """What stands beside results.json: the tables as CSV."""
+    return {f"{name}.csv": table.to_csv(index=False) for name, table in tables(document["results"]).items()}

@@ -1,0 +1,315 @@
+"""What `inversion-mechanism` measures: one probe into one lab, at points of the undefended attack's own walks.
+
+Here the measuring functions of `latent_measures` meet the nets, the prior and the defences; every piece of work is
+remembered on its own. Profiles, tables and the order of things are in `inversion_mechanism`, rules in
+`mechanism_verdicts`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor, nn
+
+from rp_tutorial.arguments import InputError
+from rp_tutorial.attacks.latent_queries import LatentQueries
+from rp_tutorial.experiments import inversion
+from rp_tutorial.experiments.face_lab import FaceLab
+from rp_tutorial.experiments.inversion import Arm, Bench, InversionSettings
+from rp_tutorial.experiments.latent_measures import (
+    by_target,
+    cosine,
+    displacement,
+    margin_gradient,
+    over_targets,
+    push,
+    sphere_labels,
+    unit_vectors,
+)
+from rp_tutorial.experiments.mechanism_verdicts import binomial_pass
+from rp_tutorial.oracles.base import LabelOracle
+from rp_tutorial.oracles.plain import PlainOracle
+from rp_tutorial.oracles.smoothing import Smoothing
+from rp_tutorial.statistics import max_certifiable_radius
+
+UNIT = "pixel range"
+WALK, GRID, MANY = 11, 12, 13  # what directions are for: no two purposes share a stream (0 and 1 are the attack's)
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+@dataclasses.dataclass(frozen=True)
+class MechanismSettings(InversionSettings):
+    """Settings of one run: those of the undefended attack, and what is measured along its walks."""
+
+    sigmas: tuple[float, ...] = inversion.SIGMAS  # of the certificates
+    radii: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 3.38, 5.71)  # in latent space; from 2 on, some of the attack's
+    grid_targets: int = 20  # targets whose spheres of all radii are asked about
+    many_directions: int = 1024  # of the noise-free estimate that stands for the truth
+    centre_repeats: int = 8  # queries at the centre itself
+    truth_votes: int = 200  # that say on which side of the ideal smoothed boundary a centre is
+    n0: int = 10
+    certify_n: int = 100
+    certify_alpha: float = 0.01
+    largest_n: tuple[int, ...] = (100, 1000, 100_000)  # samples behind the largest radius that can be printed
+
+
+class Probe:
+    """One lab, the points of the undefended walk [P, d], and what is measured there."""
+
+    def __init__(self, lab: FaceLab, settings: MechanismSettings) -> None:
+        self.lab, self.settings, self.bench = lab, settings, Bench(lab, settings)
+
+    def displaced(self, sigma: float) -> dict[str, Any]:
+        """The probes' displacement over the radii of certificates at sigma, at the attack's own R and at others."""
+        return self._stage(f"displacement-sigma{sigma:g}", lambda: self._displaced(sigma))
+
+    def arm(self, arm: Arm) -> dict[str, Any]:
+        """What the attack sees through one defence."""
+        return self._stage(f"seen-{arm.name}", lambda: self._arm(arm))
+
+    # --- Points ---
+
+    @cached_property
+    def walk(self) -> dict[str, Any]:
+        """Points of the undefended walk: half-way of every target, and the attack's result; and the attack's R there.
+
+        owner: index of the point's target. Targets without a first point have none.
+        """
+        return self._stage("walk", self._walk)
+
+    def _walk(self) -> dict[str, Any]:
+        found = self.bench.attack(Arm("none"), record=True)
+        owner = found.found.nonzero()[:, 0]
+        if not len(owner):
+            raise InputError("data: no target got a first point, so there is no walk to measure along; allowed is a "
+                             "target net that names some latents of the prior as its targets")  # fmt: skip
+        half = (found.iterations[owner] // 2, owner)
+        z = torch.cat([found.trace.path[half], found.latent[owner]])
+        radius = torch.cat([found.trace.radius[half], found.radius[owner]])
+        return {"owner": owner.repeat(2).tolist(), "z": z.tolist(), "radius": radius.tolist(), "half": len(owner)}
+
+    @property
+    def owner(self) -> np.ndarray:
+        return np.array(self.walk["owner"])
+
+    @cached_property
+    def z(self) -> Tensor:
+        return torch.tensor(self.walk["z"], device=self.settings.device)
+
+    @cached_property
+    def radius(self) -> Tensor:
+        return torch.tensor(self.walk["radius"], device=self.settings.device)
+
+    @cached_property
+    def targets(self) -> Tensor:
+        return self.bench.targets[self.owner].to(self.settings.device)
+
+    @cached_property
+    def units(self) -> Tensor:
+        return self._units(len(self.z), self.settings.attack.directions, WALK)
+
+    @cached_property
+    def grid(self) -> tuple[Tensor, Tensor, Tensor, np.ndarray]:
+        """z, radius, units and point of the spheres of every radius around the half-way points of some targets."""
+        points = min(self.settings.grid_targets, self.walk["half"])
+        rows = torch.arange(points).repeat(len(self.settings.radii))
+        radius = torch.tensor(self.settings.radii).repeat_interleave(points).to(self.settings.device)
+        return self.z[rows], radius, self._units(len(rows), self.settings.attack.directions, GRID), rows.numpy()
+
+    def _units(self, points: int, directions: int, purpose: int) -> Tensor:
+        units = unit_vectors(points, directions, self.z.shape[1], key=(purpose, self.lab.seed))
+        return units.to(self.settings.device)
+
+    # --- Certificates ---
+
+    def _displaced(self, sigma: float) -> dict[str, Any]:
+        s = self.settings
+        with torch.no_grad():
+            images = torch.cat([self.lab.prior(part).cpu() for part in self.z.split(256)])
+        found = self._smoothing(sigma, purpose=1).certify(images, n0=s.n0, n=s.certify_n, alpha=s.certify_alpha)
+        sizes = sorted({s.certify_n, *s.largest_n})
+        largest = {str(n): max_certifiable_radius(n, alpha=s.certify_alpha, sigma=sigma) for n in sizes}
+        moved = self._moved
+        return {
+            "sigma": sigma,
+            "n": s.certify_n,
+            "alpha": s.certify_alpha,
+            "certified": float((found.radius > 0).mean()),
+            "median_certified_radius": float(np.median(found.radius)),
+            "largest_certified_radius": float(found.radius.max()),
+            "largest_possible_radius": largest,
+            "spheres": [self._ratios(name, moved[name], found.radius, largest) for name in moved],
+        }
+
+    @cached_property
+    def _moved(self) -> dict[str, np.ndarray]:
+        """Displacements [P, D] by radius: the attack's own at each point, and the grid's."""
+        radii = {"attack": self.radius} | {f"{r:g}": torch.full_like(self.radius, r) for r in self.settings.radii}
+        prior = self.lab.prior.eval()
+        return {name: displacement(prior, self.z, r, self.units).cpu().numpy() for name, r in radii.items()}
+
+    def _ratios(self, name: str, moved: np.ndarray, certified: np.ndarray, largest: dict[str, float]) -> dict[str, Any]:
+        """Displacement over radius. Ratios to a certificate leave out the points without one; shares count them."""
+        has = certified > 0
+        ratio = moved[has] / certified[has, None]
+        beyond = (moved > certified[:, None]).mean(axis=1)
+        return {
+            "radius": name,
+            "displacement": quantiles(moved),
+            "over_certified": quantiles(ratio),
+            "beyond_certified": self._over(beyond),
+            "over_largest": {n: quantiles(moved / r) for n, r in largest.items()},
+            "beyond_largest": {n: self._over((moved > r).mean(axis=1)) for n, r in largest.items()},
+        }
+
+    # --- What the attack sees ---
+
+    def _arm(self, arm: Arm) -> dict[str, Any]:
+        s, queries, goal = self.settings, self._queries(self.bench.oracle(arm, purpose=3)), self.targets[:, None]
+        first, again = (sphere_labels(queries, self.z, self.radius, self.units) for _ in range(2))
+        centre = queries.ask(self.z.repeat_interleave(s.centre_repeats, dim=0)).view(-1, s.centre_repeats)
+        inside = self._truly_inside(arm)
+        return {
+            **dataclasses.asdict(arm),
+            "name": arm.name,
+            **self._mistaken(arm, first != goal),
+            **self._rule(first != goal),
+            "answered_differently": self._over((first != again).double().mean(dim=1)),
+            "centre_rejected": self._over(_only((centre != goal).double().mean(dim=1), inside)),
+            "centres_inside": int(inside.sum()),
+            "by_radius": self._by_radius(queries),
+        }
+
+    def _mistaken(self, arm: Arm, out: Tensor) -> dict[str, Any]:
+        """Wrong sides and the direction that follows from them, where a direction can be seen at all.
+
+        false_outside: share of the probes that the arm's own net, asked without noise, puts inside. The arm's own net
+        is also the one whose true directions the estimate is compared with.
+        """
+        clean = sphere_labels(self._queries(self._plain(arm)), self.z, self.radius, self.units) != self.targets[:, None]
+        mixed = (self._undefended > 0) & (self._undefended < self.settings.attack.directions)
+        estimate, wrong_side = push(self.units, out), out != clean
+        return {
+            "outside": self._over(out.double().mean(dim=1)),
+            "false_outside": self._over(_only((wrong_side & ~clean).sum(dim=1) / (~clean).sum(dim=1), mixed)),
+            "false_inside": self._over(_only((wrong_side & clean).sum(dim=1) / clean.sum(dim=1), mixed)),
+            **{
+                f"cosine_{name}": self._over(_only(cosine(estimate, true), mixed))
+                for name, true in self._references(arm).items()
+            },
+            "mixed_points": int(mixed.sum()),
+        }
+
+    def _rule(self, out: Tensor) -> dict[str, Any]:
+        """The rule for growing R: on all spheres of the attack, and on those that grow without a defence."""
+        passed = self._passes(out)
+        grows = self._undefended <= self.settings.attack.directions - self.settings.attack.inside_needed
+        outside = self._over(_only(out.double().mean(dim=1), grows))
+        return {
+            "passes": self._over(passed),
+            "spheres_that_expand": int(grows.sum()),
+            "outside_if_expands": outside,
+            "passes_if_expands": self._over(_only(passed, grows)),
+            "passes_if_expands_binomial": binomial_pass(outside, rule_of(self.settings)),
+        }
+
+    def _passes(self, out: Tensor) -> Tensor:
+        return (out.sum(dim=1) <= self.settings.attack.directions - self.settings.attack.inside_needed).double()
+
+    def _by_radius(self, queries: LatentQueries) -> list[dict[str, Any]]:
+        """Share of a sphere that is answered as outside, and how often the sphere passes, by latent radius."""
+        z, radius, units, point = self.grid
+        out = sphere_labels(queries, z, radius, units) != self.targets[point][:, None]
+        share, passed = (x.view(len(self.settings.radii), -1) for x in (out.double().mean(dim=1), self._passes(out)))
+        owner = self.owner[point[: share.shape[1]]]
+        return [
+            {"radius": r, "outside": self._over(share[i], owner), "passes": self._over(passed[i], owner)}
+            for i, r in enumerate(self.settings.radii)
+        ]
+
+    @cached_property
+    def _undefended(self) -> np.ndarray:
+        """Probes outside by the plain net's own labels, at the attack's R: [P]."""
+        queries = self._queries(self._plain(Arm("none")))
+        labels = sphere_labels(queries, self.z, self.radius, self.units)
+        return (labels != self.targets[:, None]).sum(dim=1).cpu().numpy()
+
+    # --- Truths ---
+
+    def _references(self, arm: Arm) -> dict[str, Tensor]:
+        """The true directions at every point, for the net behind the arm."""
+        trained = arm.sigma if arm.augmented else 0.0
+        stored = self._stage(f"references-trained{trained:g}", lambda: self._true_directions(arm))
+        return {name: torch.tensor(rows, device=self.settings.device) for name, rows in stored.items()}
+
+    def _true_directions(self, arm: Arm) -> dict[str, Any]:
+        """gradient: of the net's margin, at the point. sphere: the attack's own estimate from many directions."""
+        net, prior = self._net(arm), self.lab.prior
+        queries, many = self._queries(self._plain(arm)), self.settings.many_directions
+        parts = []
+        pieces = zip(*(x.split(16) for x in (self.z, self.radius, self.targets)), strict=True)
+        for i, (z, r, goal) in enumerate(pieces):
+            units = unit_vectors(len(z), many, z.shape[1], key=(MANY, self.lab.seed, i)).to(z.device)
+            parts.append(push(units, sphere_labels(queries, z, r, units) != goal[:, None]))
+        gradient = margin_gradient(net, prior, self.z, self.targets)
+        return {"gradient": gradient.tolist(), "sphere": torch.cat(parts).tolist()}
+
+    def _truly_inside(self, arm: Arm) -> np.ndarray:
+        """Centres that the ideal release of the arm calls the target [P]: by many votes, or by the net itself."""
+        if arm.defense == "none":
+            labels = self._queries(self._plain(arm)).ask(self.z)
+            return (labels == self.targets).cpu().numpy()
+        name = f"truth-sigma{arm.sigma:g}"
+        return np.array(self._stage(name, lambda: self._vote_says_target(arm.sigma)), dtype=bool)
+
+    def _vote_says_target(self, sigma: float) -> list[int]:
+        smoothing, votes = self._smoothing(sigma, purpose=2), self.settings.truth_votes
+        with torch.inference_mode():
+            labels = [smoothing.vote(self.lab.prior(z), n=votes, curtailed=True) for z in self.z.split(256)]
+        return (torch.cat(labels) == self.targets).long().tolist()
+
+    # --- Small helpers ---
+
+    def _net(self, arm: Arm) -> nn.Module:
+        return self.lab.target(noise_sigma=arm.sigma if arm.augmented else 0.0)
+
+    def _plain(self, arm: Arm) -> PlainOracle:
+        return PlainOracle(self._net(arm), num_classes=self.lab.num_classes, device=self.settings.device)
+
+    def _queries(self, oracle: LabelOracle) -> LatentQueries:
+        return LatentQueries(oracle, self.lab.prior, repeats=1, chunk_rows=4096, device=self.settings.device)
+
+    def _smoothing(self, sigma: float, *, purpose: int) -> Smoothing:
+        seed = np.random.SeedSequence([self.lab.seed, purpose, round(sigma * 10_000)]).generate_state(1)
+        net, device = self._net(Arm("none")), self.settings.device
+        classes = self.lab.num_classes
+        return Smoothing(net, num_classes=classes, sigma=sigma, seed=int(seed[0]), unit=UNIT, device=device)
+
+    def _over(self, values: ArrayLike | Tensor, owner: NDArray[np.int64] | None = None) -> dict[str, Any]:
+        values = values.cpu().numpy() if isinstance(values, Tensor) else values
+        return over_targets(by_target(values, self.owner if owner is None else owner, len(self.bench.targets)))
+
+    def _stage(self, name: str, compute: Callable[[], Any]) -> Any:
+        shared = dataclasses.asdict(dataclasses.replace(self.settings, arms=(), sigmas=(), device="any"))
+        return self.lab.stages.result(name, self.lab.key | {"settings": shared}, compute)
+
+
+def rule_of(settings: MechanismSettings) -> dict[str, int]:
+    """The attack's rule for growing R: how many of how many probes must be inside."""
+    return {"directions": settings.attack.directions, "needed": settings.attack.inside_needed}
+
+
+def _only(values: NDArray[np.float64] | Tensor, wanted: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """NaN, which no mean counts, where not wanted."""
+    return np.where(wanted, values.cpu().numpy() if isinstance(values, Tensor) else values, np.nan)
+
+
+def quantiles(values: ArrayLike) -> dict[str, float | None]:
+    values = np.asarray(values)
+    return {f"q{100 * q:02.0f}": float(np.quantile(values, q)) if values.size else None for q in QUANTILES}

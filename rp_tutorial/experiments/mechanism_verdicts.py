@@ -1,0 +1,158 @@
+"""Which explanations of the inversion experiment survive: verdicts from numbers by declared rules, and runs joined.
+
+Nothing is measured here. The input is the `results` of `inversion_mechanism`; a verdict says what was compared, the
+rule, and whether the explanation survives it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rp_tutorial.arguments import refuse
+from rp_tutorial.experiments.latent_measures import difference, over_targets, pass_probability
+
+HALF_RULE = "survives if the 95 % interval of the share of probes beyond the radius ends below one half"
+ABOVE_RULE = "survives if the 95 % interval over targets of a - b lies above 0"
+TOUCHES_RULE = "survives if the 95 % interval over targets reaches down to 0"
+
+FRESH = (("plain noise", 1), ("smoothing", 10), ("smoothing", 100))
+MAIN = ("smoothing", 10)  # the release whose row decides
+_NONE, _FIXED = ("none", 1), ("fixed noise", 10)
+
+# name, claim, measure, a, b: FRESH stands for each of the fresh-noise arms in turn
+COMPARISONS: tuple[tuple[str, str, str, Any, Any], ...] = (
+    ("boundary hidden", "on the attack's spheres the smoothed label flips less than the net's own",
+     "outside", _NONE, FRESH),
+    ("direction weakened", "the direction estimate is further from the true one than without defence",
+     "cosine_sphere", _NONE, FRESH),
+    ("direction weakened by smoothing alone", "the same with noise that is fixed: smoothing without randomness",
+     "cosine_sphere", _NONE, (_FIXED,)),
+    ("direction weakened by randomness", "fresh noise spoils the direction beyond what fixed noise does",
+     "cosine_sphere", _FIXED, FRESH),
+    ("expansion rule broken by randomness", "spheres that should grow pass the 29-of-32 rule less often",
+     "passes_if_expands", _FIXED, FRESH),
+    ("expansion rule broken by smoothing alone", "the same rule, fixed noise against no defence",
+     "passes_if_expands", _NONE, (_FIXED,)),
+    ("step rule broken by randomness", "centres truly inside are answered as outside more often than with fixed noise",
+     "centre_rejected", FRESH, _FIXED),
+)  # fmt: skip
+COUNTED = ("points", "targets", "mixed_points", "centres_inside", "spheres_that_expand")  # add up when runs are joined
+
+
+def verdicts(results: dict[str, Any]) -> dict[str, Any]:
+    """name -> claim, rule, rows (one for each sigma and arm) and survives, which the rows at VOTE(10) decide.
+
+    A row holds what was compared, value, low and high over targets, and its own verdict. survives is None where the
+    run has no row that decides.
+    """
+    found = {
+        "probes within the certified radius": _masking(results, "certified"),
+        "probes within the largest printable radius": _masking(results, "largest"),
+        "direction destroyed": _destroyed(results["arms"]),
+    }
+    for name, claim, measure, a, b in COMPARISONS:
+        rows = _compared(results["arms"], measure, a, b)
+        decisive = [row["survives"] for row in rows if row["decides"]]
+        found[name] = {"claim": claim, "rule": f"{ABOVE_RULE} (of {measure})", "rows": rows, "survives": _all(decisive)}
+    return found
+
+
+def _masking(results: dict[str, Any], radius: str) -> dict[str, Any]:
+    """Where the attack's own probes land, at every sigma. R can only mask what happens within R."""
+    rows = []
+    for at in results["displacement"]:
+        attack = next(row for row in at["spheres"] if row["radius"] == "attack")
+        share = attack["beyond_certified"] if radius == "certified" else attack["beyond_largest"][str(at["n"])]
+        survives = None if share["high"] is None else share["high"] < 0.5
+        rows.append({"sigma": at["sigma"], "n": at["n"], **_interval(share), "survives": survives})
+    claim = f"the attack's probes stay within the {radius} radius, where the smoothed label cannot change"
+    return {"claim": claim, "rule": HALF_RULE, "rows": rows, "survives": _all([row["survives"] for row in rows])}
+
+
+def _destroyed(arms: list[dict[str, Any]]) -> dict[str, Any]:
+    """Whether an estimate through fresh noise is still better than a guess, whose cosine is 0 on average."""
+    rows = []
+    for sigma in _sigmas(arms):
+        for kind in FRESH:
+            arm = _arm(arms, kind, sigma)
+            if arm is not None:
+                cosine = arm["cosine_sphere"]
+                survives = None if cosine["low"] is None else cosine["low"] <= 0
+                rows.append({"sigma": sigma, "a": arm["name"], **_interval(cosine), "survives": survives})
+                rows[-1]["decides"] = kind == MAIN
+    claim = "the direction estimate is no better than a guess"
+    decisive = [row["survives"] for row in rows if row["decides"]]
+    return {"claim": claim, "rule": f"{TOUCHES_RULE} (of cosine_sphere)", "rows": rows, "survives": _all(decisive)}
+
+
+def _compared(arms: list[dict[str, Any]], measure: str, a: Any, b: Any) -> list[dict[str, Any]]:
+    """a - b for every fresh arm (or the one pair), at every sigma at which the run has both."""
+    pairs = [(x, y) for x in _kinds(a) for y in _kinds(b)]
+    rows = []
+    for sigma in _sigmas(arms):
+        for x, y in pairs:
+            first, second = _arm(arms, x, sigma), _arm(arms, y, sigma)
+            if first is not None and second is not None:
+                between = difference(first[measure], second[measure])
+                survives = None if between["low"] is None else between["low"] > 0
+                row = {"sigma": sigma, "a": first["name"], "b": second["name"], **_interval(between)}
+                rows.append(row | {"survives": survives, "decides": len(pairs) == 1 or MAIN in (x, y)})
+    return rows
+
+
+def _kinds(kinds: Any) -> Sequence[tuple[str, int]]:
+    return kinds if isinstance(kinds[0], tuple) else (kinds,)
+
+
+def _arm(arms: list[dict[str, Any]], kind: tuple[str, int], sigma: float) -> dict[str, Any] | None:
+    at = 0.0 if kind[0] == "none" else sigma
+    wanted = (*kind, at, False)
+    return next((arm for arm in arms if (arm["defense"], arm["n"], arm["sigma"], arm["augmented"]) == wanted), None)
+
+
+def _sigmas(arms: list[dict[str, Any]]) -> list[float]:
+    return sorted({arm["sigma"] for arm in arms if arm["defense"] != "none"})
+
+
+def _interval(measured: dict[str, Any]) -> dict[str, Any]:
+    return {name: measured[name] for name in ("value", "low", "high", "targets")}
+
+
+def _all(survive: list[bool | None]) -> bool | None:
+    known = [one for one in survive if one is not None]
+    return all(known) if known else None
+
+
+def pool(documents: list[dict[str, Any]]) -> dict[str, Any]:
+    """Several seeds of one run as one set of results, verdicts included: the targets of all seeds side by side.
+
+    Whatever is a mean over targets is taken over all of them; quantiles and other plain numbers are averaged over
+    seeds. Every seed has its own faces, nets and prior. Raises InputError if the runs have different arms.
+    """
+    names = [[arm["name"] for arm in document["results"]["arms"]] for document in documents]
+    if not documents or any(other != names[0] for other in names):
+        raise refuse("documents", names, "at least one run, all of the same arms")
+    joined = _joined([{k: v for k, v in document["results"].items() if k != "verdicts"} for document in documents])
+    for arm in joined["arms"]:
+        arm["passes_if_expands_binomial"] = binomial_pass(arm["outside_if_expands"], joined["rule"])
+    return joined | {"seeds": len(documents), "verdicts": verdicts(joined)}
+
+
+def binomial_pass(outside: dict[str, Any], rule: dict[str, int]) -> float | None:
+    """The chance of the 29-of-32 rule at that share of probes outside, if every probe flips on its own."""
+    return None if outside["value"] is None else float(pass_probability(outside["value"], **rule))
+
+
+def _joined(parts: list[Any], name: str = "") -> Any:
+    first = parts[0]
+    if isinstance(first, dict) and "by_target" in first:
+        return over_targets([mean for part in parts for mean in part["by_target"]])
+    if isinstance(first, dict):
+        return {key: _joined([part[key] for part in parts], key) for key in first}
+    if isinstance(first, list) and first and isinstance(first[0], dict):
+        return [_joined(list(rows)) for rows in zip(*parts, strict=True)]
+    if name in COUNTED:
+        return sum(parts)
+    known = [part for part in parts if isinstance(part, float)]
+    return sum(known) / len(known) if known and any(part != first for part in parts) else first

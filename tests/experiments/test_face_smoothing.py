@@ -1,0 +1,146 @@
+"""face-smoothing: rows in range and in order, radii below what samples can print, and a run that only reads."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+import torch
+
+from rp_tutorial.experiments import face_smoothing, inversion
+from rp_tutorial.experiments.face_lab import FaceLabSettings
+from rp_tutorial.experiments.face_smoothing import FaceSmoothingSettings
+from rp_tutorial.experiments.runner import EXPERIMENTS, PROFILES, Stages
+from rp_tutorial.models.half_space import at_distance, half_space_net
+from rp_tutorial.oracles.smoothing import Smoothing
+from rp_tutorial.statistics import certified_radius, lower_confidence_bound
+
+pytestmark = pytest.mark.usefixtures("own_cache")
+TINY = FaceSmoothingSettings(
+    identities=4, train_images=24, test_images=8, public_images=60, epochs=2, evaluator_epochs=1, latent_dim=8,
+    sigmas=(0.03, 0.3), augmented_sigmas=(0.3,), votes=(1, 10), accuracy_images=24, certify_n=(10, 30),
+    certify_images=6, timed_images=20, timed_large_images=1,
+)  # fmt: skip
+
+
+class ReadOnly(Stages):
+    """Refuses to compute anything: what is asked for must be remembered."""
+
+    def result(self, name, key, compute):
+        return super().result(name, key, self._refused)
+
+    def weights(self, name, key, net, train, *, owner=None):
+        raise AssertionError(f"{name} was asked for")
+
+    def _refused(self):
+        raise AssertionError("a remembered stage was computed again")
+
+
+def run(stages: Stages, settings=TINY) -> dict:
+    return face_smoothing.run(settings, data="synthetic", seed=0, stages=stages)
+
+
+@pytest.fixture(scope="module")
+def results(own_cache) -> dict:
+    return run(Stages("face-smoothing"))
+
+
+def test_the_module_keeps_the_protocol_of_the_runner():
+    assert EXPERIMENTS["face-smoothing"] == face_smoothing.__name__
+    assert set(face_smoothing.PROFILES) == set(face_smoothing.NEEDS) == set(PROFILES)
+    assert face_smoothing.TIERS == inversion.TIERS
+
+
+def test_the_lab_is_that_of_the_inversion_so_that_nets_are_shared():
+    for name, ours in face_smoothing.PROFILES.items():
+        theirs = inversion.PROFILES[name]
+        for field in dataclasses.fields(FaceLabSettings):
+            assert getattr(ours, field.name) == getattr(theirs, field.name)
+        assert set(ours.augmented_sigmas) == {arm.sigma for arm in theirs.arms if arm.augmented}
+
+
+def test_there_is_a_row_for_every_net_sigma_and_number(results):
+    cells = [(0.0, 0.03), (0.0, 0.3), (0.3, 0.3)]
+    assert [(r["trained_under"], r["sigma"], r["n"]) for r in results["votes"]] == [
+        (*c, n) for c in cells for n in (1, 10)
+    ]
+    found = [(r["trained_under"], r["sigma"], r["n"]) for r in results["certificates"]]
+    assert found == [(*c, n) for c in cells for n in (10, 30)]
+    assert [row["trained_under"] for row in results["base"]] == [0.0, 0.3]
+
+
+def test_shares_are_shares_with_intervals_around_them(results):
+    for row in results["votes"] + results["base"]:
+        assert 0 <= row["test_accuracy_ci"][0] <= row["test_accuracy"] <= row["test_accuracy_ci"][1] <= 1
+        assert 0 <= row["paper_accuracy"] <= 1
+    for row in results["votes"]:
+        assert row["predict_accuracy"] + row["abstention"] + row["predict_error"] == pytest.approx(1)
+        assert row["predict_accuracy"] <= row["test_accuracy"]  # PREDICT only takes labels of the same votes away
+    assert all(row["abstention"] == 1 for row in results["votes"] if row["n"] == 1)  # one vote proves nothing at .01
+
+
+def test_the_paper_accuracy_is_over_one_image_an_identity(results):
+    for row in results["base"] + results["votes"]:
+        assert row["paper_accuracy"] * results["identities"] == round(row["paper_accuracy"] * results["identities"])
+
+
+def test_no_radius_exceeds_what_its_samples_can_print(results):
+    for row in results["certificates"]:
+        possible = row["largest_possible_radius"]
+        assert possible == certified_radius(lower_confidence_bound(row["n"], row["n"], alpha=0.01), sigma=row["sigma"])
+        assert 0 <= row["mean_radius"] <= row["largest_radius"] <= possible
+        assert 0 <= row["median_radius"] <= row["largest_radius"]
+        assert row["certified_right"] <= row["certified"] <= 1
+        assert row["unit"] == results["unit"] == "pixel range"
+        for deployed in row["deployable"]:
+            assert 0 <= deployed["mean_radius"] <= row["mean_radius"]
+            assert 0 <= deployed["positive"] <= row["certified"]
+        assert [deployed["n_vote"] for deployed in row["deployable"]] == list(TINY.votes)
+
+
+def test_throughput_is_positive_and_names_every_net(results):
+    names = [row["what"] for row in results["throughput"]]
+    assert names == ["SmallFaceNet", "SmallFaceNet, folded", "VOTE(10) of SmallFaceNet, folded", "FaceNet64",
+                     "FaceNet64, folded"]  # fmt: skip
+    assert all(row["images_per_second"] > 0 and row["seconds"] > 0 for row in results["throughput"])
+    assert all(row["images_per_second"] == row["images"] / row["seconds"] for row in results["throughput"])
+
+
+def test_counts_of_a_larger_n_contain_those_of_the_smaller():
+    smoothing = Smoothing(half_space_net(), num_classes=2, sigma=1.0, seed=3)
+    found = dict(face_smoothing._growing_counts(smoothing, at_distance([0.3, -0.3]), (40, 1, 10)))
+    assert list(found) == [1, 10, 40]
+    assert all(bool((counts.sum(dim=1) == n).all()) for n, counts in found.items())
+    assert bool((found[1] <= found[10]).all() and (found[10] <= found[40]).all())
+    assert smoothing.forward_passes == 80
+
+
+def test_a_second_run_only_reads(results):
+    assert run(ReadOnly("face-smoothing")) == results
+
+
+def test_one_sigma_more_leaves_the_others_as_they_were(results):
+    asked: list[str] = []
+    more = dataclasses.replace(TINY, sigmas=(0.03, 0.3, 0.1))
+    again = run(Stages("face-smoothing", progress=asked.append), more)
+    assert again["votes"][:4] == results["votes"][:4]
+    assert len(set(asked)) <= face_smoothing.stage_count(more)
+
+
+def test_everything_but_the_timings_is_deterministic(results, tmp_path, monkeypatch):
+    monkeypatch.setenv("RP_TUTORIAL_CACHE", str(tmp_path))
+    torch.manual_seed(123)  # nothing may hang on the global generator
+    again = run(Stages("face-smoothing"))
+    assert {k: v for k, v in again.items() if k != "throughput"} == {
+        k: v for k, v in results.items() if k != "throughput"
+    }
+
+
+def test_the_results_are_json_and_the_tables_have_their_rows(results):
+    document = {"results": json.loads(json.dumps(results))}
+    assert document["results"] == results
+    tables = face_smoothing.tables(results)
+    assert len(tables["certificates"]) == len(results["certificates"]) * len(TINY.votes)
+    assert set(face_smoothing.extra_files(document)) == {"votes.csv", "certificates.csv", "throughput.csv"}
+    assert "test accuracy without smoothing" in face_smoothing.summary(document)
