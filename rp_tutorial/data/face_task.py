@@ -6,8 +6,10 @@ Where the images come from is in `faces.py` (drawn), `folder.py`, `lfw.py` and `
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -43,3 +45,15 @@ def to_float(images: Tensor) -> Tensor:
 def to_bytes(images: Tensor) -> Tensor:
     """Floats in [0, 1] -> bytes, rounded to the nearest k/255; values outside are clipped."""
     return images.mul(255).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def to_text(images: Tensor) -> dict[str, object]:
+    """Floats [n, 3, S, S] in [0, 1] as JSON can hold them: the shape, and the bytes in base64."""
+    pixels = to_bytes(images.detach().cpu().clone())
+    return {"shape": list(images.shape), "base64": base64.b64encode(pixels.numpy().tobytes()).decode()}
+
+
+def from_text(text: dict[str, object]) -> Tensor:
+    """The images that `to_text` wrote, float32 [n, 3, S, S] on the grid k/255."""
+    pixels = np.frombuffer(base64.b64decode(text["base64"]), dtype=np.uint8)
+    return to_float(torch.from_numpy(pixels.reshape(text["shape"]).copy()))

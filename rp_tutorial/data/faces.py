@@ -102,7 +102,6 @@ NUISANCE = {
 }
 # Measures that are amounts: below 0 there is none. Smooth at 0, so that a moustache grows and does not appear.
 AMOUNTS = {"glasses": 0.008, "beard": 0.1, "moustache": 0.1, "mole_strength": 0.1, "mouth_open": 0.01}
-SPREAD = 0.75  # people crowd around the middle: telling 100 of them apart should take some looking
 LIMIT = 2.0  # standard deviations before cutting
 SIZES = (16, 256)
 STREAMS = {"private": 1, "public": 2, "photographs": 3}
@@ -121,11 +120,11 @@ class SyntheticFaces:
 
 
 def sample_identities(n: int, *, seed: int) -> Tensor:
-    """n independent people, float32 [n, I]: normal factors cut off at two sigma, drawn closer by SPREAD.
+    """n independent people, float32 [n, I]: normal factors cut off at two sigma.
 
     Columns are those of IDENTITY. Raises InputError for n < 1 or a negative seed.
     """
-    return SPREAD * _bell(count("n", n), len(IDENTITY), seed)
+    return _bell(count("n", n), len(IDENTITY), seed)
 
 
 def sample_nuisance(n: int, *, seed: int) -> Tensor:

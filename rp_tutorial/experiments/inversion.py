@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from torch import nn
 
 from rp_tutorial.arguments import refuse
 from rp_tutorial.attacks.boundary_repulsion import BREP_MI, BoundaryRepulsion, Inversion, deviations, invert
 from rp_tutorial.attacks.initial_points import candidate_latents
 from rp_tutorial.attacks.inversion_metrics import Judged, Rate, evaluate, paired_comparison, rate
-from rp_tutorial.data.face_task import to_float
+from rp_tutorial.data.face_task import to_float, to_text
 from rp_tutorial.experiments.face_lab import FaceLab, FaceLabSettings
 from rp_tutorial.experiments.runner import Stages
 from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
@@ -29,6 +30,7 @@ from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.oracles.smoothing import PredictOracle, Smoothing, VoteOracle
 from rp_tutorial.statistics import clopper_pearson
 
+SHOWN, THUMBNAIL = 8, 8  # thumbnails of real people: how many, and of how many pixels a side
 TIERS = ("synthetic", "lfw")  # or folder:PATH, celeba:PATH
 
 
@@ -47,12 +49,14 @@ class Arm:
         """Unique among the arms of a run, and what a reader sees."""
         parts = [self.defense]
         if self.defense != "none":
-            parts.append(f"sigma {self.sigma:g}" + ("" if self.defense == "plain noise" else f", N = {self.n}"))
-        elif self.augmented:
-            parts.append(f"sigma {self.sigma:g} in training")
-        extra = [text for text, on in (("augmented net", self.augmented), (f"{self.repeats} queries a probe",
-                 self.repeats > 1)) if on]  # fmt: skip
-        return ", ".join([*parts, *extra])
+            parts.append(f"sigma {self.sigma:g}")
+        if self.defense not in ("none", "plain noise"):
+            parts.append(f"N = {self.n}")
+        if self.augmented:
+            parts.append(f"net trained under {self.sigma:g}")
+        if self.repeats > 1:
+            parts.append(f"{self.repeats} queries a probe")
+        return ", ".join(parts)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,20 +87,23 @@ def _arms(sigmas: tuple[float, ...], *, large_n: tuple[float, ...], control: tup
     )
 
 
-# The bounds that the published attack does not have: a random oracle would keep it busy for ever.
-BOUNDED = dataclasses.replace(BREP_MI, patience=60, rejected_limit=60, max_iterations=400)
-SIGMAS = (0.03, 0.05, 0.1, 0.2)
+# The published attack has no bounds, and a random oracle would keep it busy for ever. A step of R instead of R / 3 gets
+# as far in a third of the passes; patience decides how far it gets at all, for every arm alike.
+BOUNDED = dataclasses.replace(BREP_MI, step_fraction=1.0, patience=20, rejected_limit=40, max_iterations=200)
+SIGMAS = (0.03, 0.06, 0.12, 0.2)
+CONTROL = 0.12  # where test accuracy is still that of the base net: what lowers ASR here costs nothing
 
 PROFILES = {
     "smoke": InversionSettings(
-        identities=12, train_images=20, test_images=8, public_images=400, epochs=4, evaluator_epochs=4, targets=6,
-        pool=500, accuracy_images=96, latent_dim=24, arms=_arms((0.1,), large_n=(), control=(0.1,)),
-        attack=dataclasses.replace(BOUNDED, patience=8, rejected_limit=8, max_iterations=40),
+        identities=10, train_images=40, test_images=10, public_images=400, epochs=20, evaluator_epochs=8, targets=6,
+        pool=500, accuracy_images=100, latent_dim=24, arms=_arms((CONTROL,), large_n=(), control=(CONTROL,)),
+        attack=dataclasses.replace(BOUNDED, patience=6, rejected_limit=6, max_iterations=30),
     ),
-    "cpu": InversionSettings(arms=_arms(SIGMAS, large_n=(0.1,), control=(0.1,)), attack=BOUNDED),
+    "cpu": InversionSettings(arms=_arms(SIGMAS, large_n=(CONTROL, 0.2), control=(CONTROL,)), attack=BOUNDED),
     "gpu": InversionSettings(
         size=64, identities=1000, train_images=1000, test_images=1000, public_images=30_000, nets="facenet",
-        prior="gan", latent_dim=100, epochs=50, evaluator_epochs=50, prior_epochs=100, targets=100, pool=100_000,
+        training_noise=0.0, prior="published", latent_dim=100, epochs=50, evaluator_epochs=50, prior_epochs=100,
+        targets=100, pool=100_000,
         arms=_arms((0.01, 0.02, 0.03, 0.05, 0.1), large_n=(0.01, 0.02, 0.03, 0.05, 0.1), control=(0.03, 0.1)),
         attack=dataclasses.replace(BREP_MI, rejected_limit=1000, max_iterations=20_000),
     ),
@@ -120,7 +127,6 @@ def run(settings: InversionSettings, *, data: str, seed: int, stages: Stages) ->
         "target_labels": bench.targets.tolist(),
         "identities": lab.num_classes,
         "real_people": lab.task.real_people,
-        "notes": list(lab.task.notes),
         "deviations": {name: list(pair) for name, pair in deviations(settings.attack).items()},
         "arms": arms,
         "comparisons": comparisons(arms),
@@ -170,7 +176,7 @@ class Bench:
 
     def oracle(self, arm: Arm, *, purpose: int) -> LabelOracle:
         """The release mechanism of an arm; `purpose` keeps the noise of accuracy and attack apart."""
-        net = self.lab.target(noise_sigma=arm.sigma if arm.augmented else 0.0)
+        net = self.lab.target(noise_sigma=arm.sigma if arm.augmented else None)
         if arm.defense == "none":
             return PlainOracle(net, num_classes=self.lab.num_classes)
         smoothing = Smoothing(
@@ -202,6 +208,20 @@ class Bench:
             "expansions": found.kept_expansions.tolist(),
             "stopped": {reason: found.stopped.count(reason) for reason in sorted(set(found.stopped))},
             "seconds": seconds,
+            **(self._aggregates(found) if self.lab.task.real_people else {}),
+        }
+
+    def _aggregates(self, found: Inversion) -> dict[str, Any]:
+        """All that may be shown of real people: means over the targets, and thumbnails too coarse to tell them by."""
+        start, final = (
+            self.lab.prior(z[found.found].to(self.settings.device)) for z in (found.start, found.latent)
+        )  # fmt: skip
+        if not len(final):
+            return {}
+        return {
+            "mean_start": to_text(start.mean(dim=0, keepdim=True)),
+            "mean_reconstruction": to_text(final.mean(dim=0, keepdim=True)),
+            "thumbnails": to_text(nn.functional.adaptive_avg_pool2d(final[:SHOWN], THUMBNAIL)),
         }
 
     def _accuracies(self, arm: Arm) -> dict[str, Any]:
@@ -334,9 +354,13 @@ def _mean(values: Iterable[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
+PER_TARGET = ("hits", "start_hits", "expansions", "stopped")
+PICTURES = ("mean_start", "mean_reconstruction", "thumbnails")
+
+
 def table(results: dict[str, Any]) -> pd.DataFrame:
     """The arms as a tidy table, without the columns that hold a list a target."""
-    return pd.DataFrame(results["arms"]).drop(columns=["hits", "start_hits", "expansions", "stopped"])
+    return pd.DataFrame(results["arms"]).drop(columns=[*PER_TARGET, *PICTURES], errors="ignore")
 
 
 def summary(document: dict[str, Any]) -> str:

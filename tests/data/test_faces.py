@@ -110,12 +110,12 @@ def test_every_factor_changes_pixels_visibly(size):
 
 
 def test_a_picture_moves_little_when_a_person_changes_little():
-    """No jumps: a hundredth of a standard deviation in all factors moves no pixel by more than 6 of 255."""
+    """No jumps: a hundredth of a standard deviation in all factors moves no pixel by more than 8 of 255."""
     people, _ = pair(200)
     _, photographs = plain(200)
     step = 0.01 * sample_identities(200, seed=5)
     before, after = render(people, photographs, size=32).float(), render(people + step, photographs, size=32).float()
-    assert (before - after).abs().max() <= 6
+    assert (before - after).abs().max() <= 8
     assert (before - after).abs().mean() < 0.3
 
 
