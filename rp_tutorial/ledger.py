@@ -82,10 +82,14 @@ def table(documents: Iterable[dict[str, Any]] | None = None) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def published() -> list[dict[str, Any]]:
-    """The runs shipped with the package, each a whole results document with its settings and versions."""
+def published(experiment: str | None = None, data: str | None = None) -> list[dict[str, Any]]:
+    """The runs shipped with the package, each a whole results document with its settings and versions.
+
+    experiment, data: those of one experiment, or on one data set, only; the seeds of a run stand together.
+    """
     files = sorted(resources.files("rp_tutorial").joinpath("published").iterdir(), key=lambda file: file.name)
-    return [json.loads(file.read_text(encoding="utf-8")) for file in files if file.name.endswith(".json")]
+    found = [json.loads(file.read_text(encoding="utf-8")) for file in files if file.name.endswith(".json")]
+    return [d for d in found if experiment in (None, d["experiment"]) and data in (None, d["data"])]
 
 
 def read_documents(folder: str | Path) -> list[dict[str, Any]]:
