@@ -16,6 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from rp_tutorial.arguments import InputError
@@ -44,16 +45,18 @@ class Measurement:
 class Claim:
     """One thing the paper says. `printed` are the edges of the values that would print as `paper` does.
 
-    `measure` reads ours off `document["results"]`. It is None where no experiment of this version measures it.
+    `measure` reads ours off `document["results"]`, the seeds of one run joined. It is None where no experiment of this
+    version measures it.
     """
 
     where: str
     text: str
     paper: str
     experiment: str
-    measure: Callable[[dict[str, Any]], Measurement] | None
+    measure: Callable[[dict[str, Any]], Measurement | None] | None
     printed: tuple[float, float] | None = None
     note: str = ""
+    only_data: str = ""  # the start of the name of the data that the number belongs to; a direction holds anywhere
 
 
 def verdict(claim: Claim, measured: Measurement | None) -> str:
@@ -74,10 +77,10 @@ def table(documents: Iterable[dict[str, Any]] | None = None) -> pd.DataFrame:
 
     documents: results documents as the runner writes them; the published ones if not given.
     """
-    found = list(published() if documents is None else documents)
+    found = _seeds_joined(published() if documents is None else documents)
     rows = []
     for claim in CLAIMS:
-        about = [d for d in found if d["experiment"] == claim.experiment and claim.measure]
+        about = [d for d in found if claim.measure and _speaks_of(d, claim)]
         rows += [_row(claim, claim.measure(d["results"]), d) for d in about] or [_row(claim, None, None)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -115,6 +118,25 @@ def render(claims: pd.DataFrame, form: str) -> str:
     widths = [max(len(name), *shown[name].str.len()) for name in shown]
     lines = [shown.columns, *shown.itertuples(index=False)]
     return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+
+
+def _speaks_of(document: dict[str, Any], claim: Claim) -> bool:
+    return document["experiment"] == claim.experiment and document["data"].startswith(claim.only_data)
+
+
+def _seeds_joined(documents: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Runs that differ in their seed only, as one document, where the experiment knows how to join them."""
+    runs: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for document in documents:
+        runs.setdefault((document["experiment"], document["profile"], document["data"]), []).append(document)
+    return [joined for run in runs.values() for joined in (_pooled(run) if len(run) > 1 else run)]
+
+
+def _pooled(run: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    from rp_tutorial.experiments.runner import experiment_module
+
+    pool = getattr(experiment_module(run[0]["experiment"]), "pool", None)
+    return run if pool is None else [run[0] | {"results": pool(run)}]
 
 
 def _document(path: Path) -> dict[str, Any]:
@@ -195,8 +217,14 @@ def _advantage_at_the_edge(n_cert: int, n_vote: int) -> Callable[[dict[str, Any]
     return measure
 
 
-def _direction(holds: Callable[[dict[str, Any]], bool]) -> Callable[[dict[str, Any]], Measurement]:
-    return lambda results: Measurement(math.nan, math.nan, math.nan, holds=bool(holds(results)))
+def _direction(holds: Callable[[dict[str, Any]], bool | None]) -> Callable[[dict[str, Any]], Measurement | None]:
+    """Whether a direction shows; None where a run has nothing to compare."""
+
+    def measure(results: dict[str, Any]) -> Measurement | None:
+        shown = holds(results)
+        return None if shown is None else Measurement(math.nan, math.nan, math.nan, holds=bool(shown))
+
+    return measure
 
 
 def _increasing(values: Iterable[float]) -> bool:
@@ -207,7 +235,58 @@ def _ablation_reach(results: dict[str, Any], n: int, alpha: float) -> float:
     return next(row["reach_bmi"] for row in results["ablation"] if (row["n"], row["alpha"]) == (n, alpha))
 
 
-_THRESHOLD, _AUDIT = "insurance-threshold", "guarantee-audit"
+def _arm(results: dict[str, Any], defense: str, sigma: float = 0.0, n: int = 1) -> dict[str, Any]:
+    """The arm of a plain attacker against a net that was not trained for the arm's own noise."""
+    wanted = {"defense": defense, "sigma": sigma, "n": n, "repeats": 1, "augmented": False}
+    return next(arm for arm in results["arms"] if all(arm[key] == value for key, value in wanted.items()))
+
+
+def _asr(*arm: Any) -> Callable[[dict[str, Any]], Measurement]:
+    def measure(results: dict[str, Any]) -> Measurement:
+        row = _arm(results, *arm)
+        return Measurement(100 * row["asr"], *(100 * edge for edge in row["asr_ci"]))
+
+    return measure
+
+
+def _smoothed_arms(results: dict[str, Any], n: int | None = None) -> list[dict[str, Any]]:
+    """Fresh-noise votes of the target as it is, in the order of sigma; of all N, or of one."""
+    arms = [arm for arm in results["arms"] if arm["defense"] == "smoothing"]
+    plain = [arm for arm in arms if arm["repeats"] == 1 and not arm["augmented"] and n in (None, arm["n"])]
+    return sorted(plain, key=lambda arm: arm["sigma"])
+
+
+def _with_larger_n(results: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    larger = _smoothed_arms(results, 100)
+    return [(_arm(results, "smoothing", arm["sigma"], 10), arm) for arm in larger]
+
+
+def _every(shown: Iterable[bool]) -> bool | None:
+    """`all`, but nothing shown is no evidence."""
+    known = list(shown)
+    return all(known) if known else None
+
+
+def _lowered(results: dict[str, Any], arm: dict[str, Any]) -> bool:
+    """Whether the arm's ASR is below the undefended one, by the exact test on the same targets at 5 %."""
+    from rp_tutorial.attacks.inversion_metrics import paired_comparison
+
+    hits = (np.array(row["hits"], dtype=bool) for row in (_arm(results, "none"), arm))
+    found = paired_comparison(*hits)
+    return found.difference > 0 and found.p_value < 0.05
+
+
+def _significant(results: dict[str, Any], question: str) -> bool | None:
+    rows = [row for row in results["comparisons"] if row["question"] == question]
+    return _every(row["difference"] > 0 and row["p_value"] < 0.05 for row in rows)
+
+
+def _falling(values: Iterable[float]) -> bool:
+    return all(a >= b for a, b in pairwise(values))
+
+
+_THRESHOLD, _AUDIT, _INVERSION = "insurance-threshold", "guarantee-audit", "inversion"
+_CELEBA = "a number of CelebA and FaceNet64: rp-tutorial run inversion --profile gpu --data celeba:PATH"
 TABLE1 = {1.0: (96.36, 3.64, 0.56), 2.0: (92.76, 7.23, 0.63), 3.0: (89.04, 10.96, 0.65)}
 _FRESH = (
     "CERTIFY on fresh samples. The paper's growth is what the true distance of the answered inputs does as abstention "
@@ -277,12 +356,42 @@ CLAIMS: tuple[Claim, ...] = (
         "Abstract v2", "median RAP-compatible length grows from 23.50 to 29.96", "29.96", "insurance-eligibility",
         None, note="task, domain, mechanism and level are not in the abstract; see the chapter on eligibility",
     ),
-    Claim(
-        "Figure 3", "ASR falls from 73 % to 44 % at 100 % accuracy (sigma = .03, N = 100)", "44", "inversion", None,
-        note="no experiment of this version measures it",
+    *(
+        Claim("Figure 3", text, paper, _INVERSION, _asr(*arm), _rounded(float(paper), 0), _CELEBA, "celeba:")
+        for text, paper, arm in (
+            ("ASR (%), undefended", "73", ("none",)),
+            ("ASR (%), sigma = .03, N = 100", "44", ("smoothing", 0.03, 100)),
+            ("ASR (%), sigma = .1, N = 100", "4", ("smoothing", 0.1, 100)),
+            ("ASR (%), sigma = .1, N = 10", "6", ("smoothing", 0.1, 10)),
+        )
     ),
     Claim(
-        "Figure 3", "ASR falls from 73 % to 4 % at 59 % accuracy (sigma = .1, N = 100)", "4", "inversion", None,
-        note="no experiment of this version measures it",
+        "Figure 3", "RP lowers ASR at 100 % accuracy on hand-picked images", "yes", _INVERSION,
+        _direction(lambda r: any(arm["paper_accuracy"] >= 0.995 and _lowered(r, arm) for arm in _smoothed_arms(r))),
+        note="one image an identity, the one the net is surest of; a paired exact test at 5 %",
+    ),
+    Claim(
+        "Figure 3", "RP lowers ASR at 99 % of the base test accuracy", "yes", _INVERSION,
+        _direction(lambda r: any(arm["test_accuracy"] >= 0.99 * _arm(r, "none")["test_accuracy"] and _lowered(r, arm)
+                                 for arm in _smoothed_arms(r))),
+        note="accuracy on test images, which the paper does not print; a paired exact test at 5 %",
+    ),
+    Claim(
+        "Figure 3", "ASR falls monotonically as sigma grows (N = 10)", "yes", _INVERSION,
+        _direction(lambda r: _falling(arm["asr"] for arm in _smoothed_arms(r, 10))),
+    ),
+    Claim(
+        "Figure 3", "a larger N lowers ASR", "yes", _INVERSION,
+        _direction(lambda r: _every(a["asr"] > b["asr"] for a, b in _with_larger_n(r))),
+        note="N = 10 against N = 100 at every sigma with both; the paired tests are in the chapter on the defended net",
+    ),
+    Claim(
+        "Figure 3", "a larger N raises accuracy", "yes", _INVERSION,
+        _direction(lambda r: _every(a["test_accuracy"] <= b["test_accuracy"] for a, b in _with_larger_n(r))),
+    ),
+    Claim(
+        "Section 6", "it is invariance, not randomness, that stops the attack", "yes", _INVERSION,
+        _direction(lambda r: _significant(r, "does smoothing without randomness lower ASR?")),
+        note="does smoothing with fixed noise, a function of the image, lower ASR? a paired exact test at 5 %",
     ),
 )  # fmt: skip
