@@ -1,6 +1,6 @@
 """Experiment `face-smoothing`: what randomized smoothing costs a face classifier, and what radius it buys.
 
-No attack runs here. On the target that the inversion attacks, with and without noise in its training: accuracy of
+No attack runs here. On the target that the inversion attacks, and on nets trained under other noise: accuracy of
 VOTE(N) and PREDICT(N, alpha) on test images beside the paper's accuracy (one hand-picked image an identity), certified
 and deployable radii, and images a second. All radii are L2 distances between images with pixels in [0, 1]. The nets
 come from `face_lab`, the attack is in `inversion`.
@@ -49,7 +49,7 @@ class FaceSmoothingSettings(FaceLabSettings):
     """Settings of one run: the lab's, and what is measured in it. Noise scales are in units of a pixel's range."""
 
     sigmas: tuple[float, ...] = SIGMAS
-    augmented_sigmas: tuple[float, ...] = (0.1,)  # a second target, trained under the noise that it then meets
+    augmented_sigmas: tuple[float, ...] = ()  # further targets, each trained under the noise that it then meets
     votes: tuple[int, ...] = (1, 10, 100)
     accuracy_images: int = 1000
     alpha: float = 0.01  # of PREDICT and CERTIFY
@@ -71,8 +71,8 @@ def _profile(name: str, **ours: Any) -> FaceSmoothingSettings:
 
 PROFILES = {
     "smoke": _profile(
-        "smoke", sigmas=(0.03, 0.1), accuracy_images=96, certify_n=(10, 100), certify_images=12, timed_images=256,
-        timed_large_images=2,
+        "smoke", sigmas=(0.03, inversion.CONTROL), accuracy_images=96, certify_n=(10, 100), certify_images=12,
+        timed_images=256, timed_large_images=2,
     ),
     "cpu": _profile("cpu", accuracy_images=500),
     "gpu": _profile(
@@ -96,8 +96,7 @@ def run(settings: FaceSmoothingSettings, *, data: str, seed: int, stages: Stages
         "unit": UNIT,
         "identities": lab.num_classes,
         "real_people": lab.task.real_people,
-        "notes": list(lab.task.notes),
-        "base": [bench.base(trained) for trained in dict.fromkeys((0.0, *settings.augmented_sigmas))],
+        "base": [bench.base(trained) for trained in _nets(settings)],
         "votes": [row for cell in cells for row in bench.votes(*cell)],
         "certificates": [row for cell in cells for row in bench.certificates(*cell)],
         "throughput": bench.throughput(),
@@ -106,12 +105,18 @@ def run(settings: FaceSmoothingSettings, *, data: str, seed: int, stages: Stages
 
 def stage_count(settings: FaceSmoothingSettings) -> int:
     """Stages of one run: a net and its base row each, two a cell, throughput."""
-    return 2 * (1 + len(settings.augmented_sigmas)) + 2 * len(_cells(settings)) + 1
+    return 2 * len(_nets(settings)) + 2 * len(_cells(settings)) + 1
+
+
+def _nets(settings: FaceSmoothingSettings) -> list[float]:
+    """Noise in training of every net: first the target of all comparisons."""
+    return list(dict.fromkeys((settings.training_noise, *settings.augmented_sigmas)))
 
 
 def _cells(settings: FaceSmoothingSettings) -> list[tuple[float, float]]:
-    """(sigma in training, sigma of the smoothing): the plain net at every sigma, an augmented one at its own."""
-    return [(0.0, sigma) for sigma in settings.sigmas] + [(sigma, sigma) for sigma in settings.augmented_sigmas]
+    """(sigma in training, sigma of the smoothing): the target at every sigma, an augmented net at its own."""
+    cells = [(settings.training_noise, sigma) for sigma in settings.sigmas]
+    return list(dict.fromkeys([*cells, *((sigma, sigma) for sigma in settings.augmented_sigmas)]))
 
 
 class _Bench:
@@ -222,7 +227,7 @@ class _Bench:
     def _throughput(self) -> list[dict[str, Any]]:
         s, classes = self.settings, self.lab.num_classes
         small = SmallFaceNet(classes, size=s.size, seed=self.lab.seed).eval().requires_grad_(False).to(s.device)
-        vote = VoteOracle(self._smoothing(0.0, s.sigmas[-1], purpose=2), n=10)
+        vote = VoteOracle(self._smoothing(s.training_noise, s.sigmas[-1], purpose=2), n=10)
         rows = [
             self._timed("SmallFaceNet", small, s.size, s.timed_images),
             self._timed("SmallFaceNet, folded", folded(small), s.size, s.timed_images),

@@ -24,21 +24,22 @@ from rp_tutorial.experiments.runner import Stages
 TIERS = inversion.TIERS
 
 
-def _profile(name: str, *, sigma: tuple[float, ...], **ours: Any) -> MechanismSettings:
-    """The lab and the attack of `inversion` at that profile, so that both share their nets."""
+def _profile(name: str, **ours: Any) -> MechanismSettings:
+    """The lab and the attack of `inversion` at that profile, so that both share their nets, at its control sigmas."""
+    theirs = inversion.PROFILES[name]
     arms = [Arm("none")]
-    for s in sigma:
+    for s in sorted({arm.sigma for arm in theirs.arms if arm.defense == "fixed noise"}):
         arms += [Arm("plain noise", s), Arm("smoothing", s, 10), Arm("smoothing", s, 100), Arm("fixed noise", s, 10)]
         arms += [Arm("none", s, augmented=True)]
-    return MechanismSettings(**vars(inversion.PROFILES[name]) | {"arms": tuple(arms)}, **ours)
+    return MechanismSettings(**vars(theirs) | {"arms": tuple(arms)}, **ours)
 
 
 PROFILES = {
-    "smoke": _profile("smoke", sigma=(0.1,), sigmas=(0.1,), radii=(0.5, 2.0), grid_targets=3, many_directions=128,
+    "smoke": _profile("smoke", sigmas=(inversion.CONTROL,), radii=(0.5, 2.0), grid_targets=3, many_directions=128,
                       centre_repeats=4, truth_votes=50),
-    "cpu": _profile("cpu", sigma=(0.1,)),
-    "gpu": _profile("gpu", sigma=(0.03, 0.1), sigmas=(0.01, 0.02, 0.03, 0.05, 0.1), grid_targets=100,
-                    many_directions=4096, centre_repeats=32, truth_votes=1000, certify_n=1000),
+    "cpu": _profile("cpu"),
+    "gpu": _profile("gpu", sigmas=(0.01, 0.02, 0.03, 0.05, 0.1), grid_targets=100, many_directions=4096,
+                    centre_repeats=32, truth_votes=1000, certify_n=1000),
 }  # fmt: skip
 PUBLISHED_SEEDS = inversion.PUBLISHED_SEEDS
 
@@ -59,7 +60,6 @@ def run(settings: MechanismSettings, *, data: str, seed: int, stages: Stages) ->
         "unit": UNIT,
         "identities": lab.num_classes,
         "real_people": lab.task.real_people,
-        "notes": list(lab.task.notes),
         "targets": len(probe.bench.targets),
         "points": len(probe.z),
         "attack_radius": quantiles(probe.walk["radius"]),
@@ -72,7 +72,7 @@ def run(settings: MechanismSettings, *, data: str, seed: int, stages: Stages) ->
 
 def stage_count(settings: MechanismSettings) -> int:
     """Stages of one run: target and prior, the walk, the certificates, references and truths, the arms."""
-    nets = {arm.sigma if arm.augmented else 0.0 for arm in settings.arms}
+    nets = {arm.sigma if arm.augmented else settings.training_noise for arm in settings.arms}
     truths = {arm.sigma for arm in settings.arms if arm.defense != "none"}
     return 1 + 1 + len(settings.sigmas) + 2 * len(nets) + len(truths) + len(settings.arms)
 

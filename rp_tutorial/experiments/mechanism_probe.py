@@ -49,7 +49,7 @@ class MechanismSettings(InversionSettings):
 
     sigmas: tuple[float, ...] = inversion.SIGMAS  # of the certificates
     radii: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 3.38, 5.71)  # in latent space; from 2 on, some of the attack's
-    grid_targets: int = 20  # targets whose spheres of all radii are asked about
+    grid_targets: int = 16  # targets whose spheres of all radii are asked about
     many_directions: int = 1024  # of the noise-free estimate that stands for the truth
     centre_repeats: int = 8  # queries at the centre itself
     truth_votes: int = 200  # that say on which side of the ideal smoothed boundary a centre is
@@ -77,9 +77,10 @@ class Probe:
 
     @cached_property
     def walk(self) -> dict[str, Any]:
-        """Points of the undefended walk: half-way of every target, and the attack's result; and the attack's R there.
+        """Points of the undefended walk, and the attack's R there, in three groups one behind the other.
 
-        owner: index of the point's target. Targets without a first point have none.
+        Half-way; where R grew for the last time; the attack's result. owner: index of a point's target. Targets
+        without a first point have no points, those whose R never grew two. half: how many there are half-way.
         """
         return self._stage("walk", self._walk)
 
@@ -90,9 +91,16 @@ class Probe:
             raise InputError("data: no target got a first point, so there is no walk to measure along; allowed is a "
                              "target net that names some latents of the prior as its targets")  # fmt: skip
         half = (found.iterations[owner] // 2, owner)
-        z = torch.cat([found.trace.path[half], found.latent[owner]])
-        radius = torch.cat([found.trace.radius[half], found.radius[owner]])
-        return {"owner": owner.repeat(2).tolist(), "z": z.tolist(), "radius": radius.tolist(), "half": len(owner)}
+        grew = found.trace.inside >= self.settings.attack.inside_needed  # [passes, T]
+        growing = grew.any(dim=0).nonzero()[:, 0]
+        last = (len(grew) - 1 - grew.flip(0).long().argmax(dim=0)[growing], growing)
+        path, radius = found.trace.path, found.trace.radius
+        return {
+            "owner": [*owner.tolist(), *growing.tolist(), *owner.tolist()],
+            "z": torch.cat([path[half], path[last], found.latent[owner]]).tolist(),
+            "radius": torch.cat([radius[half], radius[last], found.radius[owner]]).tolist(),
+            "half": len(owner),
+        }
 
     @property
     def owner(self) -> np.ndarray:
@@ -130,9 +138,8 @@ class Probe:
 
     def _displaced(self, sigma: float) -> dict[str, Any]:
         s = self.settings
-        with torch.no_grad():
-            images = torch.cat([self.lab.prior(part).cpu() for part in self.z.split(256)])
-        found = self._smoothing(sigma, purpose=1).certify(images, n0=s.n0, n=s.certify_n, alpha=s.certify_alpha)
+        smoothing = self._smoothing(sigma, purpose=1)
+        found = smoothing.certify(self._images(), n0=s.n0, n=s.certify_n, alpha=s.certify_alpha)
         sizes = sorted({s.certify_n, *s.largest_n})
         largest = {str(n): max_certifiable_radius(n, alpha=s.certify_alpha, sigma=sigma) for n in sizes}
         moved = self._moved
@@ -244,7 +251,7 @@ class Probe:
 
     def _references(self, arm: Arm) -> dict[str, Tensor]:
         """The true directions at every point, for the net behind the arm."""
-        trained = arm.sigma if arm.augmented else 0.0
+        trained = arm.sigma if arm.augmented else self.settings.training_noise
         stored = self._stage(f"references-trained{trained:g}", lambda: self._true_directions(arm))
         return {name: torch.tensor(rows, device=self.settings.device) for name, rows in stored.items()}
 
@@ -269,15 +276,19 @@ class Probe:
         return np.array(self._stage(name, lambda: self._vote_says_target(arm.sigma)), dtype=bool)
 
     def _vote_says_target(self, sigma: float) -> list[int]:
-        smoothing, votes = self._smoothing(sigma, purpose=2), self.settings.truth_votes
-        with torch.inference_mode():
-            labels = [smoothing.vote(self.lab.prior(z), n=votes, curtailed=True) for z in self.z.split(256)]
-        return (torch.cat(labels) == self.targets).long().tolist()
+        labels = self._smoothing(sigma, purpose=2).vote(self._images(), n=self.settings.truth_votes, curtailed=True)
+        return (labels == self.targets).long().tolist()
 
     # --- Small helpers ---
 
+    def _images(self) -> Tensor:
+        """The prior's images of all points. Walk and prior are made first: nothing is trained in inference mode."""
+        points, prior = self.z, self.lab.prior
+        with torch.inference_mode():
+            return torch.cat([prior(part) for part in points.split(256)])
+
     def _net(self, arm: Arm) -> nn.Module:
-        return self.lab.target(noise_sigma=arm.sigma if arm.augmented else 0.0)
+        return self.lab.target(noise_sigma=arm.sigma if arm.augmented else None)
 
     def _plain(self, arm: Arm) -> PlainOracle:
         return PlainOracle(self._net(arm), num_classes=self.lab.num_classes, device=self.settings.device)

@@ -19,8 +19,8 @@ from rp_tutorial.statistics import certified_radius, lower_confidence_bound
 pytestmark = pytest.mark.usefixtures("own_cache")
 TINY = FaceSmoothingSettings(
     identities=4, train_images=24, test_images=8, public_images=60, epochs=2, evaluator_epochs=1, latent_dim=8,
-    sigmas=(0.03, 0.3), augmented_sigmas=(0.3,), votes=(1, 10), accuracy_images=24, certify_n=(10, 30),
-    certify_images=6, timed_images=20, timed_large_images=1,
+    training_noise=0.05, sigmas=(0.03, 0.3), augmented_sigmas=(0.3,), votes=(1, 10), accuracy_images=24,
+    certify_n=(10, 30), certify_images=6, timed_images=20, timed_large_images=1,
 )  # fmt: skip
 
 
@@ -61,13 +61,13 @@ def test_the_lab_is_that_of_the_inversion_so_that_nets_are_shared():
 
 
 def test_there_is_a_row_for_every_net_sigma_and_number(results):
-    cells = [(0.0, 0.03), (0.0, 0.3), (0.3, 0.3)]
+    cells = [(0.05, 0.03), (0.05, 0.3), (0.3, 0.3)]
     assert [(r["trained_under"], r["sigma"], r["n"]) for r in results["votes"]] == [
         (*c, n) for c in cells for n in (1, 10)
     ]
     found = [(r["trained_under"], r["sigma"], r["n"]) for r in results["certificates"]]
     assert found == [(*c, n) for c in cells for n in (10, 30)]
-    assert [row["trained_under"] for row in results["base"]] == [0.0, 0.3]
+    assert [row["trained_under"] for row in results["base"]] == [0.05, 0.3]
 
 
 def test_shares_are_shares_with_intervals_around_them(results):
