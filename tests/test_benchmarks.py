@@ -43,3 +43,18 @@ def test_the_attribute_benchmark_compares_exact_and_sampled_smoothing() -> None:
             assert abs(accuracy - voted - silent) < 0.03
     ratios = r"exact against [\w ,]+: \d+x \(from \d+ to \d+\)"
     assert len(re.findall(ratios, done.stdout)) == 8
+
+
+def test_the_face_benchmark_gives_everybody_the_same_votes() -> None:
+    done = subprocess.run(
+        [sys.executable, "benchmarks/faces.py", "--smoke"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = re.findall(r"agrees (\d+) of (\d+); votes taken (\d+) %", done.stdout)
+    assert len(found) == 2 * 6  # two nets, six contestants
+    for agreed, inputs, taken in ([int(part) for part in row] for row in found):
+        assert agreed >= 0.7 * inputs  # ten votes of a net that was trained for seconds: a few fall either way
+        assert 50 <= taken <= 100
+    assert [int(taken) for _, _, taken in found[:5]] == [100] * 5
+    assert len(re.findall(r"against [\w, ]+: [\d.]+x \(from [\d.]+ to [\d.]+\)", done.stdout)) == 2 * 7
+    assert len(re.findall(r"memory \+\d+ MiB", done.stdout)) == 1
