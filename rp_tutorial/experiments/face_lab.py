@@ -40,13 +40,13 @@ class FaceLabSettings:
 
     size: int = 32
     identities: int = 80
-    train_images: int = 60
+    train_images: int = 150
     test_images: int = 20
     public_images: int = 4000
     nets: str = "small"  # or "facenet": IR-50 at 64 judged by IR-50 at 112, as in the paper
-    training_noise: float = 0.08  # who means to smooth a net trains it under some noise (Cohen et al. 2019)
-    epochs: int = 12
-    evaluator_epochs: int = 5
+    training_noise: float = 0.12  # who means to smooth a net trains it under some noise (Cohen et al. 2019)
+    images_seen: int = 120_000  # in training, in as many passes through the private images as that takes
+    evaluator_images_seen: int = 40_000
     prior: str = "pca"  # or "vae", "gan": better pictures for minutes of training
     latent_dim: int = 96
     prior_epochs: int | None = None  # of a vae or a gan
@@ -90,8 +90,7 @@ class FaceLab:
             FaceNet64(self.num_classes), "target"
         )  # fmt: skip
         if self.published_checkpoints is None or noise_sigma != self.settings.training_noise:
-            key = self.key | {"epochs": self.settings.epochs, "noise": noise_sigma}
-            self._train(f"target-noise{noise_sigma:g}", key, net, epochs=self.settings.epochs, noise_sigma=noise_sigma)
+            self._train(f"target-noise{noise_sigma:g}", net, self.settings.images_seen, noise_sigma=noise_sigma)
         return folded(net).to(self.settings.device)
 
     @cached_property
@@ -102,8 +101,7 @@ class FaceLab:
         else:
             net = SmallEvaluator(self.num_classes, size=self.settings.size, seed=self.seed + 1)
         if self.published_checkpoints is None:
-            epochs = self.settings.evaluator_epochs
-            self._train("evaluator", self.key | {"epochs": epochs}, net, epochs=epochs, seed_offset=1)
+            self._train("evaluator", net, self.settings.evaluator_images_seen, seed_offset=1)
         return folded(net).to(self.settings.device)
 
     @cached_property
@@ -135,16 +133,17 @@ class FaceLab:
         return to_float(images[best]), labels[best]
 
     def _train(
-        self, name: str, key: dict[str, Any], net: nn.Module, *, epochs: int, noise_sigma: float = 0.0,
-        seed_offset: int = 0,
-    ) -> None:  # fmt: skip
-        def train() -> None:
-            fit_classifier(
-                net, self.task.x_train, self.task.y_train, epochs=epochs, noise_sigma=noise_sigma,
-                seed=self.seed + seed_offset, flips=True, device=self.settings.device,
-            )  # fmt: skip
+        self, name: str, net: nn.Module, images_seen: int, *, noise_sigma: float = 0.0, seed_offset: int = 0
+    ) -> None:
+        """`net` trained on the private images, or read from the cache that all face experiments share."""
+        epochs = max(1, round(images_seen / len(self.task.x_train)))
 
-        self.stages.weights(name, key, net, train, owner="faces")
+        def train() -> None:
+            images, labels = self.task.x_train, self.task.y_train
+            recipe = {"epochs": epochs, "noise_sigma": noise_sigma, "seed": self.seed + seed_offset}
+            fit_classifier(net, images, labels, flips=True, device=self.settings.device, **recipe)
+
+        self.stages.weights(name, self.key | {"epochs": epochs, "noise": noise_sigma}, net, train, owner="faces")
 
     def _published(self, net: nn.Module, part: str, *, accuracy: bool = True) -> nn.Module:
         """`net` with the published weights, refused if it is at chance on the private images; untouched without them.

@@ -18,8 +18,8 @@ from rp_tutorial.statistics import certified_radius, lower_confidence_bound
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 TINY = FaceSmoothingSettings(
-    identities=4, train_images=24, test_images=8, public_images=60, epochs=2, evaluator_epochs=1, latent_dim=8,
-    training_noise=0.05, sigmas=(0.03, 0.3), augmented_sigmas=(0.3,), votes=(1, 10), accuracy_images=24,
+    identities=4, train_images=24, test_images=8, public_images=60, images_seen=200, evaluator_images_seen=100,
+    latent_dim=8, training_noise=0.05, sigmas=(0.03, 0.3), augmented_sigmas=(0.3,), votes=(1, 10), accuracy_images=24,
     certify_n=(10, 30), certify_images=6, timed_images=20, timed_large_images=1,
 )  # fmt: skip
 

@@ -26,8 +26,8 @@ PROMISED = {
     "forward_passes", "seconds",
 }  # fmt: skip
 TINY = InversionSettings(
-    identities=6, train_images=30, test_images=8, public_images=200, epochs=30, evaluator_epochs=10, latent_dim=16,
-    targets=4, pool=300, accuracy_images=40,
+    identities=6, train_images=30, test_images=8, public_images=200, images_seen=5400, evaluator_images_seen=1800,
+    latent_dim=16, targets=4, pool=300, accuracy_images=40,
     arms=(Arm("none"), Arm("smoothing", 0.1, 10), Arm("fixed noise", 0.1, 10), Arm("abstaining", 0.1, 10),
           Arm("none", 0.1, augmented=True)),
     attack=dataclasses.replace(inversion.BOUNDED, patience=4, rejected_limit=4, max_iterations=12),
