@@ -36,7 +36,8 @@ FLAT = MechanismSettings(
 TINY = MechanismSettings(
     identities=4, train_images=24, test_images=8, public_images=60, images_seen=200, evaluator_images_seen=100,
     latent_dim=8, targets=4, pool=300, radii=(0.5, 2.0), grid_targets=2, many_directions=32,
-    centre_repeats=2, truth_votes=10, certify_n=20, largest_n=(100,), sigmas=(0.1,), arms=(Arm("none"), Arm("smoothing", 0.1, 10)),
+    centre_repeats=2, truth_votes=10, certify_n=20, largest_n=(100,), sigmas=(0.1,),
+    arms=(Arm("none"), Arm("smoothing", 0.1, 10)),
     attack=dataclasses.replace(BOUNDED, patience=3, rejected_limit=3, max_iterations=4),
 )  # fmt: skip
 
