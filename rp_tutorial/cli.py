@@ -106,15 +106,22 @@ def run(
     force: Annotated[bool, typer.Option("--force", help="compute everything anew")] = False,
 ) -> None:
     """Run an experiment and write DIR/results.json; finished stages are remembered, so a killed run resumes."""
-    from rp_tutorial.experiments.runner import EXPERIMENTS, PROFILES, experiment_module, reads_tables, run_experiment
+    from rp_tutorial.experiments.runner import (
+        EXPERIMENTS,
+        PROFILES,
+        data_taken,
+        experiment_module,
+        run_experiment,
+        takes,
+    )
 
     one_of("experiment", experiment, (*EXPERIMENTS, "all"))
     one_of("profile", profile, PROFILES)
     for name in EXPERIMENTS if experiment == "all" else (experiment,):
         folder = Path(out) / name if experiment == "all" else Path(out)
         module = experiment_module(name)
-        if experiment == "all" and data not in module.TIERS and not reads_tables(module):
-            typer.echo(f"{name}: skipped, it takes --data {' or '.join(module.TIERS)} only")
+        if experiment == "all" and not takes(module, data):
+            typer.echo(f"{name}: skipped, it takes --data {' or '.join(data_taken(module))} only")
             continue
         with _StageBar(module.stage_count(module.PROFILES[profile])) as bar:
             document = run_experiment(

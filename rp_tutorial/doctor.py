@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import torch
 
 from rp_tutorial.data.lfw import lfw_folder
-from rp_tutorial.experiments.runner import EXPERIMENTS, PROFILES, cache_dir, experiment_module, reads_tables, versions
+from rp_tutorial.experiments.runner import EXPERIMENTS, PROFILES, cache_dir, data_taken, experiment_module, versions
 
 EXTRAS = {
     "book": ("jupyter_book", "to build the book (make book)"),
@@ -36,7 +36,7 @@ def report() -> Iterator[str]:
     yield f"faces       {_faces()}"
     for name in EXPERIMENTS:
         module = experiment_module(name)
-        yield f"experiment  {name}: data {', '.join(module.TIERS)}{' or a CSV path' if reads_tables(module) else ''}"
+        yield f"experiment  {name}: data {', '.join(data_taken(module))}"
         for profile in PROFILES:
             yield f"            --profile {profile}: {module.NEEDS[profile]}"
 

@@ -29,6 +29,7 @@ from torch import nn
 
 import rp_tutorial
 from rp_tutorial.arguments import InputError, count, one_of
+from rp_tutorial.data.face_sources import is_face_source, source_name
 
 EXPERIMENTS = {
     "insurance-threshold": "rp_tutorial.experiments.insurance",
@@ -39,7 +40,6 @@ EXPERIMENTS = {
     "inversion-mechanism": "rp_tutorial.experiments.inversion_mechanism",
 }
 PROFILES = ("smoke", "cpu", "gpu")
-FACE_FOLDERS = ("folder:", "celeba:")
 PACKAGE = Path(rp_tutorial.__file__).parent
 SHOWS = ("cli.py", "doctor.py", "figures.py", "ledger.py")
 VERSIONS_OF = ("torch", "numpy", "scipy", "pandas", "scikit-learn")
@@ -123,7 +123,7 @@ def run_experiment(
     document = {
         "experiment": name,
         "profile": profile,
-        "data": data if data in module.TIERS else _name_only(data),
+        "data": source_name(data) if is_face_source(data) else Path(data).name,  # nobody's business where it lies
         "seed": seed,
         "settings": dataclasses.asdict(settings),
         "results": results,
@@ -143,20 +143,20 @@ def experiment_module(name: str) -> Any:
     return importlib.import_module(EXPERIMENTS[one_of("experiment", name, EXPERIMENTS)])
 
 
+def data_taken(module: Any) -> tuple[str, ...]:
+    """The --data an experiment takes, as a reader writes it."""
+    tables = ("a CSV path",) if "kaggle" in module.TIERS else ()
+    return (*module.TIERS, *tables, *(("folder:PATH", "celeba:PATH") if _reads_faces(module) else ()))
+
+
 def takes(module: Any, data: str) -> bool:
     """Whether an experiment can run on `data`: one of its tiers, or a file or folder of the kind it reads."""
-    if data in module.TIERS:
-        return True
-    return reads_faces(module) if data.startswith(FACE_FOLDERS) else reads_tables(module)
+    if data in module.TIERS or len(data_taken(module)) == len(module.TIERS):
+        return data in module.TIERS
+    return is_face_source(data) == _reads_faces(module)
 
 
-def reads_tables(module: Any) -> bool:
-    """Whether an experiment takes --data of the insurance schema, files included."""
-    return "kaggle" in module.TIERS
-
-
-def reads_faces(module: Any) -> bool:
-    """Whether an experiment takes --data of faces, folders included."""
+def _reads_faces(module: Any) -> bool:
     return "lfw" in module.TIERS
 
 
@@ -192,12 +192,6 @@ def _sources_hash(paths: Iterable[Path]) -> str:
     for path in sorted(paths):
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()
-
-
-def _name_only(data: str) -> str:
-    """The name of a reader's file or folder, without where it lies: nobody's business."""
-    kind, colon, path = data.partition(":")
-    return f"{kind}:{Path(path).name}" if colon and data.startswith(FACE_FOLDERS) else Path(data).name
 
 
 def write_atomically(path: Path, text: str) -> None:

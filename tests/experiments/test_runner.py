@@ -96,6 +96,37 @@ def test_results_json_says_what_was_run(tiny: SimpleNamespace, tmp_path: Path) -
     assert document["versions"]["torch"] == torch.__version__.split("+")[0]
 
 
+@pytest.mark.parametrize(
+    ("name", "taken", "refused"),
+    [
+        ("insurance-threshold", ["synthetic", "diabetes", "rows.csv"], ["folder:faces", "celeba:x", "lfw"]),
+        ("guarantee-audit", ["synthetic"], ["rows.csv", "folder:faces", "kaggle"]),
+        ("inversion", ["synthetic", "lfw", "folder:faces", "celeba:x"], ["kaggle", "rows.csv"]),
+    ],
+)
+def test_an_experiment_takes_its_own_kind_of_data(name: str, taken: list[str], refused: list[str]) -> None:
+    module = runner.experiment_module(name)
+    assert all(runner.takes(module, data) for data in taken)
+    assert not any(runner.takes(module, data) for data in refused)
+
+
+def test_nets_outlive_edits_that_do_not_concern_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Results are forgotten when any code changes; nets when the data, the models, their training or recipe do."""
+    before = runner.training_hash(__file__)
+    monkeypatch.setattr(runner, "code_hash", lambda: "edited")
+    assert runner.training_hash.__wrapped__(__file__) == before
+    recipe = tmp_path / "recipe.py"
+    recipe.write_text("steps = 1\n")
+    first = runner.training_hash.__wrapped__(str(recipe))
+    recipe.write_text("steps = 2\n")
+    assert runner.training_hash.__wrapped__(str(recipe)) != first
+
+
+def test_a_folder_of_faces_is_named_without_its_place(tiny: SimpleNamespace) -> None:
+    document = run_experiment("insurance-threshold", profile="smoke", data="folder:/some/where/people")
+    assert document["data"] == "folder:people"
+
+
 def test_progress_names_every_stage(tiny: SimpleNamespace) -> None:
     named: list[str] = []
     run_experiment("insurance-threshold", profile="smoke", progress=named.append)
