@@ -235,16 +235,16 @@ def _ablation_reach(results: dict[str, Any], n: int, alpha: float) -> float:
     return next(row["reach_bmi"] for row in results["ablation"] if (row["n"], row["alpha"]) == (n, alpha))
 
 
-def _arm(results: dict[str, Any], defense: str, sigma: float = 0.0, n: int = 1) -> dict[str, Any]:
-    """The arm of a plain attacker against a net that was not trained for the arm's own noise."""
+def _arm(results: dict[str, Any], defense: str, sigma: float = 0.0, n: int = 1) -> dict[str, Any] | None:
+    """The arm of a plain attacker against a net that was not trained for the arm's own noise, if the run has it."""
     wanted = {"defense": defense, "sigma": sigma, "n": n, "repeats": 1, "augmented": False}
-    return next(arm for arm in results["arms"] if all(arm[key] == value for key, value in wanted.items()))
+    return next((arm for arm in results["arms"] if all(arm[key] == value for key, value in wanted.items())), None)
 
 
-def _asr(*arm: Any) -> Callable[[dict[str, Any]], Measurement]:
-    def measure(results: dict[str, Any]) -> Measurement:
+def _asr(*arm: Any) -> Callable[[dict[str, Any]], Measurement | None]:
+    def measure(results: dict[str, Any]) -> Measurement | None:
         row = _arm(results, *arm)
-        return Measurement(100 * row["asr"], *(100 * edge for edge in row["asr_ci"]))
+        return row and Measurement(100 * row["asr"], *(100 * edge for edge in row["asr_ci"]))
 
     return measure
 
@@ -257,8 +257,8 @@ def _smoothed_arms(results: dict[str, Any], n: int | None = None) -> list[dict[s
 
 
 def _with_larger_n(results: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    larger = _smoothed_arms(results, 100)
-    return [(_arm(results, "smoothing", arm["sigma"], 10), arm) for arm in larger]
+    pairs = [(_arm(results, "smoothing", arm["sigma"], 10), arm) for arm in _smoothed_arms(results, 100)]
+    return [(smaller, larger) for smaller, larger in pairs if smaller is not None]
 
 
 def _every(shown: Iterable[bool]) -> bool | None:

@@ -79,3 +79,50 @@ def test_a_wrong_result_changes_the_verdict() -> None:
     table = ledger.table([document]).set_index("claim")["verdict"]
     assert table["accuracy (%), sigma = 1"] == "not reproduced"
     assert table["accuracy (%), sigma = 2"] == "reproduced"
+
+
+def figure_3() -> dict:
+    """An inversion run of two arms at one sigma, with hits by hand."""
+
+    def arm(defense: str, sigma: float, n: int, hits: list[int], accuracy: float = 1.0) -> dict:
+        about = {"defense": defense, "sigma": sigma, "n": n, "repeats": 1, "augmented": False}
+        rates = {"asr": sum(hits) / len(hits), "asr_ci": [0.0, 1.0], "test_accuracy": accuracy}
+        return about | rates | {"paper_accuracy": accuracy, "hits": hits, "name": f"{defense} {n}"}
+
+    arms = [
+        arm("none", 0.0, 1, [1] * 18 + [0] * 2),
+        arm("smoothing", 0.1, 10, [1] * 4 + [0] * 16, 0.995),
+        arm("smoothing", 0.1, 100, [1] * 9 + [0] * 11, 0.998),
+    ]
+    results = {"targets": 20, "arms": arms, "comparisons": []}
+    return {"experiment": "inversion", "profile": "cpu", "data": "synthetic", "seed": 0, "results": results}
+
+
+def test_figure_3_is_read_as_directions_with_paired_tests() -> None:
+    found = ledger.table([figure_3()]).set_index("claim")["verdict"]
+    assert found["RP lowers ASR at 99 % of the base test accuracy"] == "in direction"
+    assert found["a larger N lowers ASR"] == "not reproduced"
+    assert found["a larger N raises accuracy"] == "in direction"
+
+
+def test_a_number_of_celeba_is_not_compared_with_drawn_faces() -> None:
+    drawn, celeba = figure_3(), figure_3() | {"data": "celeba:CelebA"}
+    drawn, celeba = (ledger.table([document]).set_index("claim")["verdict"] for document in (drawn, celeba))
+    for sigma, n, compared in ((0.1, 10, "reproduced"), (0.1, 100, "reproduced"), (0.03, 100, "not comparable")):
+        number = f"ASR (%), sigma = .{f'{sigma:g}'[2:]}, N = {n}"
+        assert drawn[number] == "not comparable"
+        assert celeba[number] == compared, "its interval, 0 to 100 %, meets whatever the paper printed"
+
+
+def test_a_run_without_both_arms_gives_no_verdict_about_them() -> None:
+    document = figure_3()
+    del document["results"]["arms"][2]
+    found = ledger.table([document]).set_index("claim")["verdict"]
+    assert found["a larger N lowers ASR"] == "not comparable"
+    assert found["it is invariance, not randomness, that stops the attack"] == "not comparable"
+
+
+def test_the_seeds_of_a_run_are_one_row() -> None:
+    table = ledger.table()
+    inversion = table[(table["where"] == "Figure 3") & (table["data"] == "synthetic")]
+    assert len(inversion) == inversion["claim"].nunique() > 3
