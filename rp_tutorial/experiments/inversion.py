@@ -66,7 +66,7 @@ class InversionSettings(FaceLabSettings):
     arms: tuple[Arm, ...] = (Arm("none"),)
     targets: int = 40
     pool: int = 4000  # latents searched for a first point the oracle itself calls the target
-    accuracy_images: int = 1000
+    accuracy_images: int = 2000  # test images at most
     alpha: float = 0.01  # of PREDICT, in the abstaining arm
     attack: BoundaryRepulsion = BREP_MI
 
