@@ -57,7 +57,7 @@ def fit_vae(
     epochs: int = 40,
     batch_size: int = 100,
     learning_rate: float = 2e-3,
-    pixel_sigma: float = 0.1,
+    pixel_sigma: float = 0.25,
     flips: bool = True,
     seed: int = 0,
     device: str | torch.device = "cpu",
