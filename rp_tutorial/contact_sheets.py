@@ -101,11 +101,11 @@ def _sheet_row(name: str, images: Tensor, columns: Sequence[str], tile: int) -> 
 def _tile(image: Tensor, text: str, tile: int) -> str:
     if not bool(image.isfinite().all()):
         return '<td style="text-align:center">&ndash;</td>'
-    style = f"width:{tile}px;height:{tile}px;max-width:none;margin:0;display:block;image-rendering:pixelated"
-    return (
-        f'<td style="padding:2px"><img src="data:image/png;base64,{_png(image)}" alt="{html.escape(text)}" '
-        f'style="{style}"></td>'
-    )
+    style = f"width:{tile}px;height:{tile}px;max-width:none;margin:0;padding:0;display:block;image-rendering:pixelated"
+    source = f"data:image/png;base64,{_png(image)}"
+    # The class keeps the theme from framing and dimming pictures on dark pages.
+    picture = f'<img class="dark-light" src="{source}" alt="{html.escape(text)}" style="{style}">'
+    return f'<td style="padding:2px">{picture}</td>'
 
 
 def _png(image: Tensor) -> str:

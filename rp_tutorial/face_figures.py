@@ -97,7 +97,7 @@ def latent_walk(
     x = alt.X("x:Q", title="z₁ (latent units)", scale=alt.Scale(domain=[ends[0]["x"], ends[1]["x2"]], nice=False))
     y = alt.Y("y:Q", title="z₂ (latent units)", scale=alt.Scale(domain=[ends[0]["y"], ends[1]["y2"]], nice=False))
     shade = regions["label"].rank(method="dense") % 4
-    tinted = regions.assign(shade=np.where(regions["label"] == target, 0.3, 0.06 + 0.09 * shade).round(2))
+    tinted = regions.assign(shade=np.where(regions["label"] == target, 0.25, 0.06 + 0.09 * shade).round(2))
     background = (
         alt.Chart(tinted)
         .mark_rect(stroke=None)
@@ -112,7 +112,7 @@ def latent_walk(
     )
     walked = alt.Chart(passes).transform_filter("datum.pass <= pass_")
     here = alt.Chart(passes).transform_filter("datum.pass == pass_")
-    path = walked.mark_line(strokeWidth=2, color=ABOVE).encode(x=x, y=y, order="pass:Q")
+    path = walked.mark_line(strokeWidth=2.5, color=ON_TINT).encode(x=x, y=y, order="pass:Q")
     names = ["inside", "outside"]
     points = (
         alt.Chart(probes.assign(side=np.where(probes["inside"], *names)).drop(columns="inside"))
@@ -121,13 +121,13 @@ def latent_walk(
         .encode(
             x=x,
             y=y,
-            color=alt.Color("side:N", title=None, scale=alt.Scale(domain=names, range=[ABOVE, BELOW])),
+            color=alt.Color("side:N", title=None, scale=alt.Scale(domain=names, range=[ON_TINT, BELOW])),
             shape=alt.Shape("side:N", title=None, scale=alt.Scale(domain=names, range=["circle", "cross"])),
         )
     )
-    centre = here.mark_point(filled=True, size=90, opacity=1, shape="diamond", color=ABOVE).encode(x=x, y=y)
+    centre = here.mark_point(filled=True, size=90, opacity=1, shape="diamond", color=ON_TINT).encode(x=x, y=y)
     line = (
-        "'pass ' + datum.pass + ': ' + datum.inside + ' of ' + "
+        "datum.inside + ' of ' + "
         f"{len(probes) // len(passes)} + ' inside, R = ' + format(datum.R, '.2f') + ', step ' + "
         "(datum.accepted ? 'taken' : 'refused')"
     )
@@ -266,7 +266,9 @@ def flip_rates(table: pd.DataFrame, *, description: str) -> alt.LayerChart:
 
 
 WALK = 420  # pixels a side of a plane that is walked through
+ON_TINT = "#3b8edb"  # blue that shows on the blue region, on a light page and on a dark one
 _COLOURS = [BELOW, ABOVE, "#805ad5", "#2f855a", "#b83280", REFERENCE]
+_LEGEND = alt.Legend(columns=3, symbolOpacity=1)
 _INTERVALS = ("asr", "test_accuracy")
 
 
@@ -305,14 +307,13 @@ def _long(arms: pd.DataFrame) -> pd.DataFrame:
 
 def _family_colour(arms: pd.DataFrame) -> alt.Color:
     names = [name for name in FAMILIES if name in set(arms["family"])]
-    return alt.Color(
-        "family:N", title=None, sort=names, scale=alt.Scale(domain=names, range=[FAMILIES[n] for n in names])
-    )
+    colours = alt.Scale(domain=names, range=[FAMILIES[name] for name in names])
+    return alt.Color("family:N", title=None, sort=names, scale=colours, legend=_LEGEND)
 
 
 def _family_shape(arms: pd.DataFrame) -> alt.Shape:
     names = [name for name in FAMILIES if name in set(arms["family"])]
-    return alt.Shape("family:N", title=None, sort=names, scale=alt.Scale(domain=names))
+    return alt.Shape("family:N", title=None, sort=names, scale=alt.Scale(domain=names), legend=_LEGEND)
 
 
 def _percent(*columns: str) -> list[alt.Tooltip]:
