@@ -180,7 +180,9 @@ def means(probe: Probe, values: np.ndarray) -> float:
 
 def arm_row(defense: str, n: int, sigma: float, **measured) -> dict:
     zero = over_targets([0.0, 0.01, -0.01])
+    passes = over_targets(measured.pop("passes", [0.5, 0.5, 0.5]))
     rows = {name: zero for _, _, name, _, _ in COMPARISONS} | {k: over_targets(v) for k, v in measured.items()}
+    rows["by_radius"] = [{"radius": radius, "passes": passes} for radius in (0.5, 2.0)]
     name = f"{defense} {n}"
     return {"name": name, "defense": defense, "n": n, "sigma": sigma, "augmented": False, "repeats": 1, **rows,
             "outside_if_expands": zero | {"value": 0.02}, "passes_if_expands_binomial": 0.0}  # fmt: skip
@@ -191,9 +193,9 @@ def made_up(*, fresh_cosine=(0.5, 0.52, 0.51), beyond=(1.0, 1.0, 0.9)) -> dict:
     attack = {"radius": "attack", "beyond_certified": share, "beyond_largest": {"100": share}}
     high = [0.8, 0.82, 0.81]
     arms = [
-        arm_row("none", 1, 0.0, cosine_sphere=high, passes_if_expands=[1.0, 1.0, 0.9]),
-        arm_row("smoothing", 10, 0.1, cosine_sphere=list(fresh_cosine), passes_if_expands=[0.1, 0.3, 0.2]),
-        arm_row("fixed noise", 10, 0.1, cosine_sphere=high, passes_if_expands=[0.9, 1.0, 0.9]),
+        arm_row("none", 1, 0.0, cosine_sphere=high, passes=[1.0, 1.0, 0.9]),
+        arm_row("smoothing", 10, 0.1, cosine_sphere=list(fresh_cosine), passes=[0.1, 0.3, 0.2]),
+        arm_row("fixed noise", 10, 0.1, cosine_sphere=high, passes=[0.9, 1.0, 0.9]),
     ]
     rule = {"directions": 32, "needed": 29}
     return {"arms": arms, "rule": rule, "targets": 3, "displacement": [{"sigma": 0.1, "n": 100, "spheres": [attack]}]}
