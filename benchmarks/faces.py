@@ -25,13 +25,13 @@ import statistics
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import psutil
 import torch
+from rounds import measure, ratio_line
 from torch import Tensor, nn
 
 from rp_tutorial.data.face_task import to_float
@@ -111,24 +111,6 @@ def contestant(name: str, net: nn.Module, fast: nn.Module, x: Tensor, n: int) ->
     return lambda: smoothing.vote(x, n=n, curtailed="curtailed" in name), smoothing
 
 
-def measure(jobs: dict[str, Job], rounds: int) -> dict[str, list[float]]:
-    """Seconds of every job in every round, interleaved, after one round that does not count."""
-    seconds: dict[str, list[float]] = {name: [] for name in jobs}
-    for round_number in range(rounds + 1):
-        for name, job in jobs.items():
-            started = time.perf_counter()
-            job()
-            if round_number:
-                seconds[name].append(time.perf_counter() - started)
-    return seconds
-
-
-def ratio_line(peer: str, ours: str, seconds: dict[str, list[float]]) -> str:
-    """How many times faster, as the median over rounds with the smallest and the largest."""
-    ratios = [a / b for a, b in zip(seconds[peer], seconds[ours], strict=True)]
-    return f"  {ours} against {peer}: {statistics.median(ratios):.2f}x (from {min(ratios):.2f} to {max(ratios):.2f})"
-
-
 def memory_growth(case: Case, name: str) -> float:
     """MiB that the resident set grows by while the job of one contestant runs, in this process. Random weights."""
     net = FaceNet64(20) if case.net == "FaceNet64" else SmallFaceNet(20, size=case.size)
@@ -176,7 +158,7 @@ def report(case: Case, case_number: int, *, rounds: int, smoke: bool) -> None:
     for peer, ours in (("loop", "ours"), ("batched", "ours, unfolded"), ("batched", "ours"),
                        ("batched, folded", "ours"), ("ours, unfolded", "ours"), ("ours", "ours, curtailed"),
                        ("loop", "ours, curtailed")):  # fmt: skip
-        print(ratio_line(peer, ours, seconds))
+        print(ratio_line(peer, ours, seconds, digits=2))
 
 
 def main() -> None:

@@ -18,11 +18,11 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import statistics
-import time
 from collections.abc import Callable
 
 import numpy as np
 import torch
+from rounds import measure, ratio_line
 from scipy.stats import binomtest
 from torch import Tensor, nn
 
@@ -88,24 +88,6 @@ def nets(rows: int) -> tuple[dict[str, nn.Module], Tensor]:
         stages = Stages("insurance-threshold")
         found[name] = insurance.trained_net(settings, task, fingerprint=fingerprint, seed=0, stages=stages)
     return found, task.x_test
-
-
-def measure(entries: dict[str, Callable[[], np.ndarray]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of every contestant in every round, interleaved, after one round that does not count."""
-    seconds: dict[str, list[float]] = {name: [] for name in entries}
-    for round_number in range(rounds + 1):
-        for name, run in entries.items():
-            started = time.perf_counter()
-            run()
-            if round_number:
-                seconds[name].append(time.perf_counter() - started)
-    return seconds
-
-
-def ratio_line(peer: str, ours: str, seconds: dict[str, list[float]]) -> str:
-    """How many times faster, as the median over rounds with the smallest and the largest."""
-    ratios = [a / b for a, b in zip(seconds[peer], seconds[ours], strict=True)]
-    return f"  {ours} against {peer}: {statistics.median(ratios):.1f}x (from {min(ratios):.1f} to {max(ratios):.1f})"
 
 
 def main() -> None:
