@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from rp_tutorial.arguments import count, one_of, open_unit, refuse
 from rp_tutorial.attacks.boundary_repulsion import Inversion
 from rp_tutorial.attacks.latent_queries import Prior
+from rp_tutorial.data.face_task import to_float
 from rp_tutorial.statistics import clopper_pearson
 
 TOP = 5  # besides the first place; fewer where the evaluator has fewer classes
@@ -233,7 +234,7 @@ class _Reference:
 
     def _float(self, images: Tensor) -> Tensor:
         moved = images.to(self.device)
-        return moved.float() / 255 if images.dtype == torch.uint8 else moved
+        return to_float(moved) if images.dtype == torch.uint8 else moved
 
 
 def rate(hits: np.ndarray, *, confidence: float = 0.95) -> Rate:
