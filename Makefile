@@ -5,7 +5,7 @@ VENV ?= .venv
 PY = $(VENV)/bin/python
 STAMP = $(VENV)/.installed
 # One install serves every target, so `make test` after `make book` does not install again.
-EXTRAS = book,test,bench
+EXTRAS = book,test,bench,dp
 
 .PHONY: book test notebooks lint lock clean install help
 

@@ -19,8 +19,8 @@ from tools.lock import lock_text, pins
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-LOCKED = ("book", "test", "bench", "kaggle")  # the extras that constraints.txt covers
-INSTALLED = ("book", "test", "bench")  # the extras that `make` installs
+LOCKED = ("book", "test", "bench", "dp", "kaggle")  # the extras that constraints.txt covers
+INSTALLED = ("book", "test", "bench", "dp")  # the extras that `make` installs
 CONSTRAINTS = (ROOT / "constraints.txt").read_text(encoding="utf-8")
 PINS = pins(CONSTRAINTS)
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
