@@ -23,11 +23,10 @@ from rp_tutorial.attacks.boundary_repulsion import BREP_MI, BoundaryRepulsion, I
 from rp_tutorial.attacks.initial_points import candidate_latents
 from rp_tutorial.attacks.inversion_metrics import Judged, Rate, evaluate, paired_comparison, rate
 from rp_tutorial.data.face_task import to_float, to_text
+from rp_tutorial.experiments.defenses import Defense, release
 from rp_tutorial.experiments.face_lab import FaceLab, FaceLabSettings
 from rp_tutorial.experiments.runner import Stages
 from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
-from rp_tutorial.oracles.plain import PlainOracle
-from rp_tutorial.oracles.smoothing import PredictOracle, Smoothing, VoteOracle
 from rp_tutorial.statistics import clopper_pearson
 
 SHOWN, THUMBNAIL = 8, 8  # thumbnails of real people: how many, and of how many pixels a side
@@ -35,28 +34,15 @@ TIERS = ("synthetic", "lfw")  # or folder:PATH, celeba:PATH
 
 
 @dataclasses.dataclass(frozen=True)
-class Arm:
-    """One defence and the attacker it meets. sigma is in units of a pixel's range [0, 1]."""
+class Arm(Defense):
+    """One defence and the attacker it meets."""
 
-    defense: str  # none | plain noise | smoothing | fixed noise | abstaining
-    sigma: float = 0.0
-    n: int = 1
     repeats: int = 1  # queries the attacker spends on each probe
-    augmented: bool = False  # the target net was trained under noise of the same sigma
 
     @property
     def name(self) -> str:
         """Unique among the arms of a run, and what a reader sees."""
-        parts = [self.defense]
-        if self.defense != "none":
-            parts.append(f"sigma {self.sigma:g}")
-        if self.defense not in ("none", "plain noise"):
-            parts.append(f"N = {self.n}")
-        if self.augmented:
-            parts.append(f"net trained under {self.sigma:g}")
-        if self.repeats > 1:
-            parts.append(f"{self.repeats} queries a probe")
-        return ", ".join(parts)
+        return self.label + (f", {self.repeats} queries a probe" if self.repeats > 1 else "")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,7 +98,7 @@ PROFILES = {
         attack=dataclasses.replace(BREP_MI, rejected_limit=1000, max_iterations=20_000),
     ),
 }  # fmt: skip
-PUBLISHED_SEEDS = (0, 1)
+PUBLISHED_SEEDS = (0, 1, 2)
 
 NEEDS = {
     "smoke": "2 cores, 2 GiB, under a minute",
@@ -180,21 +166,7 @@ class Bench:
 
     def oracle(self, arm: Arm, *, purpose: int) -> LabelOracle:
         """The release mechanism of an arm; `purpose` keeps the noise of accuracy and attack apart."""
-        net = self.lab.target(noise_sigma=arm.sigma if arm.augmented else None)
-        if arm.defense == "none":
-            return PlainOracle(net, num_classes=self.lab.num_classes, device=self.settings.device)
-        smoothing = Smoothing(
-            net,
-            num_classes=self.lab.num_classes,
-            sigma=arm.sigma,
-            seed=4 * self.lab.seed + purpose,
-            noise="fixed" if arm.defense == "fixed noise" else "independent",
-            unit="pixel range",
-            device=self.settings.device,
-        )
-        if arm.defense == "abstaining":
-            return PredictOracle(smoothing, n=arm.n, alpha=self.settings.alpha)
-        return VoteOracle(smoothing, n=arm.n, curtailed=arm.defense == "smoothing")
+        return release(self.lab, arm, seed=4 * self.lab.seed + purpose, alpha=self.settings.alpha)
 
     def _row(self, arm: Arm) -> dict[str, Any]:
         self.oracle(arm, purpose=0), self.lab.prior  # trained before the clock starts
