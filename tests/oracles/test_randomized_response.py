@@ -10,15 +10,21 @@ from scipy import stats
 from torch import nn
 
 from rp_tutorial.arguments import InputError
+from rp_tutorial.attacks.distinguishing import play
+from rp_tutorial.models.half_space import at_distance, half_space_net
 from rp_tutorial.oracles.abstaining import AbstainingOracle, confidence_for_abstention
 from rp_tutorial.oracles.base import ABSTAIN
 from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.oracles.randomized_response import (
     RandomizedResponse,
+    accuracy,
     advantage,
+    epsilon_for_accuracy,
     epsilon_for_advantage,
     keep_probability,
+    response_law,
 )
+from rp_tutorial.privacy import hockey_stick, total_variation, tv_of_dp
 
 
 def constant_oracle(label: int, classes: int) -> PlainOracle:
@@ -51,6 +57,90 @@ def test_the_advantage_is_half_the_total_variation_of_two_true_labels(classes: i
     assert epsilon_for_advantage(advantage(1.0, classes), classes) == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("classes", [2, 10, 80])
+def test_one_release_is_epsilon_private_and_not_less(classes: int) -> None:
+    laws = [response_law(1.5, classes, label) for label in (0, classes - 1)]
+    assert hockey_stick(*laws, epsilon=1.5) == pytest.approx(0.0, abs=1e-12)
+    assert hockey_stick(*laws, epsilon=1.499) > 0
+    assert total_variation(*laws) / 2 == pytest.approx(advantage(1.5, classes))
+    assert advantage(1.5, classes) <= tv_of_dp(1.5) / 2 + 1e-12, "two classes attain what epsilon allows, more do not"
+
+
+class Corner(nn.Module):
+    """Label 0 right of the origin, the last of `classes` labels left of it."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.classes = classes
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.one_hot(torch.where(x[:, 0] > 0, 0, self.classes - 1), self.classes).float()
+
+
+@pytest.mark.parametrize("epsilon", [0.5, 2.0, 6.0])
+@pytest.mark.parametrize("classes", [2, 10, 80])
+def test_the_played_advantage_covers_its_formula(classes: int, epsilon: float) -> None:
+    """A Clopper-Pearson interval of confidence 1 - 1e-6 around the game as played, for a pair of different labels.
+
+    The test that is played is fitted on the rehearsal, so that it is at most as good as the best one: the lower end is
+    a proven violation, the upper end may fail where the fit is poor, which enough rounds exclude.
+    """
+    oracle = RandomizedResponse(PlainOracle(Corner(classes), num_classes=classes), epsilon=epsilon, seed=7)
+    x, other = torch.tensor([1.0]), torch.tensor([-1.0])
+    found = play(oracle, x, other, rounds=8000, calibration_rounds=40_000, confidence=1 - 1e-6, seed=classes)
+    assert found.low <= advantage(epsilon, classes) <= found.high
+
+
+def test_far_apart_or_side_by_side_makes_no_difference() -> None:
+    """The advantage does not know a distance: within one label it is 0, across the boundary it is the formula."""
+    near, far = (at_distance(d) for d in (1e-3, 50.0))
+    played = {}
+    for name, other in {"side by side": -near, "far apart": -far, "same label": far}.items():
+        oracle = RandomizedResponse(PlainOracle(half_space_net(), num_classes=2), epsilon=1.0, seed=5)
+        played[name] = play(oracle, near, other, rounds=20_000, confidence=1 - 1e-6)
+    for name, expected in {"side by side": advantage(1.0, 2), "far apart": advantage(1.0, 2), "same label": 0}.items():
+        assert played[name].low <= expected <= played[name].high
+
+
+@pytest.mark.parametrize("classes", [2, 80])
+@pytest.mark.parametrize("base", [0.7, 0.983, 1.0])
+def test_the_accuracy_is_that_of_released_labels(classes: int, base: float) -> None:
+    """Labels that are right with probability `base`, wrong ones uniform: a count, p-value above 1e-6."""
+    n, epsilon = 20_000, 2.5
+    draw = torch.Generator().manual_seed(11)
+    truth = torch.randint(classes, (n,), generator=draw)
+    wrong = (truth + torch.randint(1, classes, (n,), generator=draw)) % classes
+    said = torch.where(torch.rand(n, generator=draw) < base, truth, wrong)
+    right = int((said == truth).sum()) / n  # of this very sample: what is tested is the response alone
+    net = nn.Embedding.from_pretrained(torch.eye(classes), freeze=True)
+    oracle = PlainOracle(nn.Sequential(First(), net), num_classes=classes)
+    released = RandomizedResponse(oracle, epsilon=epsilon, seed=2)(said[:, None].float())
+    hits = int((released == truth).sum())
+    assert stats.binomtest(hits, n, accuracy(epsilon, right, classes)).pvalue > 1e-6
+
+
+class First(nn.Module):
+    """The first column as an index."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x[:, 0].long()
+
+
+@pytest.mark.parametrize(("base", "classes"), [(1.0, 2), (0.6, 2), (0.98, 80), (0.1, 1000)])
+def test_the_epsilon_for_an_accuracy_gives_that_accuracy(base: float, classes: int) -> None:
+    for share in (0.001, 0.5, 0.999):
+        target = 1 / classes + share * (base - 1 / classes)
+        assert accuracy(epsilon_for_accuracy(target, base, classes), base, classes) == pytest.approx(target, abs=1e-12)
+
+
+def test_accuracy_lies_between_chance_and_that_of_the_oracle_and_grows_with_epsilon() -> None:
+    found = [accuracy(epsilon, 0.9, 10) for epsilon in (1e-9, 0.5, 1.0, 3.0, 50.0)]
+    assert found == sorted(found)
+    assert found[0] == pytest.approx(0.1)
+    assert found[-1] == pytest.approx(0.9)
+    assert accuracy(3.0, 0.1, 10) == pytest.approx(0.1), "at chance there is nothing to lose"
+
+
 def test_fresh_answers_average_out_and_memoised_ones_do_not() -> None:
     person = torch.ones(1, 2).repeat(500, 1)
     fresh = RandomizedResponse(constant_oracle(1, 2), epsilon=0.5, seed=3)(person)
@@ -74,6 +164,13 @@ def test_bad_settings_are_refused() -> None:
     for target in (0.0, 0.5, float("nan")):
         with pytest.raises(InputError):
             epsilon_for_advantage(target, 2)
+    for target, base in ((0.5, 0.9), (0.9, 0.9), (0.95, 0.9), (float("nan"), 0.9), (0.6, 0.5), (0.6, 1.1)):
+        with pytest.raises(InputError, match="got"):
+            epsilon_for_accuracy(target, base, 2)
+    with pytest.raises(InputError, match="num_classes"):
+        accuracy(1.0, 0.9, 1)
+    with pytest.raises(InputError, match="label"):
+        response_law(1.0, 3, 3)
     silent = AbstainingOracle(nn.Linear(2, 2), num_classes=2, confidence=1.0)
     with pytest.raises(InputError):
         RandomizedResponse(silent, epsilon=1.0)(torch.zeros(3, 2))
