@@ -1,26 +1,29 @@
 """BREP-MI, the label-only model inversion: walk through a prior's latent space into the middle of a target's region.
 
-Published by Kahla, Chen, Just and Jia, "Label-Only Model Inversion Attacks via Boundary Repulsion", CVPR 2022;
-`BREP_MI` holds the settings of the authors' code, and every other choice is a named field. The attacker sees labels
-and nothing else. All targets run in one batch. The questions to the oracle are in `latent_queries.py`, the starting
-points in `initial_points.py`, the file of a stopped run in `inversion_state.py`, the verdicts in
-`inversion_metrics.py`: an attacker could not compute those.
+Published by Kahla, Chen, Just and Jia, "Label-Only Model Inversion Attacks via Boundary Repulsion", CVPR 2022. The
+attacker sees labels and nothing else. All targets run in one batch. The settings are in `boundary_settings.py`, the
+questions to the oracle in `latent_queries.py`, the starting points in `initial_points.py`, the file of a stopped run in
+`inversion_state.py`, the verdicts in `inversion_metrics.py`: an attacker could not compute those.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from rp_tutorial.arguments import count, positive, refuse
+from rp_tutorial.arguments import count, refuse
+from rp_tutorial.attacks.boundary_settings import BREP_MI as BREP_MI
+from rp_tutorial.attacks.boundary_settings import BoundaryRepulsion as BoundaryRepulsion
+from rp_tutorial.attacks.boundary_settings import deviations as deviations
 from rp_tutorial.attacks.initial_points import DIRECTIONS, check_points, check_targets, keyed_generator, search_block
 from rp_tutorial.attacks.inversion_state import (
     ITERATIONS,
     PATIENCE,
+    QUERIES,
     RADIUS,
     REASONS,
     REJECTED,
@@ -31,59 +34,10 @@ from rp_tutorial.attacks.inversion_state import (
     fingerprint,
 )
 from rp_tutorial.attacks.latent_queries import LatentQueries, Prior
-from rp_tutorial.oracles.base import LabelOracle
+from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
 
+COUNT_SLACK = 1e-4  # of the count of a sphere: parts of abstentions are not exact in float32
 RADIUS_LIMIT = 1e6  # beyond it float32 loses z inside z + R u; the published loop would go on for ever
-
-
-@dataclass(frozen=True)
-class BoundaryRepulsion:
-    """Settings of the attack. The defaults are the published ones; `deviations` names every other."""
-
-    directions: int = 32  # points on the sphere at each pass: the label is all there is, so this buys the gradient
-    radius: float = 2.0  # first radius R0, small enough for a random starting point not far inside
-    expansion: float = 1.3  # R grows by this factor once a sphere is inside
-    inside_needed: int = 29  # of 32: the authors' code asks for a sum of signs above 24 (their text asks for all)
-    step_fraction: float = 1 / 3  # step length is R / 3: careful while the region around is known to be thin ...
-    step_limit: float = 3.0  # ... and never more than this, or one step would cross a region
-    latent_clamp: float | None = (
-        1.5  # centres stay where the prior makes good images; sphere points may leave. None: no
-    )
-    patience: int = 1000  # accepted steps without an expansion after which the target is left alone
-    repulsion_only: bool = True  # outside points push; False lets inside points pull as well
-    rejected_limit: int | None = None  # rejected steps in a row that end a target. Published: none, it may never end
-    max_iterations: int | None = None  # passes that end the attack: a bound on cost. Published: none
-    radius_cap: float | None = None  # a target ends once R is above it: no more to learn from. Published: none
-    repeats: int = 1  # queries for each probe, the most frequent answer counts: a patient attacker against randomness
-
-    def __post_init__(self) -> None:
-        for name in ("directions", "patience", "repeats"):
-            count(name, getattr(self, name))
-        for name in ("radius", "step_fraction", "step_limit"):
-            positive(name, getattr(self, name))
-        if positive("expansion", self.expansion) <= 1:
-            raise refuse("expansion", self.expansion, "a finite number above 1")
-        if count("inside_needed", self.inside_needed) > self.directions:
-            raise refuse("inside_needed", self.inside_needed, f"an integer from 1 to directions = {self.directions}")
-        if not isinstance(self.repulsion_only, bool):
-            raise refuse("repulsion_only", self.repulsion_only, "True or False")
-        for name, check in (("latent_clamp", positive), ("radius_cap", positive)):
-            if getattr(self, name) is not None:
-                check(name, getattr(self, name))
-        for name in ("rejected_limit", "max_iterations"):
-            if getattr(self, name) is not None:
-                count(name, getattr(self, name))
-        if self.radius_cap is not None and self.radius_cap < self.radius:
-            raise refuse("radius_cap", self.radius_cap, f"None or at least radius = {self.radius}")
-
-
-BREP_MI = BoundaryRepulsion()  # as published and coded by its authors
-
-
-def deviations(settings: BoundaryRepulsion) -> dict[str, tuple[object, object]]:
-    """Which fields differ from the publication: name -> (published, here). Empty for BREP_MI."""
-    pairs = {field.name: (getattr(BREP_MI, field.name), getattr(settings, field.name)) for field in fields(settings)}
-    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
 @dataclass(frozen=True)
@@ -183,6 +137,23 @@ def invert(
     return attack.run(file, save_every)
 
 
+@dataclass(frozen=True)
+class _Sphere:
+    """What the answers on the spheres mean: the pull of every point along its direction, -1 to 1 [A, P]; the points
+    that count as inside, abstentions in part [A]; and those that were believed to be the target [A]."""
+
+    pull: Tensor
+    count: Tensor
+    hits: Tensor
+
+
+def _outside(answers: Tensor, wanted: Tensor, abstain_weight: float) -> Tensor:
+    """How far points are outside, 0 to 1 [B]: the share of answers [repeats, B] that are not the label wanted [B]."""
+    silent = answers == ABSTAIN
+    other = (answers != wanted) & ~silent
+    return (other.float() + abstain_weight * silent.float()).mean(dim=0)
+
+
 class _Attack:
     """One call of `invert`: checked arguments, the state, and the two loops."""
 
@@ -251,16 +222,15 @@ class _Attack:
         spent_before = self.queries.forward_passes
         z, radius, target = state.z[rows], state.radius[rows], self.targets[rows]
         units = sphere_directions(self.seed, state.passes, *self._sphere_shape())[rows.cpu()].to(self.device)
-        inside = self._inside(z[:, None] + radius.float()[:, None, None] * units, target)  # [A, P]
-        hits = inside.sum(dim=1)
-        expands = hits >= settings.inside_needed
+        sphere = self._probe(z[:, None] + radius.float()[:, None, None] * units, target)
+        expands = sphere.count >= settings.inside_needed - COUNT_SLACK
         grown = torch.where(expands, radius * settings.expansion, radius)
-        moved = z + self._step(units, inside, radius, grown)
+        moved = z + self._step(units, sphere.pull, radius, grown)
         if settings.latent_clamp is not None:
             moved = moved.clamp(-settings.latent_clamp, settings.latent_clamp)
-        kept = self._inside(moved[:, None], target)[:, 0]
+        kept = self.queries.ask(moved, repeats=settings.end_queries) == target
         if self.trace is not None:
-            self._remember(rows, hits, kept)
+            self._remember(rows, sphere.hits, kept)
         self._update(rows, moved, grown, expands, kept)
         state.passes += 1
         state.forward_passes += self.queries.forward_passes - spent_before
@@ -269,14 +239,23 @@ class _Attack:
     def _sphere_shape(self) -> tuple[int, int, int]:
         return len(self.targets), self.settings.directions, self.state.z.shape[1]
 
-    def _inside(self, points: Tensor, target: Tensor) -> Tensor:
-        """Whether the oracle labels points [A, P, d] as the target [A]: bool [A, P]."""
-        return self.queries.ask(points.flatten(0, 1)).view(points.shape[:2]) == target[:, None]
+    def _probe(self, points: Tensor, target: Tensor) -> _Sphere:
+        """Ask about the spheres [A, P, d] of the targets [A], and say what the answers mean to this attacker."""
+        settings, shape = self.settings, points.shape[:2]
+        wanted = target.repeat_interleave(shape[1])
+        answers = self.queries.answers(points.flatten(0, 1))
+        believed = self.queries.believed(answers)[None]
+        weighed = answers if settings.weigh == "share" else believed
+        pull = -_outside(weighed, wanted, settings.abstain_weight)
+        if not settings.repulsion_only:
+            pull += (weighed == wanted).float().mean(dim=0)
+        outside = _outside(believed, wanted, settings.abstain_weight).view(shape)
+        hits = (believed[0] == wanted).view(shape)
+        return _Sphere(pull.view(shape), settings.directions - outside.sum(dim=1), hits.sum(dim=1))
 
-    def _step(self, units: Tensor, inside: Tensor, radius: Tensor, grown: Tensor) -> Tensor:
+    def _step(self, units: Tensor, pull: Tensor, radius: Tensor, grown: Tensor) -> Tensor:
         """The step [A, d] away from the points outside; its length comes from R before, its scale from R after."""
-        pull = 0.0 if self.settings.repulsion_only else 1.0
-        push = (torch.where(inside, pull, -1.0)[:, :, None] * units).mean(dim=1)
+        push = (pull[:, :, None] * units).mean(dim=1)
         length = (radius * self.settings.step_fraction).clamp(max=self.settings.step_limit)
         return (length * radius / grown).float()[:, None] * push
 
@@ -296,6 +275,7 @@ class _Attack:
     def _stop(self, rows: Tensor) -> None:
         """Mark the targets that are over; where two reasons meet, the first line below wins."""
         state, settings = self.state, self.settings
+        over_limit = None if settings.query_limit is None else settings.query_limit + 1
         for reason, value, limit in (
             (PATIENCE, state.since_expansion, settings.patience),
             (REJECTED, state.rejected_in_row, settings.rejected_limit),
@@ -306,6 +286,7 @@ class _Attack:
             ),
             (UNBOUNDED, state.radius, RADIUS_LIMIT),
             (ITERATIONS, state.iterations, settings.max_iterations),
+            (QUERIES, (state.iterations + 1) * settings.pass_queries, over_limit),
         ):
             if limit is not None:
                 over = rows[(value[rows] >= limit) & (state.stopped[rows] == RUNNING)]
@@ -323,14 +304,14 @@ class _Attack:
         self.trace.append({name: value.cpu() for name, value in now.items()})
 
     def _result(self) -> Inversion:
-        state, per_pass = self.state, (self.settings.directions + 1) * self.settings.repeats
+        state = self.state
         names = ("chosen", "start", "latent", "z", "radius", "expansions", "kept_expansions", "accepted", "rejected")
         return Inversion(
             targets=self.targets.cpu(),
             found=state.start.isfinite().all(dim=1).cpu(),
             **{name: getattr(state, name).cpu() for name in names},
             iterations=state.iterations.cpu(),
-            queries=(state.iterations * per_pass).cpu(),
+            queries=(state.iterations * self.settings.pass_queries).cpu(),
             search_queries=state.searched * self.settings.repeats,
             forward_passes=state.search_forward_passes + state.forward_passes,
             search_forward_passes=state.search_forward_passes,

@@ -18,8 +18,11 @@ from torch import Tensor
 
 from rp_tutorial.arguments import refuse
 
-RUNNING, NOT_FOUND, PATIENCE, REJECTED, ITERATIONS, RADIUS, UNBOUNDED = range(7)
-REASONS = ("running", "not found", "patience", "rejected steps", "iterations", "radius cap", "unbounded radius")
+RUNNING, NOT_FOUND, PATIENCE, REJECTED, ITERATIONS, RADIUS, UNBOUNDED, QUERIES = range(8)
+REASONS = (
+    *("running", "not found", "patience", "rejected steps", "iterations", "radius cap", "unbounded radius"),
+    "query limit",
+)  # fmt: skip
 
 
 @dataclass

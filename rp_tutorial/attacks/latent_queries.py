@@ -35,21 +35,29 @@ class LatentQueries:
         self._device = torch.device(device)
         self.forward_passes = 0
 
-    def ask(self, latents: Tensor) -> Tensor:
-        """Labels [B] of latents [B, d], one query (or `repeats`) each."""
+    def ask(self, latents: Tensor, *, repeats: int | None = None) -> Tensor:
+        """Labels [B] of latents [B, d], one query each, or `repeats` (those of the constructor if not given)."""
+        return self.believed(self.answers(latents, repeats=repeats))
+
+    def believed(self, answers: Tensor) -> Tensor:
+        """The labels [B] that the attacker takes from answers [repeats, B]: the only one, or the strict plurality."""
+        return answers[0] if len(answers) == 1 else strict_plurality(answers, self._oracle.num_classes)
+
+    def answers(self, latents: Tensor, *, repeats: int | None = None) -> Tensor:
+        """All that was released for latents [B, d], an answer a query: symbols [repeats, B]."""
+        repeats = self.repeats if repeats is None else count("repeats", repeats)
         before = self._oracle.forward_passes
         with torch.inference_mode():
-            labels = [self._ask_chunk(chunk) for chunk in latents.split(self._chunk_rows)]
+            parts = [self._answer_chunk(chunk, repeats) for chunk in latents.split(self._chunk_rows)]
         self.forward_passes += self._oracle.forward_passes - before
-        return torch.cat(labels).clone()  # a copy from outside the mode is an ordinary tensor
+        return torch.cat(parts, dim=1).clone()  # a copy from outside the mode is an ordinary tensor
 
-    def _ask_chunk(self, latents: Tensor) -> Tensor:
+    def _answer_chunk(self, latents: Tensor, repeats: int) -> Tensor:
         x = self._prior(latents)
         if not isinstance(x, Tensor) or x.ndim < 2 or len(x) != len(latents):
             given = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
             raise refuse("prior", f"an output of shape {given}", f"inputs of shape [{len(latents)}, ...]")
-        answers = [self._oracle(x).to(self._device) for _ in range(self.repeats)]
-        return answers[0] if self.repeats == 1 else strict_plurality(torch.stack(answers), self._oracle.num_classes)
+        return torch.stack([self._oracle(x).to(self._device) for _ in range(repeats)])
 
 
 def strict_plurality(answers: Tensor, num_classes: int) -> Tensor:
