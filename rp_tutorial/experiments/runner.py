@@ -41,7 +41,17 @@ EXPERIMENTS = {
 }
 PROFILES = ("smoke", "cpu", "gpu")
 PACKAGE = Path(rp_tutorial.__file__).parent
-SHOWS = ("cli.py", "contact_sheets.py", "doctor.py", "face_figures.py", "figures.py", "ledger.py")
+SHOWS = (
+    "claims.py",
+    "cli.py",
+    "comparison_claims.py",
+    "comparison_figures.py",
+    "contact_sheets.py",
+    "doctor.py",
+    "face_figures.py",
+    "figures.py",
+    "ledger.py",
+)
 VERSIONS_OF = ("torch", "numpy", "scipy", "pandas", "scikit-learn")
 
 

@@ -1,0 +1,79 @@
+"""What the abstract of version 2 says about other defences, distillation and the leakage channel, claim by claim.
+
+Read off the results of `frontier`, `distillation` and `adaptive`. How a claim becomes a verdict is in `ledger.py`;
+the claims on the paper's own tables and figures are in `claims.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rp_tutorial.claims import Claim, Measurement, direction, every, printed_as
+
+FRONTIER, DISTILLATION, ADAPTIVE = "frontier", "distillation", "adaptive"
+WHERE = "Abstract v2"
+RP, RR, DP_SGD = "smoothing", "randomized response", "DP-SGD"
+CELEBA = "a number of CelebA and FaceNet64: rp-tutorial run frontier --profile gpu --data celeba:PATH"
+
+
+def _points(results: dict[str, Any], family: str) -> list[dict[str, Any]]:
+    return [point for point in results["points"] if point["family"].startswith(family)]
+
+
+def _at_accuracy(results: dict[str, Any], accuracy: float) -> Measurement | None:
+    """ASR of the vote that spends the most accuracy and still has at least `accuracy`."""
+    votes = [p for p in results["points"] if p["family"] == RP and p["test_accuracy"] >= accuracy]
+    if not votes:
+        return None
+    found = min(votes, key=lambda point: point["test_accuracy"])
+    return Measurement(100 * found["asr"], *(100 * end for end in found["asr_ci"]))
+
+
+def _private_at_asr(results: dict[str, Any], asr: float) -> Measurement | None:
+    """Accuracy of the most accurate DP-SGD net with an ASR of at most `asr`."""
+    nets = [p for p in _points(results, DP_SGD) if p["asr"] <= asr]
+    if not nets:
+        return None
+    found = max(nets, key=lambda point: point["test_accuracy"])
+    return Measurement(100 * found["test_accuracy"], *(100 * end for end in found["accuracy_ci"]))
+
+
+def _dominates(family: str) -> Callable[[dict[str, Any]], bool | None]:
+    """Whether at every setting of `family` a vote of at least its accuracy has a lower ASR, by corrected tests."""
+
+    def holds(results: dict[str, Any]) -> bool | None:
+        rows = [row for row in results["dominance"] if row["family"].startswith(family)]
+        return every(row["verdict"] == "shown" for row in rows)
+
+    return holds
+
+
+def _costs_less(results: dict[str, Any]) -> bool | None:
+    """Whether every DP-SGD net with an ASR as low as that of some vote is less accurate than this vote."""
+    votes = [point for point in results["points"] if point["family"] == RP]
+    pairs = [(v, net) for v in votes for net in _points(results, DP_SGD) if net["asr"] <= v["asr"]]
+    return every(net["test_accuracy"] < vote["test_accuracy"] for vote, net in pairs)
+
+
+CLAIMS: tuple[Claim, ...] = (
+    Claim(
+        WHERE, "ASR (%) of RP at 98.4 % accuracy", "21", FRONTIER, lambda r: _at_accuracy(r, 0.984),
+        printed_as(21, 0), CELEBA, "celeba:",
+    ),
+    Claim(
+        WHERE, "accuracy (%) of DP-SGD at the ASR of RP", "61.7", FRONTIER, lambda r: _private_at_asr(r, 0.21),
+        printed_as(61.7, 1), CELEBA, "celeba:",
+    ),
+    *(
+        Claim(
+            WHERE, f"RP dominates {name} (ASR against accuracy)", "yes", FRONTIER, direction(_dominates(name)),
+            note="at every setting of theirs, a vote at least as accurate with a lower ASR; exact tests, Holm, 5 %",
+        )
+        for name in (DP_SGD, RR)
+    ),
+    Claim(
+        WHERE, "DP-SGD reaches the ASR of RP only at lower accuracy", "yes", FRONTIER, direction(_costs_less),
+        note="point against point, without a test: every vote, and every DP-SGD net with an ASR no higher",
+    ),
+)  # fmt: skip
