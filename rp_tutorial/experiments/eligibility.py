@@ -94,7 +94,7 @@ def run(settings: EligibilitySettings, *, data: str, seed: int, stages: Stages) 
     """All mechanisms against sigma and N, beside what the side information alone says about BMI."""
     task, fingerprint = load_task(settings, data=data, seed=seed)
     net = trained_net(settings, task, fingerprint=fingerprint, seed=seed, stages=stages)
-    bench = _Bench(settings, task, net, seed)
+    bench = Bench(settings, task, net, seed)
     key = {"data": fingerprint, "seed": seed, "settings": vars(settings)}
     oracles = stages.result("base", key, lambda: [bench.measure(m) for m in bench.noiseless()])
     for sigma in settings.sigmas:
@@ -149,8 +149,12 @@ def trained_net(
     return stages.weights("net", key, net, train)
 
 
-class _Bench:
-    """The records whose BMI is swept, and the measures that every mechanism goes through."""
+class Bench:
+    """The records whose BMI is swept, and the measures that every mechanism goes through.
+
+    records [B, d] are test rows, grid [G] the candidate values of BMI and edges [G + 1] the ends of their cells, truth
+    [B] the cell of each record's own BMI, prior [G] the onlooker's; test_x [T, d] and test_y [T] measure accuracy.
+    """
 
     def __init__(self, settings: EligibilitySettings, task: AttributeTask, net: nn.Module, seed: int) -> None:
         self.settings, self.task, self.net, self.seed = settings, task, net, seed
@@ -164,10 +168,14 @@ class _Bench:
         self.test_x, self.test_y = task.x_test[: settings.test_rows], task.y_test[: settings.test_rows].numpy()
         self.prior = self._prior()
 
+    def sweep(self, mechanism: Mechanism) -> Law:
+        """The law of the release about each record at every candidate value of BMI: [B, G, 3]."""
+        return mechanism.law(self.probes).reshape(len(self.records), len(self.grid), 3)
+
     def measure(self, mechanism: Mechanism) -> dict[str, Any]:
         """Utility on the test rows; what one release about each swept record tells."""
         at_test = mechanism.law(self.test_x)  # [T, 3]
-        law = mechanism.law(self.probes).reshape(len(self.records), len(self.grid), 3)  # [B, G, 3]
+        law = self.sweep(mechanism)
         utility = {
             "accuracy": float(at_test[np.arange(len(at_test)), self.test_y + 1].mean()),
             "abstention": float(at_test[:, 0].mean()),
@@ -179,13 +187,13 @@ class _Bench:
 
     def noiseless(self) -> Iterator[Mechanism]:
         """The base net, and the same net with its exact certificate: one release, two names for what is known of it."""
-        law = _law_of(PlainOracle(self.net, num_classes=2))
+        law = law_of(PlainOracle(self.net, num_classes=2))
         yield Mechanism("base", law)
         yield Mechanism("deterministic certificate", law, certified_bmi=self._base_interval)
 
     def measure_sigma(self, sigma: float) -> list[dict[str, Any]]:
         """Every mechanism that has a noise scale, and the two comparators that are matched to one of them."""
-        smoothed = [self.measure(mechanism) for mechanism in self._smoothed(sigma)]
+        smoothed = [self.measure(mechanism) for mechanism in self.smoothed(sigma)]
         by_name = {(row["name"], row["n"]): row for row in smoothed}
         loudest = by_name["plain noise", 1]["largest_advantage_at_1_bmi"]
         silent = by_name["isotropic PREDICT", max(self.settings.ns)]["abstention"]
@@ -203,12 +211,13 @@ class _Bench:
             "median_posterior_width_bmi": float(np.median(self._posterior(nothing).credible_width())),
         }
 
-    def _smoothed(self, sigma: float) -> Iterator[Mechanism]:
+    def smoothed(self, sigma: float) -> Iterator[Mechanism]:
+        """Every mechanism that has a noise scale of its own, at this one."""
         s, task = self.settings, self.task
         exact = AttributeSmoothing(self.net, attribute=task.attribute_column, sigma=sigma, scale=task)
         yield Mechanism(
             "attribute smoothing, exact",
-            _law_of(exact),
+            law_of(exact),
             sigma,
             None,
             lambda x: self._inside(exact.constant_interval(x)),
@@ -228,13 +237,12 @@ class _Bench:
 
     def _matched(self, sigma: float, advantage: float, abstention: float) -> Iterator[Mechanism]:
         """Randomized response with plain noise's largest advantage at 1 kg/m^2; a net as silent as PREDICT."""
-        base = _law_of(PlainOracle(self.net, num_classes=2))
-        kept = keep_probability(epsilon_for_advantage(float(np.clip(advantage, 1e-6, 0.5 - 1e-6)), 2), 2)
-        flip = np.array([[1, 0, 0], [0, kept, 1 - kept], [0, 1 - kept, kept]])
-        yield Mechanism("randomized response", lambda x: base(x) @ flip, sigma)
+        base = law_of(PlainOracle(self.net, num_classes=2))
+        epsilon = epsilon_for_advantage(float(np.clip(advantage, 1e-6, 0.5 - 1e-6)), 2)
+        yield Mechanism("randomized response", lambda x: response_law(base(x), epsilon), sigma)
         confidence = confidence_for_abstention(self.net, self.test_x, share=abstention)
         yield Mechanism(
-            "abstaining net", _law_of(AbstainingOracle(self.net, num_classes=2, confidence=confidence)), sigma
+            "abstaining net", law_of(AbstainingOracle(self.net, num_classes=2, confidence=confidence)), sigma
         )
 
     def _share_of_ones(self, x: Tensor, sigma: float) -> NDArray[np.float64]:
@@ -317,9 +325,15 @@ class _Remembered:
         return self.answers[x.data_ptr()]
 
 
-def _law_of(oracle: LabelOracle) -> Callable[[Tensor], Law]:
+def law_of(oracle: LabelOracle) -> Callable[[Tensor], Law]:
     """The law of an oracle that is a function: all mass on the symbol it releases."""
     return lambda x: np.eye(3)[oracle(x).numpy() + 1]
+
+
+def response_law(law: Law, epsilon: float) -> Law:
+    """The law of randomized response on top of a release without ABSTAIN: the label kept or, as the rest, flipped."""
+    kept = keep_probability(epsilon, 2)
+    return law @ np.array([[1, 0, 0], [0, kept, 1 - kept], [0, 1 - kept, kept]])
 
 
 def _certain(one: NDArray[np.bool_]) -> Law:

@@ -34,11 +34,11 @@ def bench(own_cache):
     task, fingerprint = eligibility.load_task(SMOKE, data="synthetic", seed=0)
     stages = Stages("insurance-eligibility")
     net = eligibility.trained_net(SMOKE, task, fingerprint=fingerprint, seed=0, stages=stages)
-    return eligibility._Bench(SMOKE, task, net, seed=0)
+    return eligibility.Bench(SMOKE, task, net, seed=0)
 
 
 def mechanism(bench, sigma: float, name: str, n: int | None = None):
-    return next(m for m in bench._smoothed(sigma) if (m.name, m.n) == (name, n))
+    return next(m for m in bench.smoothed(sigma) if (m.name, m.n) == (name, n))
 
 
 def test_the_rule_is_the_programmes() -> None:
