@@ -1,0 +1,206 @@
+"""Distillation: train a copy of a model on the labels that its interface releases.
+
+The attacker has public images, a query budget and an empty net of its own. It asks, drops what was not answered, and
+trains: function-level extraction, with labels only. What it may ask is `query_images`, the asking is `ask`, the
+training `train_student`; `distil` is the three in a row. How good a copy is, only its owner could tell the attacker:
+that comparison is in `experiments/distillation.py`. What can be done with a copy is in `white_box.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from rp_tutorial.arguments import InputError, count, refuse
+from rp_tutorial.attacks.initial_points import keyed_generator
+from rp_tutorial.attacks.latent_queries import strict_plurality
+from rp_tutorial.data.face_task import to_bytes, to_float
+from rp_tutorial.models.priors import Prior
+from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
+from rp_tutorial.training.classify import fit_classifier
+from rp_tutorial.training.image_batches import augmented, check_images
+
+ORDER, COPIES, SAMPLES, REPEATED = 10, 11, 12, 13  # what a stream of random numbers is for: no two purposes share one
+CHUNK_ROWS = 2048  # images that are floats at a time
+SHIFTS = 2  # pixels, as in training
+BATCH = 64  # images a training step
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the oracle said about a list of images: labels int64 [N], ABSTAIN where it gave none.
+
+    `queries` is what that cost, with every repeat counted; `forward_passes` what it cost the operator.
+    """
+
+    labels: Tensor
+    queries: int
+    forward_passes: int
+
+    @property
+    def abstained(self) -> int:
+        """Images without a label: they were paid for and teach the student nothing."""
+        return int((self.labels == ABSTAIN).sum())
+
+
+@dataclass(frozen=True)
+class Distilled:
+    """A student and what it cost. `released` labels taught it, `abstained` images were asked in vain.
+
+    `images_seen` counts the images of its training, each pass anew: the effort to hold equal between students.
+    """
+
+    student: nn.Module
+    queries: int
+    released: int
+    abstained: int
+    images_seen: int
+    forward_passes: int
+
+
+def query_images(public: Tensor, budget: int, *, prior: Prior | None = None, copies: int = 1, seed: int) -> Tensor:
+    """The images an attacker asks about, in the order in which it asks: uint8 [budget, 3, S, S].
+
+    First the public images in a random order; then `copies` times all of them again, each mirrored or not and shifted
+    by up to two pixels; then samples of `prior`, z ~ N(0, I), rounded to bytes as any image file is. A smaller budget
+    is a prefix of a larger one, so budgets differ in the number of queries only. Never looks at private images.
+    Raises InputError where the budget is above public images and copies, and there is no prior to draw the rest from.
+    """
+    check_images("public", public)
+    budget, copies, seed = count("budget", budget), count("copies", copies, minimum=0), count("seed", seed, minimum=0)
+    known = len(public) * (1 + copies)
+    if prior is None and budget > known:
+        raise refuse("budget", budget, f"at most {known} without a prior: {len(public)} public images, {copies} copies")
+    order = torch.randperm(len(public), generator=keyed_generator(ORDER, seed))
+    parts = [public[order[:budget].to(public.device)].cpu()]
+    moving = keyed_generator(COPIES, seed)
+    for _ in range(copies):
+        wanted = min(len(public), budget - sum(map(len, parts)))
+        moved = [_moved(public, rows, moving) for rows in order[:wanted].split(CHUNK_ROWS) if len(rows)]
+        parts.extend(moved)
+    missing = budget - sum(map(len, parts))
+    if missing:
+        parts.append(_samples(prior, missing, seed=seed, shape=public.shape[1:]))
+    return torch.cat(parts)
+
+
+def _moved(public: Tensor, rows: Tensor, generator: torch.Generator) -> Tensor:
+    return to_bytes(augmented(public, rows, flips=True, shifts=SHIFTS, generator=generator)).cpu()
+
+
+@torch.inference_mode()
+def _samples(prior: Prior, amount: int, *, seed: int, shape: torch.Size) -> Tensor:
+    """`amount` draws of the prior as bytes; the same draws on every device."""
+    prior.eval()
+    latents = torch.randn(amount, prior.latent_dim, generator=keyed_generator(SAMPLES, seed))
+    images = torch.cat([to_bytes(prior(z.to(prior.device))).cpu() for z in latents.split(CHUNK_ROWS)])
+    if images.shape[1:] != shape:
+        raise refuse("prior", f"one that makes images {list(images.shape[1:])}", f"images as the public, {list(shape)}")
+    return images.clone()
+
+
+def ask(oracle: LabelOracle, images: Tensor, *, repeats: int = 1) -> Answers:
+    """The labels of byte images [N, 3, S, S] on the grid k/255, in order, each asked `repeats` times.
+
+    With repeats above 1 the most frequent symbol counts, ABSTAIN being a symbol, and a tie gives ABSTAIN: the patient
+    attacker of `latent_queries.py`. A release is drawn a query, so m repeats cost m.
+    """
+    check_images("images", images), count("repeats", repeats)
+    before = oracle.queries, oracle.forward_passes
+    labels = torch.cat([_ask_chunk(oracle, to_float(chunk), repeats) for chunk in images.split(CHUNK_ROWS)])
+    return Answers(labels, oracle.queries - before[0], oracle.forward_passes - before[1])
+
+
+def _ask_chunk(oracle: LabelOracle, x: Tensor, repeats: int) -> Tensor:
+    answers = [oracle(x).cpu() for _ in range(repeats)]
+    return answers[0] if repeats == 1 else strict_plurality(torch.stack(answers), oracle.num_classes)
+
+
+def train_student(
+    student: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    images_seen: int,
+    seed: int,
+    noise_sigma: float = 0.0,
+    learning_rate: float = 3e-3,
+    label_smoothing: float = 0.0,
+    device: str | torch.device = "cpu",
+) -> int:
+    """Fit `student` to labels int64 [N] of byte images [N, 3, S, S] in `images_seen` images; returns how many it saw.
+
+    The effort does not depend on N, up to a batch: where N does not divide it, some images are put in once more, chosen
+    at random. Images with the label ABSTAIN are left out. The recipe is that of `fit_classifier`, mirrored and
+    shifted images included; the student is left in eval mode on `device`.
+    Raises InputError where nothing was released, or more was than `images_seen` could show once.
+    """
+    check_images("images", images)
+    if not isinstance(labels, Tensor) or labels.dtype != torch.int64 or labels.shape != (len(images),):
+        given = list(labels.shape) if isinstance(labels, Tensor) else type(labels).__name__
+        raise refuse("labels", given, f"an int64 tensor [{len(images)}], one label an image")
+    answered = (labels != ABSTAIN).nonzero()[:, 0]
+    if not len(answered):
+        raise InputError("labels: got ABSTAIN for every image, allowed is at least one released label")
+    rows, epochs = _rows_and_epochs(answered, images_seen, seed=count("seed", seed, minimum=0))
+    fit_classifier(
+        student,
+        images[rows],
+        labels[rows],
+        epochs=epochs,
+        batch_size=BATCH,
+        learning_rate=learning_rate,
+        seed=seed,
+        noise_sigma=noise_sigma,
+        label_smoothing=label_smoothing,
+        device=device,
+    )
+    return epochs * len(rows)
+
+
+def _rows_and_epochs(answered: Tensor, images_seen: int, *, seed: int) -> tuple[Tensor, int]:
+    """Every answered row, and some of them again, so that whole epochs of full batches are the effort asked for."""
+    needed = -(-len(answered) // BATCH)
+    steps = count("images_seen", images_seen, minimum=needed * BATCH) // BATCH
+    epochs = steps // needed
+    extra = steps // epochs * BATCH - len(answered)
+    again = torch.randperm(len(answered), generator=keyed_generator(REPEATED, seed))
+    return torch.cat([answered, answered[again.repeat(-(-extra // len(answered)))[:extra]]]), epochs
+
+
+def distil(
+    oracle: LabelOracle,
+    images: Tensor,
+    student: nn.Module,
+    *,
+    images_seen: int,
+    seed: int,
+    repeats: int = 1,
+    noise_sigma: float = 0.0,
+    learning_rate: float = 3e-3,
+    label_smoothing: float = 0.0,
+    device: str | torch.device = "cpu",
+) -> Distilled:
+    """Ask `oracle` about byte images [N, 3, S, S] and fit `student` to the labels it releases.
+
+    Nothing but labels passes from the oracle to the student: two oracles that release the same labels give the same
+    student, to the bit. Costs N * repeats queries. The student has as many outputs as the oracle has classes; it needs
+    no other likeness to the net behind the oracle. See `ask` and `train_student` for the arguments and errors.
+    Source: Tramer et al. 2016, section 6 (labels only); Jagielski et al. 2020 for agreement as the measure.
+    """
+    answers = ask(oracle, images, repeats=repeats)
+    seen = train_student(
+        student,
+        images,
+        answers.labels,
+        images_seen=images_seen,
+        seed=seed,
+        noise_sigma=noise_sigma,
+        learning_rate=learning_rate,
+        label_smoothing=label_smoothing,
+        device=device,
+    )
+    released = len(images) - answers.abstained
+    return Distilled(student, answers.queries, released, answers.abstained, seen, answers.forward_passes)

@@ -1,0 +1,179 @@
+"""White-box inversion: gradient ascent in a prior's latent space, against a net that the attacker owns.
+
+Against a label oracle nothing here can run: it reads logits and their gradients. It runs on a copy, which a student of
+`distillation.py` is, and costs no query at all. That is the attack "distil, then invert". The result has the fields
+that `inversion_metrics.evaluate` judges, so that it stands beside the walk of `boundary_repulsion.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from rp_tutorial.arguments import count, positive, refuse
+from rp_tutorial.attacks.initial_points import candidate_latents, check_points, check_targets, keyed_generator
+from rp_tutorial.models.priors import Prior
+
+NOISE = 20  # what a stream of random numbers is for: no two purposes share one
+CHUNK_ROWS = 1024  # images that are alive at a time
+VIEWS = 8  # noisy copies of an image that its margin is the mean of
+
+
+@dataclass(frozen=True)
+class WhiteBox:
+    """Settings of the ascent. The loss of a latent is the cross-entropy of its target plus `weight` * |z|^2 / 2."""
+
+    restarts: int = 4  # starting points a target: the surest of the pool
+    steps: int = 100  # of Adam
+    learning_rate: float = 0.05
+    weight: float = 0.0  # a pull towards the average face: once the net is sure of a target, only this one still moves
+    latent_clamp: float | None = 3.0  # latents stay where the prior makes good images. None: they may go anywhere
+    noise_sigma: float = 0.0  # on the image at every step, in units of a pixel's range: no single pixel decides
+
+    def __post_init__(self) -> None:
+        count("restarts", self.restarts), count("steps", self.steps), positive("learning_rate", self.learning_rate)
+        for name in ("weight", "noise_sigma"):
+            if getattr(self, name) != 0:
+                positive(name, getattr(self, name))
+        if self.latent_clamp is not None:
+            positive("latent_clamp", self.latent_clamp)
+
+
+@dataclass(frozen=True)
+class WhiteBoxInversion:
+    """What the ascent found, one entry a target; tensors on the CPU, T targets, d latent dimensions.
+
+    `latent` [T, d]: of all restarts the end that the net itself is surest of, by its margin; `start` [T, d]: the surest
+    point of the pool. `margin`, `start_margin` [T]: logit of the target less the largest other, at the two. All targets
+    are `found`; `kept_expansions` is 1 where the ascent raised the margin above that of `start`, else 0 and `latent`
+    is `start`: what the evaluator's rules take for "it walked".
+    """
+
+    targets: Tensor
+    found: Tensor
+    start: Tensor
+    latent: Tensor
+    margin: Tensor
+    start_margin: Tensor
+    kept_expansions: Tensor
+    settings: WhiteBox
+
+
+def invert_white_box(
+    net: nn.Module,
+    prior: Prior,
+    targets: Tensor,
+    *,
+    seed: int,
+    candidates: Tensor | None = None,
+    pool: int = 4000,
+    settings: WhiteBox | None = None,
+    device: torch.device | str = "cpu",
+) -> WhiteBoxInversion:
+    """Images of the prior that `net` is surest show each target: ascent by Adam from several points, the best kept.
+
+    net: images -> logits [B, K], differentiable; put into eval mode, its weights are not changed. prior: on `device`
+    as the net is. targets: int64 [T]. candidates: float [P, d], the latents to start from; without them `pool` draws as
+    `candidate_latents` gives them from the seed, which are also those of the label-only attack. The surest `restarts`
+    of them for each target begin. No oracle takes part, so no query is spent. The same seed gives the same result.
+    Nothing says that a net's surest image shows the person: that is for a second net to judge.
+    Source: the loss of Zhang et al. 2020 (cross-entropy of the target, in latent space) with a Gaussian for the prior.
+    """
+    settings = WhiteBox() if settings is None else settings
+    seed = count("seed", seed, minimum=0)
+    if candidates is None:
+        candidates = candidate_latents(pool, prior.latent_dim, seed=seed, clamp=settings.latent_clamp)
+    check_points(candidates, None, len(targets), prior.latent_dim)
+    ascent = _Ascent(net, prior, settings, seed, device)
+    margins = ascent.margins_of_all(candidates.to(device, torch.float32), check_targets(targets, ascent.num_classes))
+    restarts = min(settings.restarts, len(candidates))
+    first = candidates.to(device, torch.float32)[margins.topk(restarts, dim=0).indices.T]  # [T, restarts, d]
+    own = targets.to(device).repeat_interleave(restarts)
+    ends = ascent.climb(first.flatten(0, 1), own).view_as(first)
+    return _best(ascent, targets, first[:, 0], ends)
+
+
+def _best(ascent: _Ascent, targets: Tensor, start: Tensor, ends: Tensor) -> WhiteBoxInversion:
+    """Of every target's ends [T, restarts, d] the one of the largest margin, if it beats the start [T, d]."""
+    own = targets.to(start.device)
+    reached = ascent.margins(ends.flatten(0, 1), own.repeat_interleave(ends.shape[1])).view(ends.shape[:2])
+    before = ascent.margins(start, own)
+    margin, which = reached.max(dim=1)
+    raised = margin > before
+    latent = torch.where(raised[:, None], ends[torch.arange(len(ends)), which], start)
+    return WhiteBoxInversion(
+        targets=targets.cpu(),
+        found=torch.ones(len(targets), dtype=torch.bool),
+        start=start.cpu(),
+        latent=latent.cpu(),
+        margin=torch.maximum(margin, before).cpu(),
+        start_margin=before.cpu(),
+        kept_expansions=raised.long().cpu(),
+        settings=ascent.settings,
+    )
+
+
+class _Ascent:
+    """A net and a prior as one differentiable map from latents to logits."""
+
+    def __init__(self, net: nn.Module, prior: Prior, settings: WhiteBox, seed: int, device: torch.device | str) -> None:
+        self.net, self.prior, self.settings, self.seed = net.eval(), prior.eval(), settings, seed
+        with torch.no_grad():
+            logits = self._logits(torch.zeros(1, prior.latent_dim, device=device))
+        if logits.ndim != 2:
+            raise refuse("net", f"outputs of shape {tuple(logits.shape)}", "logits [B, K]")
+        self.num_classes = logits.shape[1]
+
+    def margins_of_all(self, latents: Tensor, targets: Tensor) -> Tensor:
+        """Margins [P, T] of latents [P, d] for every target [T]."""
+        with torch.no_grad():
+            logits = torch.cat([self._logits(chunk) for chunk in latents.split(CHUNK_ROWS)])
+        top = logits.topk(2, dim=1)
+        best, second = top.values[:, :1], top.values[:, 1:]
+        own = logits[:, targets.to(logits.device)]
+        return own - torch.where(top.indices[:, :1] == targets.to(logits.device), second, best)
+
+    def margins(self, latents: Tensor, targets: Tensor) -> Tensor:
+        """Margin [B] of each latent [B, d] for its own target [B], the mean over noisy copies if the ascent has noise.
+
+        The noise is the same for the candidates of a target's choice, so that the choice is not a draw.
+        """
+        views = VIEWS if self.settings.noise_sigma else 1
+        total = torch.zeros(len(latents), device=latents.device)
+        for view in range(views):
+            generator = keyed_generator(NOISE, self.seed, 1, view)
+            with torch.no_grad():
+                parts = [self._logits(chunk, generator) for chunk in latents.split(CHUNK_ROWS)]
+            logits = torch.cat(parts)
+            own = logits.gather(1, targets[:, None])
+            others = logits.scatter(1, targets[:, None], -torch.inf).max(dim=1).values
+            total += own[:, 0] - others
+        return total / views
+
+    def climb(self, latents: Tensor, targets: Tensor) -> Tensor:
+        """The ends [B, d] of the ascent from latents [B, d]."""
+        chunks = zip(latents.split(CHUNK_ROWS), targets.split(CHUNK_ROWS), strict=True)
+        return torch.cat([self._climb(z, own, chunk) for chunk, (z, own) in enumerate(chunks)])
+
+    def _climb(self, latents: Tensor, targets: Tensor, chunk: int) -> Tensor:
+        settings, z = self.settings, latents.clone().requires_grad_()
+        optimiser = torch.optim.Adam([z], lr=settings.learning_rate)
+        generator = keyed_generator(NOISE, self.seed, 0, chunk)
+        for _ in range(settings.steps):
+            wrong = nn.functional.cross_entropy(self._logits(z, generator), targets, reduction="sum")
+            loss = wrong + settings.weight * z.square().sum() / 2
+            (z.grad,) = torch.autograd.grad(loss, [z])
+            optimiser.step()
+            if settings.latent_clamp is not None:
+                with torch.no_grad():
+                    z.clamp_(-settings.latent_clamp, settings.latent_clamp)
+        return z.detach()
+
+    def _logits(self, latents: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        images = self.prior(latents)
+        if generator is not None and self.settings.noise_sigma:
+            noise = torch.randn(images.shape, generator=generator).to(images.device)
+            images = images + self.settings.noise_sigma * noise
+        return self.net(images)
