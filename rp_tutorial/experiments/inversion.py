@@ -25,6 +25,7 @@ from rp_tutorial.attacks.inversion_metrics import Judged, Rate, evaluate, paired
 from rp_tutorial.data.face_task import to_float, to_text
 from rp_tutorial.experiments.defenses import Defense, release
 from rp_tutorial.experiments.face_lab import FaceLab, FaceLabSettings
+from rp_tutorial.experiments.pareto import packed
 from rp_tutorial.experiments.runner import Stages
 from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
 from rp_tutorial.statistics import clopper_pearson
@@ -57,8 +58,17 @@ class InversionSettings(FaceLabSettings):
     attack: BoundaryRepulsion = BREP_MI
 
 
-def _arms(sigmas: tuple[float, ...], *, large_n: tuple[float, ...], control: tuple[float, ...]) -> tuple[Arm, ...]:
-    """Every defence at every sigma, the costly N = 100 at `large_n`, and the control arms at `control`."""
+def _arms(
+    sigmas: tuple[float, ...],
+    *,
+    large_n: tuple[float, ...],
+    control: tuple[float, ...],
+    trained: tuple[float, ...] = (),
+) -> tuple[Arm, ...]:
+    """Every defence at every sigma, the costly N = 100 at `large_n`, and the control arms at `control`.
+
+    At `trained`, too, stand nets trained under the noise they are smoothed with, as an operator would train them.
+    """
     return (
         Arm("none"),
         *(Arm("plain noise", s) for s in sigmas),
@@ -68,8 +78,8 @@ def _arms(sigmas: tuple[float, ...], *, large_n: tuple[float, ...], control: tup
         *(Arm("plain noise", s, repeats=10) for s in control),
         *(Arm("smoothing", s, 10, repeats=3) for s in control),
         *(Arm("abstaining", s, 10) for s in control),
-        *(Arm("none", s, augmented=True) for s in control),
-        *(Arm("smoothing", s, 10, augmented=True) for s in control),
+        *(Arm("none", s, augmented=True) for s in (*control, *trained)),
+        *(Arm("smoothing", s, 10, augmented=True) for s in (*control, *trained)),
     )
 
 
@@ -89,7 +99,9 @@ PROFILES = {
         arms=_arms((CONTROL,), large_n=(), control=(CONTROL,)),
         attack=dataclasses.replace(BOUNDED, patience=6, rejected_limit=6, max_iterations=30),
     ),
-    "cpu": InversionSettings(arms=_arms(SIGMAS, large_n=(CONTROL,), control=(CONTROL,)), attack=BOUNDED),
+    "cpu": InversionSettings(
+        arms=_arms(SIGMAS, large_n=(CONTROL,), control=(CONTROL,), trained=(0.25,)), attack=BOUNDED
+    ),
     "gpu": InversionSettings(
         size=64, identities=1000, train_images=1000, test_images=1000, public_images=30_000, nets="facenet",
         training_noise=0.0, prior="published", latent_dim=100, images_seen=1_500_000,
@@ -214,6 +226,7 @@ class Bench:
             "test_accuracy": hits.mean(),
             "test_accuracy_ci": interval(rate(hits)),
             "test_images": len(hits),
+            "right": packed(hits),
             "abstention": float((answers == ABSTAIN).double().mean()),
             "paper_accuracy": picked.mean(),
         }
@@ -287,6 +300,7 @@ QUESTIONS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
         {"defense": "none", "augmented": True},
         _SMOOTHED | {"augmented": True},
     ),
+    ("do training under noise and smoothing together lower ASR?", _UNDEFENDED, _SMOOTHED | {"augmented": True}),
 )
 
 
@@ -299,9 +313,14 @@ def pool(documents: list[dict[str, Any]]) -> dict[str, Any]:
     names = [[arm["name"] for arm in result["arms"]] for result in results]
     if any(other != names[0] for other in names):
         raise refuse("documents", names, "runs of the same arms")
-    arms = [_pooled_arm(list(rows)) for rows in zip(*(result["arms"] for result in results), strict=True)]
+    arms = pooled_arms([result["arms"] for result in results])
     targets = sum(result["targets"] for result in results)
     return results[0] | {"targets": targets, "arms": arms, "comparisons": comparisons(arms), "seeds": len(results)}
+
+
+def pooled_arms(runs: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """The rows of several runs of the same arms, joined arm by arm."""
+    return [_pooled_arm(list(rows)) for rows in zip(*runs, strict=True)]
 
 
 def _pooled_arm(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -311,6 +330,7 @@ def _pooled_arm(rows: list[dict[str, Any]]) -> dict[str, Any]:
     images = sum(row["test_images"] for row in rows)
     means = ("paper_accuracy", "abstention", "asr_top5", "asr_published_rule", "feature_distance", "seconds")
     return rows[0] | {
+        "right": None,  # of one run's images
         "hits": hits,
         "start_hits": start,
         "asr": total.value,
@@ -331,7 +351,7 @@ def _mean(values: Iterable[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-PER_TARGET = ("hits", "start_hits", "expansions", "stopped")
+PER_TARGET = ("hits", "start_hits", "expansions", "stopped", "right")
 PICTURES = ("mean_start", "mean_reconstruction", "thumbnails")
 
 
