@@ -90,10 +90,18 @@ def front(points: Sequence[Outcome]) -> list[str]:
 
     In the order of rising accuracy. Two arms with the same two numbers are both on it.
     """
-    accuracy, asr = _numbers(points)
-    beaten = (_beats(accuracy, asr) & _different(accuracy, asr)).any(axis=0)
-    chosen = np.flatnonzero(~beaten)
-    return [points[i].name for i in chosen[np.lexsort((asr[chosen], accuracy[chosen]))]]
+    return [points[i].name for i in unbeaten(*_numbers(points))]
+
+
+def unbeaten(accuracy: NDArray[np.float64], loss: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Indices of the front of (accuracy [P] up, loss [P] down), in the order of rising accuracy, then of rising loss.
+
+    A point is beaten by one that is at least as good in both and better in one.
+    """
+    at_least = (accuracy[:, None] >= accuracy) & (loss[:, None] <= loss)  # [i, j]: i is as good as j in both
+    differs = (accuracy[:, None] != accuracy) | (loss[:, None] != loss)
+    chosen = np.flatnonzero(~(at_least & differs).any(axis=0))
+    return chosen[np.lexsort((loss[chosen], accuracy[chosen]))]
 
 
 def resampled(points: Sequence[Outcome], *, resamples: int = 2000, seed: int = 0) -> Resampled:
@@ -187,15 +195,6 @@ def _joined(rows: Sequence[Row]) -> Outcome:
 
 def _numbers(points: Sequence[Outcome]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return np.array([point.accuracy for point in points]), np.array([point.asr for point in points])
-
-
-def _beats(accuracy: NDArray, asr: NDArray) -> NDArray[np.bool_]:
-    """[i, j]: arm i is at least as accurate as arm j and at most as invertible."""
-    return (accuracy[:, None] >= accuracy[None, :]) & (asr[:, None] <= asr[None, :])
-
-
-def _different(accuracy: NDArray, asr: NDArray) -> NDArray[np.bool_]:
-    return (accuracy[:, None] != accuracy[None, :]) | (asr[:, None] != asr[None, :])
 
 
 def _shares(

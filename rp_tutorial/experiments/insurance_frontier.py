@@ -1,0 +1,279 @@
+"""The frontier on a table: accuracy of the decision against how often the best guess of a hidden attribute is right.
+
+The task is that of `eligibility`: a net decides from BMI and other attributes, and a decision is released. The
+adversary knows everything about a person but BMI, the population, the mechanism and its law, and guesses whether BMI
+is at least 30. No query and no simulation stands between it and Bayes' rule (`attacks.bayes_guess`), so a defence that
+looks good here is not one that a cleverer guess breaks. It is a section of the experiment `frontier`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+
+from rp_tutorial.arguments import refuse
+from rp_tutorial.attacks.bayes_guess import band_success, law_of_releases, side_success
+from rp_tutorial.attacks.inversion_metrics import paired_difference
+from rp_tutorial.data.tasks import AttributeTask
+from rp_tutorial.experiments.eligibility import (
+    Bench,
+    EligibilitySettings,
+    Law,
+    Mechanism,
+    law_of,
+    load_task,
+    response_law,
+    trained_net,
+)
+from rp_tutorial.experiments.pareto import unbeaten
+from rp_tutorial.experiments.runner import Stages
+from rp_tutorial.models.mlp import two_layer_net
+from rp_tutorial.oracles.abstaining import AbstainingOracle, confidence_for_abstention
+from rp_tutorial.oracles.plain import PlainOracle
+from rp_tutorial.statistics import clopper_pearson
+from rp_tutorial.threads import one_thread
+from rp_tutorial.training.dp_sgd import PrivateNet, fit_privately
+
+NAMES = {  # of the mechanisms of `eligibility`, as the face experiments call the same defence
+    "isotropic VOTE": "smoothing",
+    "isotropic PREDICT": "abstaining vote",
+    "attribute smoothing, exact": "exact attribute smoothing",
+    "plain noise": "plain noise",
+}
+REPEATABLE = ("smoothing", "abstaining vote", "plain noise", "randomized response")  # fresh randomness every time
+TASK = EligibilitySettings(rows=40_000, records=300, test_rows=5_000, ns=(10, 1000), n_estimate=1_000)
+ATTACKS = ("success", "band_success", "success_in_ten")
+
+
+@dataclasses.dataclass(frozen=True)
+class InsuranceFrontierSettings:
+    """Settings of one run. sigma is in std of the training rows, BMI in kg/m^2."""
+
+    task: EligibilitySettings = TASK
+    response_epsilons: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
+    abstentions: tuple[float, ...] = (0.02, 0.05, 0.1, 0.2)  # shares of the test rows
+    private_epsilons: tuple[float, ...] = (0.1, 0.5, 2.0, 8.0)
+    delta: float = 1e-5  # below one over the training rows
+    private_epochs: int = 20
+    private_batch: int = 1024  # expected, of a Poisson sample
+    clip: float = 0.5
+    private_learning_rate: float = 1.0
+    obese: float = 30.0  # the bit that is guessed: BMI of at least this
+    within: float = 1.0  # the band: a guess of BMI that is off by at most this
+    releases: int = 10  # fresh releases about the same person, for the adversary that can have several
+
+    @classmethod
+    def smoke(cls) -> InsuranceFrontierSettings:
+        """Seconds: a third of the sigmas, a handful of records."""
+        small = EligibilitySettings(
+            rows=6_000, records=40, test_rows=500, sigmas=(1.0,), ns=(10,), n_estimate=300, train_steps=600
+        )
+        few = {"response_epsilons": (2.0,), "abstentions": (0.1,), "private_epsilons": (0.5, 2.0, 8.0)}
+        return cls(task=small, **few, private_epochs=4, private_batch=256, delta=1e-4)
+
+    @property
+    def stage_count(self) -> int:
+        """Stages of one run: the net, the private nets, and one for each kind of point."""
+        return 1 + len(self.private_epsilons) + 1 + len(self.task.sigmas) + 3
+
+
+def run_insurance(
+    settings: InsuranceFrontierSettings, *, seed: int, stages: Stages, data: str = "synthetic"
+) -> dict[str, Any]:
+    """Every defence as a point, and the front of (accuracy up, success of the guess of obesity down).
+
+    A point: defense, settings, name, test_accuracy, accuracy_ci, abstention (counted as wrong), and for each of
+    ATTACKS its rate and rate_ci over the records: success (is BMI >= `obese`?), band_success (BMI within `within`),
+    success_in_ten (the first, after `releases` fresh releases). difference and difference_ci: success minus that
+    against the undefended net, paired. Beside the points: records, test_rows, prior (the three rates of a guess
+    without any release) and front.
+    """
+    task, fingerprint = load_task(settings.task, data=data, seed=seed)
+    net = trained_net(settings.task, task, fingerprint=fingerprint, seed=seed, stages=stages)
+    measure = _Measure(Bench(settings.task, task, net, seed), settings)
+    key = {"data": fingerprint, "seed": seed, "settings": dataclasses.asdict(settings)}
+
+    def points(name: str, defenses: Callable[[], Iterator[_Point]]) -> list[dict[str, Any]]:
+        return stages.result(f"insurance-{name}", key, lambda: [measure.point(point) for point in defenses()])
+
+    found = points("none", measure.undefended)
+    for sigma in settings.task.sigmas:
+        found += points(f"sigma{sigma:g}", lambda sigma=sigma: measure.noisy(sigma))
+    found += points("response", measure.responses)
+    found += points("abstaining", measure.abstaining)
+    nets = [_private_net(settings, task, epsilon, seed=seed, stages=stages) for epsilon in settings.private_epsilons]
+    found += points("private", lambda: measure.private(nets))
+    return {
+        "records": settings.task.records,
+        "test_rows": settings.task.test_rows,
+        "prior": measure.prior_guess(),
+        "points": found,
+        "front": _front(found),
+    }
+
+
+def pool_insurance(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Several seeds of `run_insurance` as one set of results: other rows, nets and records, rates on all of them.
+
+    Raises InputError if the runs have different points.
+    """
+    names = [[point["name"] for point in run["points"]] for run in runs]
+    if not runs or any(other != names[0] for other in names):
+        raise refuse("runs", names, "at least one run, all of the same points")
+    sizes = {what: np.array([run[what] for run in runs]) for what in ("records", "test_rows")}
+    points = [_pooled(rows, sizes) for rows in zip(*(run["points"] for run in runs), strict=True)]
+    prior = {attack: float(np.average([run["prior"][attack] for run in runs], weights=sizes["records"]))
+             for attack in ATTACKS}  # fmt: skip
+    return {
+        **{what: int(size.sum()) for what, size in sizes.items()},
+        "prior": prior,
+        "points": points,
+        "front": _front(points),
+        "seeds": len(runs),
+    }
+
+
+def _private_net(
+    settings: InsuranceFrontierSettings, task: AttributeTask, epsilon: float, *, seed: int, stages: Stages
+) -> PrivateNet:
+    """The two-layer net of the task, trained by DP-SGD on the same rows, or read from the cache."""
+    s = settings
+    recipe = {"delta": s.delta, "epochs": s.private_epochs, "batch_size": s.private_batch, "clip": s.clip,
+              "learning_rate": s.private_learning_rate}  # fmt: skip
+    net = PrivateNet(two_layer_net(len(task.feature_names), hidden=s.task.hidden, seed=seed))
+    key = {"rows": joblib.hash(task.x_train.numpy()), "epsilon": epsilon, "seed": seed, **recipe}
+
+    def train() -> None:
+        with one_thread():
+            trained = fit_privately(
+                net.net, task.x_train, task.y_train, epsilon=epsilon, seed=seed, physical_batch=2048, **recipe
+            )
+        net.record.copy_(trained.record)
+
+    return stages.weights(f"private-insurance-{epsilon:g}", key, net, train)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Point:
+    defense: str
+    settings: dict[str, Any]
+    law: Callable[[Any], Law]
+
+    @property
+    def name(self) -> str:
+        words = {"sigma": "sigma {:g}", "n": "N = {}", "epsilon": "epsilon {:g}", "share": "{:.0%} silent"}
+        return ", ".join([self.defense, *(words[k].format(v) for k, v in self.settings.items() if k in words)])
+
+
+class _Measure:
+    """The people whose BMI is guessed, every defence in front of the same net, and the guesses."""
+
+    def __init__(self, bench: Bench, settings: InsuranceFrontierSettings) -> None:
+        self.bench, self.settings = bench, settings
+        self.above = bench.grid >= settings.obese - 1e-9
+        self.cells = round(settings.within / settings.task.step)
+        self.base = law_of(PlainOracle(bench.net, num_classes=2))
+        self.base_success = self._guess(self._sweep(self.base))["success"]
+
+    def undefended(self) -> Iterator[_Point]:
+        yield _Point("none", {}, self.base)
+
+    def noisy(self, sigma: float) -> Iterator[_Point]:
+        """The mechanisms of `eligibility` that can be released, at one noise scale."""
+        for mechanism in self.bench.smoothed(sigma):
+            if mechanism.name in NAMES:
+                votes = {} if mechanism.n in (None, 1) else {"n": mechanism.n}
+                yield _Point(NAMES[mechanism.name], {"sigma": sigma} | votes, mechanism.law)
+
+    def responses(self) -> Iterator[_Point]:
+        for epsilon in self.settings.response_epsilons:
+            yield _Point(
+                "randomized response", {"epsilon": epsilon}, lambda x, e=epsilon: response_law(self.base(x), e)
+            )
+
+    def abstaining(self) -> Iterator[_Point]:
+        for share in self.settings.abstentions:
+            confidence = confidence_for_abstention(self.bench.net, self.bench.test_x, share=share)
+            oracle = AbstainingOracle(self.bench.net, num_classes=2, confidence=confidence)
+            yield _Point("abstaining net", {"share": share}, law_of(oracle))
+
+    def private(self, nets: Sequence[PrivateNet]) -> Iterator[_Point]:
+        for epsilon, net in zip(self.settings.private_epsilons, nets, strict=True):
+            spent = {"epsilon": epsilon, "privacy": dataclasses.asdict(net.privacy)}
+            yield _Point("DP-SGD", spent, law_of(PlainOracle(net, num_classes=2)))
+
+    def point(self, point: _Point) -> dict[str, Any]:
+        """One row of the results."""
+        at_test, law = point.law(self.bench.test_x), self._sweep(point.law)
+        right = at_test[np.arange(len(at_test)), self.bench.test_y + 1]
+        once = self._guess(law)
+        often = once
+        if point.defense in REPEATABLE:
+            often = self._guess(law_of_releases(_without_silence(law), self.settings.releases))
+        rates = {"test_accuracy": right, **once, "success_in_ten": often["success"]}
+        difference = paired_difference(once["success"], self.base_success)
+        row = {"defense": point.defense, "settings": point.settings, "name": point.name}
+        row["abstention"] = float(at_test[:, 0].mean())
+        for name, values in rates.items():
+            short = "accuracy" if name == "test_accuracy" else name
+            row |= {name: float(values.mean()), f"{short}_ci": interval_of_mean(float(values.mean()), len(values))}
+        return row | {"difference": difference.difference, "difference_ci": [difference.low, difference.high]}
+
+    def prior_guess(self) -> dict[str, float]:
+        """The same guesses by somebody to whom nothing is released."""
+        silent = self._guess(np.ones((len(self.bench.records), len(self.bench.grid), 1)))
+        rates = {name: float(values.mean()) for name, values in silent.items()}
+        return rates | {"success_in_ten": rates["success"]}
+
+    def _sweep(self, law: Callable[[Any], Law]) -> Law:
+        return self.bench.sweep(Mechanism("", law))
+
+    def _guess(self, law: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        """Probability that each guess about each record is right: [B] each."""
+        prior, truth = self.bench.prior, self.bench.truth
+        return {
+            "success": side_success(law, prior, truth, above=self.above),
+            "band_success": band_success(law, prior, truth, cells=self.cells),
+        }
+
+
+def interval_of_mean(mean: float, trials: int) -> list[float]:
+    """A 95 % interval for a mean of probabilities, of one release each: Clopper-Pearson's, widened to whole counts.
+
+    The mean of numbers in [0, 1] varies at most as much as that of coin flips with the same mean, so it is wide.
+    """
+    low, _ = clopper_pearson(int(np.floor(mean * trials + 1e-9)), trials)
+    _, high = clopper_pearson(int(np.ceil(mean * trials - 1e-9)), trials)
+    return [float(low), float(high)]
+
+
+def _without_silence(law: Law) -> Law:
+    """The law without the column of ABSTAIN where nobody ever abstains: two symbols make far fewer sequences."""
+    return law[..., 1:] if not law[..., 0].any() else law
+
+
+def _front(points: Sequence[dict[str, Any]]) -> list[str]:
+    numbers = (np.array([point[what] for point in points]) for what in ("test_accuracy", "success"))
+    return [points[i]["name"] for i in unbeaten(*numbers)]
+
+
+def _pooled(rows: Sequence[dict[str, Any]], sizes: dict[str, NDArray[np.int64]]) -> dict[str, Any]:
+    """One point of several seeds. The halves of intervals of independent means add up in squares."""
+    records = sizes["records"]
+    half = np.array([(row["difference_ci"][1] - row["difference_ci"][0]) / 2 for row in rows])
+    spread = float(np.sqrt(((half * records) ** 2).sum()) / records.sum())
+    difference = float(np.average([row["difference"] for row in rows], weights=records))
+    pooled = rows[0] | {"difference": difference, "difference_ci": [difference - spread, difference + spread]}
+    pooled["abstention"] = float(np.average([row["abstention"] for row in rows], weights=sizes["test_rows"]))
+    for name, short, over in (
+        ("test_accuracy", "accuracy", "test_rows"),
+        *((attack, attack, "records") for attack in ATTACKS),
+    ):
+        mean = float(np.average([row[name] for row in rows], weights=sizes[over]))
+        pooled |= {name: mean, f"{short}_ci": interval_of_mean(mean, int(sizes[over].sum()))}
+    return pooled
