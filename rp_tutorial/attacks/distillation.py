@@ -8,6 +8,7 @@ that comparison is in `experiments/distillation.py`. What can be done with a cop
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -73,32 +74,37 @@ def query_images(public: Tensor, budget: int, *, prior: Prior | None = None, cop
     known = len(public) * (1 + copies)
     if prior is None and budget > known:
         raise refuse("budget", budget, f"at most {known} without a prior: {len(public)} public images, {copies} copies")
+    chunks, missing = [], budget
+    for chunk in _chunks(public, prior, copies, seed):
+        chunks.append(chunk[:missing].cpu())
+        missing -= len(chunks[-1])
+        if not missing:
+            return torch.cat(chunks)
+    raise AssertionError("the stream of a prior does not end")
+
+
+def _chunks(public: Tensor, prior: Prior | None, copies: int, seed: int) -> Iterator[Tensor]:
+    """The images in the order of `query_images`, without an end where there is a prior.
+
+    Random numbers are drawn for whole chunks, whatever the budget: else a smaller one would not be a prefix.
+    """
     order = torch.randperm(len(public), generator=keyed_generator(ORDER, seed))
-    parts = [public[order[:budget].to(public.device)].cpu()]
-    moving = keyed_generator(COPIES, seed)
+    moving, drawing = keyed_generator(COPIES, seed), keyed_generator(SAMPLES, seed)
+    for rows in order.split(CHUNK_ROWS):
+        yield public[rows.to(public.device)]
     for _ in range(copies):
-        wanted = min(len(public), budget - sum(map(len, parts)))
-        moved = [_moved(public, rows, moving) for rows in order[:wanted].split(CHUNK_ROWS) if len(rows)]
-        parts.extend(moved)
-    missing = budget - sum(map(len, parts))
-    if missing:
-        parts.append(_samples(prior, missing, seed=seed, shape=public.shape[1:]))
-    return torch.cat(parts)
+        for rows in order.split(CHUNK_ROWS):
+            yield to_bytes(augmented(public, rows, flips=True, shifts=SHIFTS, generator=moving))
+    while prior is not None:
+        yield _samples(prior, torch.randn(CHUNK_ROWS, prior.latent_dim, generator=drawing), public.shape[1:])
 
 
-def _moved(public: Tensor, rows: Tensor, generator: torch.Generator) -> Tensor:
-    return to_bytes(augmented(public, rows, flips=True, shifts=SHIFTS, generator=generator)).cpu()
-
-
-@torch.inference_mode()
-def _samples(prior: Prior, amount: int, *, seed: int, shape: torch.Size) -> Tensor:
-    """`amount` draws of the prior as bytes; the same draws on every device."""
-    prior.eval()
-    latents = torch.randn(amount, prior.latent_dim, generator=keyed_generator(SAMPLES, seed))
-    images = torch.cat([to_bytes(prior(z.to(prior.device))).cpu() for z in latents.split(CHUNK_ROWS)])
+@torch.no_grad()
+def _samples(prior: Prior, latents: Tensor, shape: torch.Size) -> Tensor:
+    images = to_bytes(prior.eval()(latents.to(prior.device)))
     if images.shape[1:] != shape:
         raise refuse("prior", f"one that makes images {list(images.shape[1:])}", f"images as the public, {list(shape)}")
-    return images.clone()
+    return images
 
 
 def ask(oracle: LabelOracle, images: Tensor, *, repeats: int = 1) -> Answers:
