@@ -1,0 +1,296 @@
+"""DP-SGD: training after which one record more or less in the training set can hardly be told from the weights.
+
+Every record's gradient is clipped and noise is added to their sum (Abadi et al. 2016), with Opacus, which computes the
+gradients record by record. The guarantee is about one *record*. All images of a person together are many records, and
+what they have in common, the class, is what the net is trained to learn. What noise costs in epsilon is in
+`privacy_accounting.py`; training without privacy is in `classify.py` and `fit.py`; the face nets and their settings
+are in `experiments/private_nets.py`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rp_tutorial.arguments import InputError, count, one_of, open_unit, positive, refuse
+from rp_tutorial.training.image_batches import augmented, check_device, check_images, seeded
+from rp_tutorial.training.privacy_accounting import calibrated_noise, optional_package, spent_epsilon
+
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+GROUPS = 4  # of a group normalisation: with Opacus' usual 32, each of 16 or 32 channels would be a group of its own
+OPTIMISERS = ("sgd", "adam")
+STREAMS = {"sampling": 1, "noise": 2, "augmentation": 3}
+
+
+@dataclasses.dataclass(frozen=True)
+class PrivacyRecord:
+    """What a net's training spent: (epsilon, delta) under adding or removing one record, by the PRV accountant.
+
+    noise_multiplier: standard deviation of the noise over `clip`; clip: the norm to which each record's gradient was
+    cut; sample_rate: probability of each record to enter one of the `steps`.
+    """
+
+    epsilon: float
+    delta: float
+    noise_multiplier: float
+    clip: float
+    steps: int
+    sample_rate: float
+
+
+class PrivateNet(nn.Module):
+    """A net and the record of its private training, which is stored and loaded with its weights."""
+
+    def __init__(self, net: nn.Module, record: PrivacyRecord | None = None) -> None:
+        super().__init__()
+        self.net = net
+        numbers = (
+            (math.nan,) * len(dataclasses.fields(PrivacyRecord)) if record is None else dataclasses.astuple(record)
+        )
+        self.register_buffer("record", torch.tensor(numbers, dtype=torch.float64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x)
+
+    @property
+    def privacy(self) -> PrivacyRecord:
+        """The record. Raises InputError for a net that was not trained privately, and has no weights loaded."""
+        values = self.record.tolist()
+        if math.isnan(values[0]):
+            raise InputError("net: got a net without a privacy record, allowed is one that DP-SGD has trained")
+        names = [field.name for field in dataclasses.fields(PrivacyRecord)]
+        return PrivacyRecord(**dict(zip(names, values, strict=True)) | {"steps": round(values[names.index("steps")])})
+
+
+def fit_privately(
+    net: nn.Module,
+    inputs: Tensor,
+    labels: Tensor,
+    *,
+    epsilon: float,
+    delta: float = 1e-5,
+    epochs: float = 10,
+    batch_size: int = 256,
+    clip: float = 1.0,
+    learning_rate: float = 1.0,
+    optimiser: str = "sgd",
+    flips: bool = False,
+    shifts: int = 0,
+    seed: int = 0,
+    physical_batch: int = 64,
+    device: str | torch.device = "cpu",
+) -> PrivateNet:
+    """Train the parameters of `net` that require gradients; the result is (`epsilon`, `delta`)-DP for each record.
+
+    Neighbours: one row of (inputs, labels) added or removed; what the other parameters and the settings know of the
+    private rows is not counted. inputs: byte images [N, 3, S, S], mirrored and shifted where asked, or floats [N, ...],
+    taken as they are; labels int64 [N]. Each of round(epochs N / batch_size) steps takes every record with probability
+    batch_size / N, so batches differ in size and may be empty; they are worked through `physical_batch` records at a
+    time, which bounds memory and changes nothing else. `learning_rate` falls linearly to 0. N counts as public.
+
+    A batch normalisation mixes records. One whose parameters are all frozen is run on its stored statistics; any other
+    is refused: see `with_group_norm` and `train_only`. `net` is trained in place and comes back in eval mode.
+    Noise is from `seed` so that runs repeat: keep the seed as secret as the data, or the noise can be taken off again.
+    Raises InputError for arguments out of range, a net that mixes records, and where Opacus is missing.
+    """
+    place, rows = check_device(device), _check_records(inputs, labels)
+    rate = min(1.0, count("batch_size", batch_size) / rows)
+    steps = max(1, round(positive("epochs", epochs) / rate))
+    delta = open_unit("delta", delta)
+    sigma = calibrated_noise(positive("epsilon", epsilon), delta=delta, sample_rate=rate, steps=steps)
+    record = PrivacyRecord(
+        spent_epsilon(sigma, delta=delta, sample_rate=rate, steps=steps),
+        delta,
+        sigma,
+        positive("clip", clip),
+        steps,
+        rate,
+    )
+    inputs, labels = inputs.to(place), labels.to(place)
+    if flips or shifts:
+        check_images("inputs", inputs)
+    draws = _stream(seed, "augmentation")
+
+    def mean_loss(model: nn.Module, chosen: Tensor) -> Tensor:
+        x = inputs[chosen.to(place)]
+        if inputs.dtype == torch.uint8:
+            x = augmented(inputs, chosen, flips=flips, shifts=shifts, generator=draws)
+        return nn.functional.cross_entropy(model(x), labels[chosen.to(place)])
+
+    private_steps(
+        net.to(place),
+        mean_loss,
+        rows,
+        record,
+        learning_rate=learning_rate,
+        optimiser=optimiser,
+        seed=seed,
+        physical_batch=physical_batch,
+    )
+    return PrivateNet(net, record).to(place).eval()
+
+
+def private_steps(
+    net: nn.Module,
+    mean_loss: Callable[[nn.Module, Tensor], Tensor],
+    rows: int,
+    record: PrivacyRecord,
+    *,
+    learning_rate: float,
+    optimiser: str = "sgd",
+    seed: int = 0,
+    physical_batch: int = 64,
+    watch: Callable[[], None] | None = None,
+) -> None:
+    """The steps of `record` on `net`, with Opacus: Poisson samples of `rows` records, gradients cut one by one, noise.
+
+    `mean_loss(model, rows)`: the mean over records int64 [B] of a loss that for each depends on no other record.
+    `watch` is called in each step, when the parameters' `grad` holds what the step releases: the noisy sum of the cut
+    gradients, over the expected batch size.
+    Raises InputError as `fit_privately`.
+    """
+    opacus = optional_package("opacus")
+    samplers = optional_package("opacus.utils.uniform_sampler")
+    splitting = optional_package("opacus.utils.batch_memory_manager")
+    positive("learning_rate", learning_rate)
+    sample = samplers.UniformWithReplacementSampler(
+        num_samples=count("rows", rows),
+        sample_rate=record.sample_rate,
+        generator=_stream(seed, "sampling"),
+        steps=record.steps,
+    )
+    trained = _trained_parameters(net)
+    place = trained[0].device
+    check_records_do_not_mix(_in_training(net))
+    with seeded(seed), warnings.catch_warnings():
+        # The first trained layer's input needs no gradient, so torch remarks that its hook sees none. It needs none.
+        warnings.filterwarnings("ignore", message="Full backward hook is firing when gradients are computed")
+        model = opacus.GradSampleModule(net)
+        chosen = opacus.optimizers.DPOptimizer(
+            _optimiser(trained, optimiser, learning_rate),
+            noise_multiplier=record.noise_multiplier,
+            max_grad_norm=record.clip,
+            expected_batch_size=record.sample_rate * rows,
+            generator=_stream(seed, "noise", place),
+        )
+        chosen.attach_step_hook(_each_step(record.steps, learning_rate, watch))
+        pieces = splitting.BatchSplittingSampler(
+            sampler=sample, max_batch_size=count("physical_batch", physical_batch), optimizer=chosen
+        )
+        for piece in pieces:
+            chosen.zero_grad()
+            if piece:
+                mean_loss(model, torch.tensor(piece)).backward()
+            else:  # an empty sample is a step too: its noise is released, or its emptiness would be
+                for parameter in trained:
+                    parameter.grad_sample = parameter.new_zeros(0, *parameter.shape)
+            chosen.step()
+        chosen.zero_grad()
+        model.to_standard_module()
+    net.eval()
+
+
+def _each_step(steps: int, learning_rate: float, watch: Callable[[], None] | None) -> Callable[[Any], None]:
+    """Called by the optimiser between noise and step: sets the falling learning rate, and shows the gradient."""
+    step = 0
+
+    def hook(optimiser: Any) -> None:
+        nonlocal step
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate * (1 - step / steps)
+        step += 1
+        if watch is not None:
+            watch()
+
+    return hook
+
+
+def with_group_norm(net: nn.Module, *, groups: int = GROUPS) -> nn.Module:
+    """A copy of `net` with a fresh group normalisation for every batch normalisation, and no dropout.
+
+    Each record is then normalised by its own values alone. Dropout goes because the noise regularises enough.
+    Opacus' own default of 32 groups would make each channel of a narrow layer a group, which forgets its mean.
+    Source: Wu and He 2018; Opacus' ModuleValidator.fix.
+    """
+    validators = optional_package("opacus.validators")
+    converted = validators.ModuleValidator.fix(net, num_groups=count("groups", groups))
+    for module in converted.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    return converted
+
+
+def train_only(net: nn.Module, *parts: nn.Module) -> nn.Module:
+    """`net` with all parameters frozen but those of `parts`: batch normalisations elsewhere keep their statistics."""
+    net.requires_grad_(False)
+    for part in parts:
+        part.requires_grad_(True)
+    return net
+
+
+def check_records_do_not_mix(net: nn.Module) -> None:
+    """Refuses a net in which one record of a batch can change what another one's output is.
+
+    Opacus looks at layers with trained parameters only. A batch normalisation whose own parameters are frozen escapes
+    it, and in train mode goes on averaging over private records.
+    """
+    validators = optional_package("opacus.validators")
+    for name, module in net.named_modules():
+        mixes = isinstance(module, BATCH_NORMS) and (module.training or not module.track_running_stats)
+        if mixes or (isinstance(module, BATCH_NORMS) and any(p.requires_grad for p in module.parameters())):
+            raise refuse(
+                "net",
+                f"the batch normalisation {name or 'itself'} in training, which mixes records",
+                "group normalisation, or batch normalisation whose parameters are frozen",
+            )
+    errors = validators.ModuleValidator.validate(net)
+    if errors:
+        raise InputError(f"net: got a layer that DP-SGD cannot train: {str(errors[0]).splitlines()[0]}")
+
+
+def _in_training(net: nn.Module) -> nn.Module:
+    """Train mode, but for frozen batch normalisations, which stay on their stored statistics."""
+    net.train()
+    for module in net.modules():
+        if isinstance(module, BATCH_NORMS) and not any(p.requires_grad for p in module.parameters()):
+            module.eval()
+    return net
+
+
+def _stream(seed: int, purpose: str, place: torch.device | str = "cpu") -> torch.Generator:
+    """A generator of its own for each purpose: noise that repeats the draws of the sampling would not be noise."""
+    words = np.random.SeedSequence((count("seed", seed, minimum=0), STREAMS[purpose])).generate_state(1, np.uint64)
+    return torch.Generator(place).manual_seed(int(words[0] >> np.uint64(1)))
+
+
+def _trained_parameters(net: nn.Module) -> list[nn.Parameter]:
+    trained = [parameter for parameter in net.parameters() if parameter.requires_grad]
+    if not trained:
+        raise refuse("net", "a net without trainable parameters", "one with parameters that require gradients")
+    return trained
+
+
+def _optimiser(parameters: list[nn.Parameter], name: str, learning_rate: float) -> torch.optim.Optimizer:
+    if one_of("optimiser", name, OPTIMISERS) == "sgd":
+        return torch.optim.SGD(parameters, lr=learning_rate, momentum=0.9)
+    return torch.optim.Adam(parameters, lr=learning_rate)
+
+
+def _check_records(inputs: Tensor, labels: Tensor) -> int:
+    """The number of records, if inputs and labels are tensors that fit each other."""
+    if not isinstance(inputs, Tensor) or not (inputs.dtype == torch.uint8 or inputs.is_floating_point()):
+        given = str(inputs.dtype) if isinstance(inputs, Tensor) else type(inputs).__name__
+        raise refuse("inputs", given, "byte images [N, 3, S, S] or a float tensor [N, ...]")
+    if inputs.dtype == torch.uint8:
+        check_images("inputs", inputs)
+    given = list(labels.shape) if isinstance(labels, Tensor) else type(labels).__name__
+    if not isinstance(labels, Tensor) or labels.dtype != torch.int64 or labels.shape != inputs.shape[:1]:
+        raise refuse("labels", given, f"an int64 tensor [{len(inputs)}], one label a record")
+    return count("len(inputs)", len(inputs))

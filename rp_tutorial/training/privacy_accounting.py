@@ -1,0 +1,117 @@
+"""What a run of DP-SGD spends: epsilon from noise, and noise from epsilon, by accountants that share no code.
+
+One step adds Gaussian noise to a sum of clipped gradients over a Poisson sample: the subsampled Gaussian mechanism,
+under adding or removing one record. The steps of a run compose. PRV and PLD bound that composition numerically and are
+held against each other. RDP is a bound too, and looser. GDP rests on a central limit theorem: it is no bound, it
+comes out below the others, and it is here only to be compared with. What is trained is in `dp_sgd.py`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from functools import lru_cache
+from typing import Any
+
+from rp_tutorial.arguments import InputError, count, one_of, open_unit, positive, refuse
+
+ACCOUNTANTS = ("prv", "pld", "rdp", "gdp")
+TOLERANCE = 0.005  # how far below its target a calibrated epsilon may lie, as a share of the target
+LARGEST_NOISE = 1e4
+SMALLEST_NOISE = 0.1  # below, epsilon is in the hundreds and the numerical accountants need gigabytes
+
+
+def spent_epsilon(
+    noise_multiplier: float, *, delta: float, sample_rate: float, steps: int, accountant: str = "prv"
+) -> float:
+    """The epsilon at `delta` of `steps` steps of DP-SGD, whoever sees the weights after every step.
+
+    Neighbouring data sets differ by one record, added or removed. `noise_multiplier`: standard deviation of the noise
+    over the clipping norm; `sample_rate`: probability with which each record enters a step, independently of all others
+    (Poisson sampling). `accountant`: "prv" (Opacus; Gopi et al. 2021) and "pld" (dp_accounting; Koskela et al. 2020)
+    are numerical upper bounds, "rdp" a looser one (Mironov 2017), "gdp" an approximation from below (Dong et al. 2019).
+    Raises InputError for arguments out of range, and where the accountant's package is missing.
+    """
+    sigma, delta = _noise(noise_multiplier), open_unit("delta", delta)
+    rate, steps = _rate(sample_rate), count("steps", steps)
+    if one_of("accountant", accountant, ACCOUNTANTS) == "pld":
+        return _by_pld(sigma, delta, rate, steps)
+    accountants = optional_package("opacus.accountants")
+    ledger = accountants.create_accountant(mechanism=accountant)
+    ledger.history = [(sigma, rate, steps)]
+    with warnings.catch_warnings():
+        # RDP says that the best of its fixed orders is the largest or the smallest one: its bound is then looser than
+        # it might be, and still a bound.
+        warnings.filterwarnings("ignore", message="Optimal order is the (largest|smallest) alpha")
+        return float(ledger.get_epsilon(delta))
+
+
+@lru_cache(maxsize=256)
+def calibrated_noise(epsilon: float, *, delta: float, sample_rate: float, steps: int) -> float:
+    """The smallest noise multiplier, up to a tolerance, with which `steps` steps spend at most `epsilon` at `delta`.
+
+    By the PRV accountant: `spent_epsilon` of the answer lies between .995 `epsilon` and `epsilon`. About a second of
+    one core, remembered within the process.
+    Raises InputError for arguments out of range, and for an epsilon that noise multipliers from .1 to 10,000 miss.
+    """
+    epsilon, delta = positive("epsilon", epsilon), open_unit("delta", delta)
+    rate, steps = _rate(sample_rate), count("steps", steps)
+
+    def spent(sigma: float, accountant: str = "prv") -> float:
+        return spent_epsilon(sigma, delta=delta, sample_rate=rate, steps=steps, accountant=accountant)
+
+    high = 1.0  # RDP is quick, and where it is satisfied PRV is satisfied too
+    while spent(high, "rdp") > epsilon:
+        high *= 2
+        if high > LARGEST_NOISE:
+            raise refuse(
+                "epsilon", epsilon, f"an epsilon that noise of at most {LARGEST_NOISE:g} clipping norms reaches"
+            )
+    while high / 2 >= SMALLEST_NOISE and spent(high / 2, "rdp") <= epsilon:
+        high /= 2
+    low, reached = high / 2, spent(high)
+    while epsilon - reached > TOLERANCE * epsilon:
+        middle = (low + high) / 2
+        if middle < SMALLEST_NOISE:
+            raise refuse(
+                "epsilon", epsilon, f"an epsilon that needs noise of at least {SMALLEST_NOISE:g} clipping norms"
+            )
+        here = spent(middle)
+        if here <= epsilon:
+            high, reached = middle, here
+        elif high - low < 1e-9 * high:  # PRV's own mesh moves its answer by more than the tolerance
+            break
+        else:
+            low = middle
+    return high
+
+
+def optional_package(name: str) -> Any:
+    """The module `name` of the extra `dp`, or an InputError of one line that says how to get it."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        package = name.partition(".")[0]
+        raise InputError(
+            f"dp: got an environment without {package}, allowed is one with the extra: pip install 'rp-tutorial[dp]'"
+        ) from None
+
+
+def _by_pld(sigma: float, delta: float, rate: float, steps: int) -> float:
+    """dp_accounting's privacy loss distributions, rounded so that the answer is an upper bound."""
+    dp_accounting = optional_package("dp_accounting")
+    pld = optional_package("dp_accounting.pld")
+    step = dp_accounting.PoissonSampledDpEvent(rate, dp_accounting.GaussianDpEvent(sigma))
+    neighbours = dp_accounting.NeighboringRelation.ADD_OR_REMOVE_ONE
+    accountant = pld.PLDAccountant(neighbours, value_discretization_interval=1e-3)
+    return float(accountant.compose(step, steps).get_epsilon(delta))
+
+
+def _noise(noise_multiplier: float) -> float:
+    if positive("noise_multiplier", noise_multiplier) < SMALLEST_NOISE:
+        raise refuse("noise_multiplier", noise_multiplier, f"a finite number of at least {SMALLEST_NOISE:g}")
+    return float(noise_multiplier)
+
+
+def _rate(sample_rate: float) -> float:
+    return 1.0 if sample_rate == 1 else open_unit("sample_rate", sample_rate)
