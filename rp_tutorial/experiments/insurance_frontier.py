@@ -32,6 +32,7 @@ from rp_tutorial.experiments.eligibility import (
 )
 from rp_tutorial.experiments.pareto import unbeaten
 from rp_tutorial.experiments.runner import Stages
+from rp_tutorial.experiments.slices import holm, verdict
 from rp_tutorial.models.mlp import two_layer_net
 from rp_tutorial.oracles.abstaining import AbstainingOracle, confidence_for_abstention
 from rp_tutorial.oracles.plain import PlainOracle
@@ -47,6 +48,7 @@ NAMES = {  # of the mechanisms of `eligibility`, as the face experiments call th
 }
 REPEATABLE = ("smoothing", "abstaining vote", "plain noise", "randomized response")  # fresh randomness every time
 TASK = EligibilitySettings(rows=40_000, records=300, test_rows=5_000, ns=(10, 1000), n_estimate=1_000)
+RP, OVER = "smoothing", ("DP-SGD", "randomized response", "plain noise")  # the claim, and whom it is about
 ATTACKS = ("success", "band_success", "success_in_ten")
 
 
@@ -57,7 +59,7 @@ class InsuranceFrontierSettings:
     task: EligibilitySettings = TASK
     response_epsilons: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
     abstentions: tuple[float, ...] = (0.02, 0.05, 0.1, 0.2)  # shares of the test rows
-    private_epsilons: tuple[float, ...] = (0.1, 0.5, 2.0, 8.0)
+    private_epsilons: tuple[float, ...] = (0.25, 1.0, 3.0, 8.0)
     delta: float = 1e-5  # below one over the training rows
     private_epochs: int = 20
     private_batch: int = 1024  # expected, of a Poisson sample
@@ -73,7 +75,7 @@ class InsuranceFrontierSettings:
         small = EligibilitySettings(
             rows=6_000, records=40, test_rows=500, sigmas=(1.0,), ns=(10,), n_estimate=300, train_steps=600
         )
-        few = {"response_epsilons": (2.0,), "abstentions": (0.1,), "private_epsilons": (0.5, 2.0, 8.0)}
+        few = {"response_epsilons": (2.0,), "abstentions": (0.1,), "private_epsilons": (1.0, 3.0, 8.0)}
         return cls(task=small, **few, private_epochs=4, private_batch=256, delta=1e-4)
 
     @property
@@ -89,9 +91,10 @@ def run_insurance(
 
     A point: defense, settings, name, test_accuracy, accuracy_ci, abstention (counted as wrong), and for each of
     ATTACKS its rate and rate_ci over the records: success (is BMI >= `obese`?), band_success (BMI within `within`),
-    success_in_ten (the first, after `releases` fresh releases). difference and difference_ci: success minus that
-    against the undefended net, paired. Beside the points: records, test_rows, prior (the three rates of a guess
-    without any release) and front.
+    success_in_ten (the first, after `releases` fresh releases), and by_record (the first, for each record, so that
+    points can be compared in pairs). difference and difference_ci: success minus that against the undefended net.
+    Beside the points: records, test_rows, prior (the three rates of a guess without any release), front, and dominance
+    (the claim about RP's vote at each point of the other families, as in `slices.dominance`).
     """
     task, fingerprint = load_task(settings.task, data=data, seed=seed)
     net = trained_net(settings.task, task, fingerprint=fingerprint, seed=seed, stages=stages)
@@ -112,8 +115,7 @@ def run_insurance(
         "records": settings.task.records,
         "test_rows": settings.task.test_rows,
         "prior": measure.prior_guess(),
-        "points": found,
-        "front": _front(found),
+        **_summaries(found),
     }
 
 
@@ -132,8 +134,7 @@ def pool_insurance(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {
         **{what: int(size.sum()) for what, size in sizes.items()},
         "prior": prior,
-        "points": points,
-        "front": _front(points),
+        **_summaries(points),
         "seeds": len(runs),
     }
 
@@ -178,7 +179,6 @@ class _Measure:
         self.above = bench.grid >= settings.obese - 1e-9
         self.cells = round(settings.within / settings.task.step)
         self.base = law_of(PlainOracle(bench.net, num_classes=2))
-        self.base_success = self._guess(self._sweep(self.base))["success"]
 
     def undefended(self) -> Iterator[_Point]:
         yield _Point("none", {}, self.base)
@@ -216,13 +216,12 @@ class _Measure:
         if point.defense in REPEATABLE:
             often = self._guess(law_of_releases(_without_silence(law), self.settings.releases))
         rates = {"test_accuracy": right, **once, "success_in_ten": often["success"]}
-        difference = paired_difference(once["success"], self.base_success)
         row = {"defense": point.defense, "settings": point.settings, "name": point.name}
         row["abstention"] = float(at_test[:, 0].mean())
         for name, values in rates.items():
             short = "accuracy" if name == "test_accuracy" else name
             row |= {name: float(values.mean()), f"{short}_ci": interval_of_mean(float(values.mean()), len(values))}
-        return row | {"difference": difference.difference, "difference_ci": [difference.low, difference.high]}
+        return row | {"by_record": once["success"].round(3).tolist()}
 
     def prior_guess(self) -> dict[str, float]:
         """The same guesses by somebody to whom nothing is released."""
@@ -257,18 +256,44 @@ def _without_silence(law: Law) -> Law:
     return law[..., 1:] if not law[..., 0].any() else law
 
 
-def _front(points: Sequence[dict[str, Any]]) -> list[str]:
-    numbers = (np.array([point[what] for point in points]) for what in ("test_accuracy", "success"))
-    return [points[i]["name"] for i in unbeaten(*numbers)]
+def _summaries(points: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The points with their difference from the undefended net, the front, and the claim of dominance."""
+    base = next(point for point in points if point["defense"] == "none")
+    accuracy, success = (np.array([point[what] for point in points]) for what in ("test_accuracy", "success"))
+    return {
+        "points": [point | _versus(point, base, "difference") for point in points],
+        "front": [points[i]["name"] for i in unbeaten(accuracy, success)],
+        "dominance": _dominance(points),
+    }
+
+
+def _dominance(points: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Every point of the families OVER against the least accurate vote that is at least as accurate."""
+    rows = []
+    for b in (point for point in points if point["defense"] in OVER):
+        able = [p for p in points if p["defense"] == RP and p["test_accuracy"] >= b["test_accuracy"]]
+        rival = min(able, key=lambda p: p["test_accuracy"], default=None)
+        row = {"family": b["defense"], "name": b["name"], "rival": None if rival is None else rival["name"]}
+        if rival is not None:
+            row["accuracy_gain"] = rival["test_accuracy"] - b["test_accuracy"]
+            row |= _versus(rival, b, "success_gain", p_value=True)
+        rows.append(row)
+    tested = [row for row in rows if row["rival"] is not None]
+    for row, p in zip(tested, holm([row["p_value"] for row in tested]), strict=True):
+        row["p_holm"] = p
+    return [row | {"verdict": verdict(row.get("success_gain"), row.get("p_holm"))} for row in rows]
+
+
+def _versus(a: dict[str, Any], b: dict[str, Any], name: str, *, p_value: bool = False) -> dict[str, Any]:
+    """Success against a minus success against b, record by record, with Student's interval."""
+    test = paired_difference(*(np.array(point["by_record"], dtype=float) for point in (a, b)))
+    found = {name: test.difference, f"{name}_ci": [test.low, test.high]}
+    return found | ({"p_value": test.p_value} if p_value else {})
 
 
 def _pooled(rows: Sequence[dict[str, Any]], sizes: dict[str, NDArray[np.int64]]) -> dict[str, Any]:
-    """One point of several seeds. The halves of intervals of independent means add up in squares."""
-    records = sizes["records"]
-    half = np.array([(row["difference_ci"][1] - row["difference_ci"][0]) / 2 for row in rows])
-    spread = float(np.sqrt(((half * records) ** 2).sum()) / records.sum())
-    difference = float(np.average([row["difference"] for row in rows], weights=records))
-    pooled = rows[0] | {"difference": difference, "difference_ci": [difference - spread, difference + spread]}
+    """One point of several seeds."""
+    pooled = rows[0] | {"by_record": [value for row in rows for value in row["by_record"]]}
     pooled["abstention"] = float(np.average([row["abstention"] for row in rows], weights=sizes["test_rows"]))
     for name, short, over in (
         ("test_accuracy", "accuracy", "test_rows"),

@@ -6,7 +6,7 @@ several noisy numbers would be flattered by the choice. What an outcome is, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -75,7 +75,19 @@ def dominance(
     tested = [row for row in rows if row["rival"] is not None]
     for row, p in zip(tested, holm([row["p_value"] for row in tested]), strict=True):
         row["p_holm"] = p
-    return [row | {"verdict": _verdict(row)} for row in rows]
+    return [row | {"verdict": verdict(row.get("asr_gain"), row.get("p_holm"))} for row in rows]
+
+
+def verdict(gain: float | None, p_holm: float | None) -> str:
+    """On the adversary's gain from meeting the one rather than the other, at LEVEL over all rows of a claim together.
+
+    "shown": it gains less; "contradicted": it gains more; "open": not decided; "no rival": there is none to compare.
+    """
+    if gain is None or p_holm is None:
+        return "no rival"
+    if p_holm >= LEVEL:
+        return "open"
+    return "shown" if gain < 0 else "contradicted"
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -113,12 +125,3 @@ def _described(point: Outcome) -> dict[str, Any]:
 def _versus(point: Outcome, rival: Outcome) -> dict[str, Any]:
     test = paired_comparison(point.hits, rival.hits)
     return {"difference": test.difference, "difference_ci": [test.low, test.high], "p_value": test.p_value}
-
-
-def _verdict(row: Mapping[str, Any]) -> str:
-    """On the ASR at an accuracy at least as high, at LEVEL over all rows of the claim together."""
-    if row["rival"] is None:
-        return "no rival"
-    if row["p_holm"] >= LEVEL:
-        return "open"
-    return "shown" if row["asr_gain"] < 0 else "contradicted"
