@@ -1,0 +1,142 @@
+"""How students are counted and compared: shares with intervals, paired tests image by image, seeds joined, verdicts.
+
+The hits of a student are kept image by image, eight to a byte, so that any two students of a run can be compared, and
+several seeds be joined, from results.json alone. What a student is, and how it is made, is in `distillation.py`.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rp_tutorial.arguments import refuse
+from rp_tutorial.attacks.inversion_metrics import paired_comparison, rate
+
+MARGIN = 0.05  # a loss of the student below this, with its whole interval, is none: stated before any run
+MEASURES = {
+    "agreement": "with the undefended net, on public images that were not asked",
+    "test_agreement": "with the undefended net, on private test images",
+    "test_accuracy": "with the truth, on private test images",
+}
+
+
+def comparisons(teachers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The undefended student against every other, at equal budgets, on the same images: exact McNemar.
+
+    `difference` is the share of the undefended net's student less that of the other: what the defence took from the
+    copy. The row of "another student" says how much two students of the same labels differ, by training alone.
+    """
+    base, *others = teachers
+    rows = []
+    for other in others:
+        for a, b in zip(base["students"], other["students"], strict=True):
+            for measure in MEASURES:
+                found = paired_comparison(*(unpacked(side["hits"][measure]) for side in (a, b)))
+                about = {"a": base["name"], "b": other["name"], "budget": b["budget"], "measure": measure}
+                rows.append(about | vars(found))
+    return rows
+
+
+def claims(teachers: list[dict[str, Any]], constant: dict[str, float]) -> list[dict[str, Any]]:
+    """The paper's claim, for every vote at the largest budget: does Robust Privacy prevent extraction, or hinder it?"""
+    rows = comparisons(teachers)
+    found = []
+    for teacher in teachers:
+        if teacher["defense"] != "smoothing":
+            continue
+        student, best = teacher["students"][-1], teachers[0]["students"][-1]
+        for measure in MEASURES:
+            (row,) = (
+                r for r in rows
+                if (r["b"], r["budget"], r["measure"]) == (teacher["name"], student["budget"], measure)
+            )  # fmt: skip
+            found.append(
+                {
+                    "teacher": teacher["name"],
+                    "budget": student["budget"],
+                    "measure": measure,
+                    "student": student[measure],
+                    "student_ci": student[f"{measure}_ci"],
+                    "undefended_student": best[measure],
+                    "constant_guess": constant[measure],
+                    **{name: row[name] for name in ("difference", "low", "high", "p_value")},
+                    "verdict": verdict(student[f"{measure}_ci"][0], constant[measure], row["low"], row["high"]),
+                }
+            )
+    return found
+
+
+def verdict(student_low: float, constant: float, low: float, high: float) -> str:
+    """What a defence does to extraction, from three intervals; the rule was written before the runs.
+
+    "prevented": the student is not shown to beat a constant guess. "not hindered": what it loses against the
+    undefended student is below MARGIN with its whole interval. "hindered": it loses something. Else "open".
+    """
+    if student_low <= constant:
+        return "prevented"
+    if high < MARGIN:
+        return "not hindered"
+    return "hindered" if low > 0 else "open"
+
+
+def pool(documents: list[dict[str, Any]]) -> dict[str, Any]:
+    """Several seeds of one run as one set of results: hits joined image by image, rates and tests on all of them.
+
+    Every seed has its own faces, nets and students. Raises InputError if the runs have other teachers or budgets.
+    """
+    results = [document["results"] for document in documents]
+    shapes = [[(t["name"], [s["budget"] for s in t["students"]]) for t in result["teachers"]] for result in results]
+    if any(other != shapes[0] for other in shapes):
+        raise refuse("documents", shapes, "runs of the same teachers and budgets")
+    teachers = [_pooled_teacher(list(rows)) for rows in zip(*(r["teachers"] for r in results), strict=True)]
+    constant = {name: float(np.mean([result["constant_guess"][name] for result in results])) for name in MEASURES}
+    joined = {"teachers": teachers, "comparisons": comparisons(teachers), "claims": claims(teachers, constant)}
+    images = {name: sum(result[name] for result in results) for name in ("public_held_out", "test_images")}
+    return results[0] | images | {"constant_guess": constant, "seeds": len(results)} | joined
+
+
+def _pooled_teacher(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    students = [_pooled_student(list(cells)) for cells in zip(*(row["students"] for row in rows), strict=True)]
+    means = {"abstention": float(np.mean([row["abstention"] for row in rows]))}
+    return rows[0] | _joined_rates(rows, ("release_agreement", "release_accuracy")) | means | {"students": students}
+
+
+def _pooled_student(cells: list[dict[str, Any]]) -> dict[str, Any]:
+    joined = {name: np.concatenate([unpacked(cell["hits"][name]) for cell in cells]) for name in MEASURES}
+    return (
+        cells[0]
+        | _joined_rates(cells, (*MEASURES, "own_agreement"))
+        | {f"{name}_by_seed": [cell[name] for cell in cells] for name in MEASURES}
+        | {"hits": {name: packed(torch.from_numpy(hits)) for name, hits in joined.items()}}
+    )
+
+
+def _joined_rates(rows: list[dict[str, Any]], names: Iterable[str]) -> dict[str, Any]:
+    """The rates of several seeds as one, from their counts."""
+    joined: dict[str, Any] = {}
+    for name in names:
+        right, images = (sum(row[f"{name}_{part}"] for row in rows) for part in ("hits", "images"))
+        joined |= rated(name, torch.arange(images) < right)
+    return joined
+
+
+def rated(name: str, hits: Tensor) -> dict[str, Any]:
+    """A share with its exact 95 % interval and its counts, under names that begin with `name`; None of no images."""
+    found = rate(hits.numpy())
+    counts = {f"{name}_hits": found.successes, f"{name}_images": found.trials}
+    return {name: found.value if found.trials else None, f"{name}_ci": [found.low, found.high]} | counts
+
+
+def packed(hits: Tensor) -> dict[str, Any]:
+    """Bools [N] eight to a byte, in base64: a list of thousands of them would be most of results.json."""
+    return {"images": len(hits), "bits": base64.b64encode(np.packbits(hits.numpy()).tobytes()).decode()}
+
+
+def unpacked(packed: dict[str, Any]) -> np.ndarray:
+    bits = np.frombuffer(base64.b64decode(packed["bits"]), dtype=np.uint8)
+    return np.unpackbits(bits, count=packed["images"]).astype(bool)
