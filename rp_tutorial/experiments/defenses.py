@@ -6,6 +6,7 @@ change the net. What a defence promises is in `oracles` and `training`; which at
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,14 @@ class Defense:
         if self.augmented:
             parts.append(f"net trained under {self.sigma:g}")
         return ", ".join(parts)
+
+
+def extra_nets(defenses: Iterable[Defense]) -> int:
+    """How many nets these defences need beside the target: stages of a run that stands on them."""
+    listed = list(defenses)
+    private = {(d.epsilon, d.public) for d in listed if d.defense == DP_SGD}
+    pretrained = any(public for _, public in private)
+    return len({d.sigma for d in listed if d.augmented}) + len(private) + pretrained
 
 
 def defended_net(lab: FaceLab, defense: Defense, *, recipe: PrivateTraining | None = None) -> nn.Module:

@@ -23,7 +23,7 @@ from rp_tutorial.attacks.boundary_repulsion import BREP_MI, BoundaryRepulsion, I
 from rp_tutorial.attacks.initial_points import candidate_latents
 from rp_tutorial.attacks.inversion_metrics import Judged, Rate, evaluate, paired_comparison, rate
 from rp_tutorial.data.face_task import to_float, to_text
-from rp_tutorial.experiments.defenses import Defense, release
+from rp_tutorial.experiments.defenses import Defense, extra_nets, release
 from rp_tutorial.experiments.face_lab import FaceLab, FaceLabSettings
 from rp_tutorial.experiments.pareto import packed
 from rp_tutorial.experiments.runner import Stages
@@ -137,7 +137,7 @@ def run(settings: InversionSettings, *, data: str, seed: int, stages: Stages) ->
 
 def stage_count(settings: InversionSettings) -> int:
     """Stages of one run: target, evaluator, prior, a net for every augmented sigma, and the arms."""
-    return 3 + len({arm.sigma for arm in settings.arms if arm.augmented}) + len(settings.arms)
+    return 3 + extra_nets(settings.arms) + len(settings.arms)
 
 
 class Bench:

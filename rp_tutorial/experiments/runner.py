@@ -38,6 +38,7 @@ EXPERIMENTS = {
     "face-smoothing": "rp_tutorial.experiments.face_smoothing",
     "inversion": "rp_tutorial.experiments.inversion",
     "inversion-mechanism": "rp_tutorial.experiments.inversion_mechanism",
+    "frontier": "rp_tutorial.experiments.frontier",
 }
 PROFILES = ("smoke", "cpu", "gpu")
 PACKAGE = Path(rp_tutorial.__file__).parent
@@ -60,12 +61,13 @@ class Stages:
 
     def __init__(self, experiment: str, *, force: bool = False, progress: Callable[[str], None] | None = None) -> None:
         self.experiment, self.force = experiment, force
-        self.progress = progress or (lambda stage: None)
+        self._progress = progress or (lambda stage: None)
+        self._begun: set[Path] = set()
 
     def result(self, name: str, key: dict[str, Any], compute: Callable[[], Any]) -> Any:
         """`compute()`, a JSON value, or what it returned when last called for this key."""
         path = self._path(name, key, ".json")
-        self.progress(name)
+        self._begin(name, path)
         if path.exists() and not self.force:
             return json.loads(path.read_text())
         value = compute()
@@ -83,7 +85,7 @@ class Stages:
         """
         recipe = (owner or self.experiment, training_hash(train.__code__.co_filename), name, _plain(key))
         path = cache_dir() / "nets" / recipe[0] / f"{name}-{joblib.hash(recipe)}.pt"
-        self.progress(name)
+        self._begin(name, path)
         if path.exists() and not self.force:
             net.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
             return net.eval()
@@ -99,6 +101,12 @@ class Stages:
         if self.force:
             path.unlink(missing_ok=True)
         return path
+
+    def _begin(self, name: str, path: Path) -> None:
+        """Tells whoever watches, once a stage: one that is read again was over already."""
+        if path not in self._begun:
+            self._begun.add(path)
+            self._progress(name)
 
     def _path(self, name: str, key: dict[str, Any], ending: str) -> Path:
         digest = joblib.hash((self.experiment, code_hash(), name, _plain(key)))
