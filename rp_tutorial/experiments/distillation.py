@@ -69,7 +69,7 @@ class DistillationSettings(FaceLabSettings):
 def _teachers(sigmas: tuple[float, ...], *, response: float, private: float, repeats: int = 4) -> tuple[Teacher, ...]:
     """The undefended net twice, votes at all sigmas, and every other defence at one setting.
 
-    Memoised answers stand beside the fresh ones where an image is asked several times: else they are the same answers.
+    Memoised answers stand beside fresh ones where an image is asked several times: they are the same where it is not.
     """
     fresh, memoised = RESPONSES
     return (
