@@ -107,7 +107,7 @@ def gains(table: pd.DataFrame, *, gain: str = "asr_gain", title: str, descriptio
     rows = table[table["verdict"] != "no rival"]
     shown = pd.DataFrame({"name": rows["name"], "gain": rows[gain].astype(float), "verdict": rows["verdict"]})
     shown["low"], shown["high"] = zip(*rows[f"{gain}_ci"], strict=True) if len(rows) else ((), ())
-    shown = shown.round(4).assign(zero=0.0)
+    shown = shown.round(4)
     verdicts = [verdict for verdict in VERDICTS if verdict in set(shown["verdict"])]
     colour = alt.Color(
         "verdict:N",
@@ -119,7 +119,7 @@ def gains(table: pd.DataFrame, *, gain: str = "asr_gain", title: str, descriptio
     base = alt.Chart(shown).encode(y=alt.Y("name:N", title=None, sort=None, axis=alt.Axis(labelLimit=320)))
     x = alt.X("gain:Q", title=title, axis=alt.Axis(format="+%"))
     layers = [
-        base.mark_rule(strokeDash=[6, 4], color=REFERENCE).encode(x="zero:Q"),
+        alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(strokeDash=[6, 4], color=REFERENCE).encode(x="zero:Q"),
         base.mark_rule(strokeWidth=3).encode(x="low:Q", x2="high:Q", color=colour),
         base.mark_point(filled=True, size=80, opacity=1).encode(
             x=x,
