@@ -91,6 +91,14 @@ def test_the_played_advantage_covers_its_formula(classes: int, epsilon: float) -
     assert found.low <= advantage(epsilon, classes) <= found.high
 
 
+def test_the_lies_are_independent_of_a_game_with_the_same_seed() -> None:
+    """Ten labels and few truths: coins from the stream of the lies would multiply the advantage."""
+    oracle = RandomizedResponse(PlainOracle(Corner(10), num_classes=10), epsilon=1.0, seed=0)
+    game = {"rounds": 20_000, "confidence": 1 - 1e-6, "seed": 0}
+    found = play(oracle, torch.tensor([1.0]), torch.tensor([-1.0]), **game)
+    assert found.low <= advantage(1.0, 10) <= found.high
+
+
 def test_far_apart_or_side_by_side_makes_no_difference() -> None:
     """The advantage does not know a distance: within one label it is 0, across the boundary it is the formula."""
     near, far = (at_distance(d) for d in (1e-3, 50.0))
