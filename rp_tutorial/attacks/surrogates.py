@@ -2,8 +2,9 @@
 
 What such an attacker has: public images of other people, a prior made from them, and a label oracle. No private image,
 and no label but the released ones. A *student* learns everything from those labels (`distillation.py`). A *shadow* is a
-net that the attacker trained, undefended, on images of its own; it knows faces and none of the targets, and only a last
-linear layer is fitted to released labels. Whoever had photos of the targets for a shadow would not need the model.
+net that the attacker trained, undefended, on its public images (`training/pretrain.py`): it knows faces and none of
+the targets, and only a last linear layer is fitted to released labels. Whoever had photos of the targets to train a
+shadow on would not need the model.
 The inversion of either is in `white_box.py`; how much a surrogate is like the target is in `experiments`.
 """
 
@@ -16,7 +17,6 @@ from rp_tutorial.arguments import InputError, count, refuse
 from rp_tutorial.data.face_task import to_float
 from rp_tutorial.models.facenet import FaceClassifier
 from rp_tutorial.oracles.base import ABSTAIN
-from rp_tutorial.training.classify import fit_classifier
 from rp_tutorial.training.fit import fit
 from rp_tutorial.training.image_batches import check_images
 
@@ -33,37 +33,25 @@ SURROGATES = {  # what each exploits, and what its success says about a guarante
     },
 }
 FEATURE_ROWS = 1000  # images whose features are computed at a time
-HEAD_STEPS, HEAD_BATCH = 1500, 512
+HEAD_STEPS, HEAD_BATCH, HEAD_RATE = 1500, 512, 3e-3  # of the last layer: some ten passes through the labels
 
 
 class TransferredNet(nn.Module):
-    """A shadow's features with another last layer: images [B, 3, S, S] -> logits [B, num_classes]."""
+    """A shadow's features, standardised, with another last layer: images [B, 3, S, S] -> logits [B, num_classes]."""
 
-    def __init__(self, shadow: FaceClassifier, head: nn.Linear) -> None:
+    def __init__(self, shadow: FaceClassifier, features: Tensor, num_classes: int) -> None:
         super().__init__()
-        self.shadow, self.head = shadow, head
+        self.shadow, self.head = shadow, nn.Linear(features.shape[1], num_classes)
+        nn.init.zeros_(self.head.weight), nn.init.zeros_(self.head.bias)
+        self.register_buffer("mean", features.mean(dim=0))
+        self.register_buffer("spread", features.std(dim=0).clamp_min(1e-6))
+
+    def standardised(self, features: Tensor) -> Tensor:
+        """Features [B, F] on the scale of the images that were asked about."""
+        return (features - self.mean) / self.spread
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.shadow.features(x))
-
-
-def train_shadow(
-    shadow: FaceClassifier, public: Tensor, *, images_seen: int, seed: int, device: str | torch.device = "cpu"
-) -> FaceClassifier:
-    """Train `shadow` to tell every public image from every other, mirrored and shifted; returns it in eval mode.
-
-    public uint8 [N, 3, S, S], without labels: each image is a class of its own, so `shadow` needs N outputs. That
-    makes features for telling faces apart from nobody's private image. `images_seen` counts passes of images.
-    Source: exemplar training, Dosovitskiy et al. 2014.
-    """
-    check_images("public", public)
-    if getattr(shadow, "num_classes", None) != len(public):
-        raise refuse(
-            "shadow", getattr(shadow, "num_classes", None), f"a face net of {len(public)} classes, one an image"
-        )
-    epochs = max(1, count("images_seen", images_seen) // len(public))
-    own = torch.arange(len(public))
-    return fit_classifier(shadow, public, own, epochs=epochs, seed=seed, shifts=3, device=device)
+        return self.head(self.standardised(self.shadow.features(x)))
 
 
 def transfer(
@@ -88,18 +76,11 @@ def transfer(
     if not bool(answered.any()):
         raise InputError("labels: got ABSTAIN for every image, allowed is at least one released label")
     features = _features(shadow.eval().to(device), images[answered], device)
-    head = nn.Linear(features.shape[1], count("num_classes", num_classes, minimum=2))
-    nn.init.zeros_(head.weight), nn.init.zeros_(head.bias)
-    fit(
-        head.to(device),
-        features,
-        labels[answered].to(device),
-        steps=HEAD_STEPS,
-        batch_size=HEAD_BATCH,
-        learning_rate=3e-3,
-        seed=seed,
-    )
-    return TransferredNet(shadow, head).eval()
+    net = TransferredNet(shadow, features, count("num_classes", num_classes, minimum=2)).to(device)
+    own = labels[answered].to(device)
+    recipe = {"steps": HEAD_STEPS, "batch_size": HEAD_BATCH, "learning_rate": HEAD_RATE}
+    fit(net.head, net.standardised(features), own, seed=seed, **recipe)
+    return net.eval()
 
 
 def _features(shadow: FaceClassifier, images: Tensor, device: str | torch.device) -> Tensor:
