@@ -17,6 +17,7 @@ from rp_tutorial.experiments.pareto import Outcome, percentiles, resampled
 from rp_tutorial.statistics import clopper_pearson
 
 ALONG = ("accuracy", "advantage")
+ROUNDING = 1e-9  # an epsilon calibrated to an advantage gives it back up to rounding
 LEVEL = 0.05  # of the verdicts on a claim, over all its rows together
 
 
@@ -26,8 +27,9 @@ def slices(
     """The families side by side at equal cost (along="accuracy") or at equal promise (along="advantage").
 
     At each level a family is represented by the arm that spends the most of it: the least accurate arm with an
-    accuracy of at least the level, or the arm of the largest advantage up to the level. The ASR has no say in the
-    choice, so the intervals and the paired tests against the family `against` are not flattered by it.
+    accuracy of at least the level, or the arm of the largest advantage up to the level (of several the most accurate).
+    The ASR has no say in the choice, so the intervals and the paired tests against the family `against` are not
+    flattered by it.
     One entry a level: along, level, arms (a row a family that has one: family, name, accuracy, accuracy_ci, asr,
     asr_ci, advantage, and difference, difference_ci, p_value: ASR minus that of `against`, exact McNemar).
     """
@@ -104,8 +106,8 @@ def _representative(points: Sequence[Outcome], family: str, level: float, along:
     own = [point for point in points if point.family == family]
     if along == "accuracy":
         return min((p for p in own if p.accuracy >= level), key=lambda p: p.accuracy, default=None)
-    allowed = (p for p in own if p.advantage is not None and p.advantage <= level)
-    return max(allowed, key=lambda p: p.advantage, default=None)
+    allowed = (p for p in own if p.advantage is not None and p.advantage <= level * (1 + ROUNDING))
+    return max(allowed, key=lambda p: (p.advantage, p.accuracy), default=None)
 
 
 def _described(point: Outcome) -> dict[str, Any]:

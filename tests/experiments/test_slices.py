@@ -57,6 +57,14 @@ def test_at_an_advantage_each_family_promises_no_more_than_that() -> None:
     at, none = slices(POINTS, [0.2, 0.05], against="votes", along="advantage")
     assert {arm["family"]: arm["name"] for arm in at["arms"]} == {"votes": "votes .2", "response": "response 3"}
     assert none["arms"] == []
+    (at,) = slices(POINTS, [0.3 - 1e-12], against="votes", along="advantage")
+    assert [arm["name"] for arm in at["arms"]] == ["votes .1", "response 3"], "a level is met up to rounding"
+
+
+def test_of_several_arms_with_one_promise_the_most_accurate_stands_for_them() -> None:
+    points = outcomes([row(f"votes {a}", "votes", a, range(9), 0.005) for a in (0.5, 0.9, 0.7)])
+    (at,) = slices(points, [0.005], against="votes", along="advantage")
+    assert [arm["name"] for arm in at["arms"]] == ["votes 0.9"]
 
 
 def test_every_arm_of_a_slice_meets_the_rival_in_a_paired_test() -> None:
