@@ -1,0 +1,145 @@
+"""The adaptive experiment: every attacker meets every defence, with one budget, and is remembered on its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rp_tutorial import ledger
+from rp_tutorial.arguments import InputError
+from rp_tutorial.attacks.adaptive import PRESETS
+from rp_tutorial.attacks.surrogates import SURROGATES
+from rp_tutorial.experiments import adaptive
+from rp_tutorial.experiments.adaptive import REFERENCE, AdaptiveBench, AdaptiveSettings, pool
+from rp_tutorial.experiments.defenses import DP_SGD, Defense
+from rp_tutorial.experiments.face_lab import FaceLab
+from rp_tutorial.experiments.inversion import BOUNDED
+from rp_tutorial.experiments.private_nets import PrivateTraining
+from rp_tutorial.experiments.runner import Stages, run_experiment
+
+PROMISED = {
+    "defense", "attacker", "test_accuracy", "asr", "asr_ci", "asr_start", "hits", "queries", "forward_passes",
+    "seconds",
+}  # fmt: skip
+TINY = AdaptiveSettings(
+    identities=6, train_images=30, test_images=8, public_images=200, images_seen=5400, evaluator_images_seen=1800,
+    latent_dim=16, targets=4, pool=300, accuracy_images=40, budget=330, student_images_seen=1700,
+    private=PrivateTraining(public_images_seen=2000, kept=16), defenses=(Defense("none"), Defense("plain noise", 0.15)),
+    attack=dataclasses.replace(BOUNDED, patience=4, rejected_limit=4, max_iterations=12),
+)  # fmt: skip
+
+
+def run_tiny(settings: AdaptiveSettings = TINY) -> dict:
+    return adaptive.run(settings, data="synthetic", seed=3, stages=Stages("adaptive"))
+
+
+@pytest.fixture(scope="module")
+def results(own_cache: Path) -> dict:
+    return run_tiny()
+
+
+@pytest.fixture(scope="module")
+def bench(results: dict) -> AdaptiveBench:
+    return AdaptiveBench(FaceLab(TINY, data="synthetic", seed=3, stages=Stages("adaptive")), TINY)
+
+
+def test_every_defence_meets_every_attacker_and_none_spends_more_than_the_others_may(results: dict) -> None:
+    assert len(results["rows"]) == 2 * (len(PRESETS) + len(SURROGATES))
+    assert results["budget"] == {"a_target": 330, "search": 300, "total": 300 + 4 * 330}
+    for row in results["rows"]:
+        assert set(row) >= PROMISED
+        assert row["asr"] == np.mean(row["hits"])
+        assert row["queries"] <= results["budget"]["total"]
+        assert max(row.get("queries_by_target", [0])) <= 330
+    surrogates = [row for row in results["rows"] if row["attacker"] in SURROGATES]
+    assert all(row["queries"] == results["budget"]["total"] for row in surrogates)
+
+
+def test_the_best_attacker_of_every_defence_stands_beside_brep_mi(results: dict) -> None:
+    assert [row["defense"] for row in results["best"]] == ["none", "plain noise, sigma 0.15"]
+    for row in results["best"]:
+        reference = next(r for r in results["rows"] if (r["defense"], r["attacker"]) == (row["defense"], REFERENCE))
+        assert row["reference_asr"] == reference["asr"]
+        assert REFERENCE not in row["chosen"]
+        assert {test["attacker"] for test in row["tests"]} == {r["attacker"] for r in results["rows"]} - {REFERENCE}
+
+
+def test_every_attacker_says_which_guarantee_it_contradicts(results: dict) -> None:
+    described = {about["name"]: about for about in results["attackers"]}
+    assert set(described) == {row["attacker"] for row in results["rows"]}
+    assert all(about["guarantee"] and about["exploits"] for about in described.values())
+
+
+def test_a_second_run_computes_nothing_and_results_are_small(results: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_by_walk", "_by_surrogate"):
+        monkeypatch.setattr(AdaptiveBench, name, lambda *_: pytest.fail("computed again"))
+    assert run_tiny() == results
+    assert len(json.dumps(results)) < 60_000
+
+
+def test_no_private_image_reaches_an_attacker(bench: AdaptiveBench) -> None:
+    """What surrogates are made of comes from public images and the prior: the first are the public ones themselves."""
+    public = {image.numpy().tobytes() for image in bench.lab.task.public}
+    private = {image.numpy().tobytes() for image in torch.cat([bench.lab.task.x_train, bench.lab.task.x_test])}
+    asked = [image.numpy().tobytes() for image in bench.images]
+    assert set(asked[:200]) == public
+    assert not private & set(asked)
+    assert len(asked) == bench.total
+
+
+def test_all_attackers_meet_the_same_release(bench: AdaptiveBench) -> None:
+    x = bench.lab.prior(bench.lab.prior.latents(50, seed=0))
+    noisy = TINY.defenses[1]
+    assert torch.equal(bench.oracle(noisy)(x), bench.oracle(noisy)(x))
+    assert not torch.equal(bench.oracle(noisy)(x), bench.oracle(noisy, purpose=adaptive.ACCURACY)(x))
+
+
+def test_seeds_are_pooled_target_by_target_and_the_best_chosen_anew(results: dict) -> None:
+    joined = pool([{"results": results}] * 3)
+    assert (joined["targets"], joined["seeds"]) == (12, 3)
+    for one, three in zip(results["rows"], joined["rows"], strict=True):
+        assert three["asr"] == pytest.approx(one["asr"])
+        assert three["asr_by_seed"] == [one["asr"]] * 3
+        assert three["queries"] == 3 * one["queries"]
+        assert three["test_accuracy"] == pytest.approx(one["test_accuracy"])
+    for one, three in zip(results["best"], joined["best"], strict=True):
+        assert three["chosen"] == one["chosen"]
+        assert three["asr"] == pytest.approx(one["asr"])
+    with pytest.raises(InputError, match="same defences and attackers"):
+        pool([{"results": results}, {"results": results | {"rows": results["rows"][:-1]}}])
+
+
+def test_tables_have_a_row_a_pair_and_a_row_a_defence(results: dict) -> None:
+    document = {"results": results}
+    assert len(adaptive.table(results)) == len(results["rows"])
+    assert len(adaptive.best_table(results)) == 2
+    assert REFERENCE in adaptive.summary(document)
+    assert set(adaptive.extra_files(document)) == {"attackers.csv", "best.csv", "tests.csv"}
+
+
+def test_every_profile_covers_every_kind_of_defence_and_counts_its_stages() -> None:
+    for name, settings in adaptive.PROFILES.items():
+        kinds = {defense.defense for defense in settings.defenses}
+        assert kinds >= {"none", "smoothing", "plain noise", "abstaining", "memoised response", DP_SGD}
+        assert len({defense.label for defense in settings.defenses}) == len(settings.defenses)
+        if name != "smoke":
+            assert "randomized response" in kinds
+            assert len([defense for defense in settings.defenses if defense.defense == "smoothing"]) == 2
+        assert adaptive.stage_count(settings) == 5 + len(settings.defenses) * (len(PRESETS) + len(SURROGATES))
+
+
+def test_bad_data_is_refused_in_one_line(own_cache: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        run_experiment("adaptive", profile="smoke", data="folder:/nowhere")
+    assert "\n" not in str(caught.value)
+
+
+def test_published_runs_are_of_the_settings_in_the_code() -> None:
+    for document in ledger.published("adaptive"):
+        expected = json.loads(json.dumps(dataclasses.asdict(adaptive.PROFILES[document["profile"]])))
+        assert document["settings"] == expected
