@@ -39,6 +39,8 @@ EXPERIMENTS = {
     "inversion": "rp_tutorial.experiments.inversion",
     "inversion-mechanism": "rp_tutorial.experiments.inversion_mechanism",
     "frontier": "rp_tutorial.experiments.frontier",
+    "distillation": "rp_tutorial.experiments.distillation",
+    "adaptive": "rp_tutorial.experiments.adaptive",
 }
 PROFILES = ("smoke", "cpu", "gpu")
 PACKAGE = Path(rp_tutorial.__file__).parent
