@@ -18,7 +18,7 @@ __all__ = ["adaptive_attackers", "distillation_curves", "front_areas", "frontier
 # Colours that hold on light and dark pages; with shapes of another period no two families of a figure look alike.
 COLOURS = (REFERENCE, ABOVE, BELOW, "#2f855a", "#b83280", "#805ad5")
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-left", "triangle-right")
-VERDICTS = {"shown": ABOVE, "contradicted": BELOW, "open": REFERENCE}
+VERDICTS = {"shown": ABOVE, "contradicted": BELOW, "traded": "#805ad5", "open": REFERENCE}
 PANEL = 420  # of charts with rows of panels; charts of one panel take the width of the page
 MEASURES = {"agreement": "agreement with the undefended net", "test_accuracy": "accuracy on test images"}
 

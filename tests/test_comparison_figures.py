@@ -46,6 +46,7 @@ GAINS = pd.DataFrame(
         {"name": "DP-SGD", "verdict": "shown", "asr_gain": -0.3, "asr_gain_ci": [-0.4, -0.2]},
         {"name": "response", "verdict": "contradicted", "asr_gain": 0.2, "asr_gain_ci": [0.1, 0.3]},
         {"name": "response 2", "verdict": "open", "asr_gain": 0.0, "asr_gain_ci": [-0.1, 0.1]},
+        {"name": "response 4", "verdict": "traded", "asr_gain": 0.2, "asr_gain_ci": [0.1, 0.3]},
         {"name": "response 3", "verdict": "no rival", "asr_gain": None, "asr_gain_ci": None},
     ]
 )
@@ -67,7 +68,9 @@ ATTACKS = pd.DataFrame(
 CHARTS = {
     "frontier": lambda: comparison_figures.frontier(ARMS, front=FRONT, chance=0.0125),
     "front_areas": lambda: comparison_figures.front_areas(AREAS),
-    "gains": lambda: comparison_figures.gains(GAINS, title="ASR gained", description="Three pairs of four are drawn."),
+    "gains": lambda: comparison_figures.gains(
+        GAINS, title="ASR gained", description="Of five pairs, four are drawn here."
+    ),
     "distillation_curves": lambda: comparison_figures.distillation_curves(STUDENTS),
     "adaptive_attackers": lambda: comparison_figures.adaptive_attackers(ATTACKS, reference="BREP-MI"),
 }
@@ -130,7 +133,7 @@ def test_no_two_of_a_dozen_families_look_alike() -> None:
 
 def test_a_pair_without_a_rival_is_not_drawn() -> None:
     (data,) = [rows for rows in CHARTS["gains"]().to_dict()["datasets"].values() if "name" in rows[0]]
-    assert [row["name"] for row in data] == ["DP-SGD", "response", "response 2"]
+    assert [row["name"] for row in data] == ["DP-SGD", "response", "response 2", "response 4"]
     none = GAINS[GAINS["verdict"] == "no rival"]
     assert drawn(comparison_figures.gains(none, title="ASR gained", description="Nothing could be compared."))
 

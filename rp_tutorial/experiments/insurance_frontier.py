@@ -281,7 +281,7 @@ def _dominance(points: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     tested = [row for row in rows if row["rival"] is not None]
     for row, p in zip(tested, holm([row["p_value"] for row in tested]), strict=True):
         row["p_holm"] = p
-    return [row | {"verdict": verdict(row.get("success_gain"), row.get("p_holm"))} for row in rows]
+    return [row | {"verdict": verdict(row, gain="success_gain")} for row in rows]
 
 
 def _versus(a: dict[str, Any], b: dict[str, Any], name: str, *, p_value: bool = False) -> dict[str, Any]:

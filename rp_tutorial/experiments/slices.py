@@ -6,7 +6,7 @@ several noisy numbers would be flattered by the choice. What an outcome is, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from rp_tutorial.statistics import clopper_pearson
 
 ALONG = ("accuracy", "advantage")
 ROUNDING = 1e-9  # an epsilon calibrated to an advantage gives it back up to rounding
+SAME_PRICE = 0.05  # accuracies closer than this count as equal where an arm leaks more than its rival
 LEVEL = 0.05  # of the verdicts on a claim, over all its rows together
 
 
@@ -52,9 +53,9 @@ def dominance(
 
     Each arm b meets the arm a of `of` that spends the most accuracy and still has at least b's. Fields: family, name,
     rival, accuracy_gain and asr_gain (a minus b; an ASR gain below 0 is in favour of `of`) with accuracy_gain_ci and
-    asr_gain_ci, p_value (exact McNemar on ASR), p_holm (corrected for all rows), verdict (shown, contradicted, open,
-    or "no rival" where no arm is as accurate), and dominated: the share of bootstrap draws in which *some* arm of `of`
-    is at least as accurate and at most as invertible as b. That choice does look at ASR and so leans towards `of`.
+    asr_gain_ci, p_value (exact McNemar on ASR), p_holm (corrected for all rows), verdict (see there), and dominated:
+    the share of bootstrap draws in which *some* arm of `of` is at least as accurate and at most as invertible as b.
+    That choice does look at ASR and so leans towards `of`.
     """
     families = np.array([point.family for point in points])
     for family in (of, *over):
@@ -77,19 +78,23 @@ def dominance(
     tested = [row for row in rows if row["rival"] is not None]
     for row, p in zip(tested, holm([row["p_value"] for row in tested]), strict=True):
         row["p_holm"] = p
-    return [row | {"verdict": verdict(row.get("asr_gain"), row.get("p_holm"))} for row in rows]
+    return [row | {"verdict": verdict(row, gain="asr_gain")} for row in rows]
 
 
-def verdict(gain: float | None, p_holm: float | None) -> str:
-    """On the adversary's gain from meeting the one rather than the other, at LEVEL over all rows of a claim together.
+def verdict(row: Mapping[str, Any], *, gain: str) -> str:
+    """What a pair says about the claim that a beats b: a is at least as accurate, `gain` is the adversary's with it.
 
-    "shown": it gains less; "contradicted": it gains more; "open": not decided; "no rival": there is none to compare.
+    At LEVEL over all rows of the claim together. "shown": a leaks less. "contradicted": a leaks more, at the same price
+    up to SAME_PRICE. "traded": a leaks more and is more accurate than that, so that neither beats the other and an arm
+    in between might. "open": which of them leaks more is not decided. "no rival": b is more accurate than any a.
     """
-    if gain is None or p_holm is None:
+    if row["rival"] is None:
         return "no rival"
-    if p_holm >= LEVEL:
+    if row["p_holm"] >= LEVEL:
         return "open"
-    return "shown" if gain < 0 else "contradicted"
+    if row[gain] < 0:
+        return "shown"
+    return "contradicted" if row["accuracy_gain"] <= SAME_PRICE else "traded"
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -35,6 +35,7 @@ ROWS = [
     row("response 3", "response", 0.7, range(60), 0.15),
     row("private 8", "private", 0.55, range(40)),
     row("private 1", "private", 0.3, range(34)),
+    row("private 0", "private", 0.1, range(2)),
     row("trained", "trained", 0.97, range(40)),
 ]
 POINTS = outcomes(ROWS)
@@ -91,6 +92,7 @@ def test_a_claim_of_dominance_is_tried_at_every_arm_it_speaks_of() -> None:
         "response 3": "shown",
         "private 8": "open",  # 35 against 40, five targets: p = .0625
         "private 1": "open",
+        "private 0": "traded",  # 2 of 80 against 35, for half the accuracy
         "trained": "no rival",
     }
     assert found["response 3"]["rival"] == "votes .2"
