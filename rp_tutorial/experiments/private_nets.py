@@ -12,7 +12,7 @@ import dataclasses
 import torch
 from torch import nn
 
-from rp_tutorial.arguments import one_of
+from rp_tutorial.arguments import one_of, positive
 from rp_tutorial.experiments.face_lab import FaceLab
 from rp_tutorial.models.facenet import FaceClassifier, FaceNet64
 from rp_tutorial.models.fold import folded
@@ -71,7 +71,7 @@ def private_target(lab: FaceLab, recipe: PrivateTraining, *, epsilon: float, pub
     inference, on the lab's device. Trained once for each data set, seed, recipe and epsilon, then read from the cache.
     Raises InputError for an epsilon or settings out of range, and where the extra `dp` is not installed.
     """
-    one_of("public_layers", recipe.public_layers, PUBLIC_LAYERS)
+    positive("epsilon", epsilon), one_of("public_layers", recipe.public_layers, PUBLIC_LAYERS)
     net = PrivateNet(public_net(lab, recipe) if public else _net_from_nothing(lab))
     steps = recipe.public if public else recipe.scratch
     rows = len(lab.task.x_train)

@@ -101,6 +101,7 @@ def fit_privately(
     Raises InputError for arguments out of range, a net that mixes records, and where Opacus is missing.
     """
     place, rows = check_device(device), _check_records(inputs, labels)
+    one_of("optimiser", optimiser, OPTIMISERS), _trained_parameters(net), check_records_do_not_mix(_in_training(net))
     rate = min(1.0, count("batch_size", batch_size) / rows)
     steps = max(1, round(positive("epochs", epochs) / rate))
     delta = open_unit("delta", delta)
