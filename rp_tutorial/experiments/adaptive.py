@@ -3,9 +3,9 @@
 The boundary attack of Kahla et al. stands beside attackers that differ in what they do about randomness, radius and
 abstention, and beside two that walk along no boundary: they train a surrogate on the released labels and invert that.
 All attackers of a defence have one budget, share targets, pool and directions, and what each really spent is reported.
-Their settings, and which guarantee each one contradicts, are in `attacks.adaptive` and `attacks.surrogates`; how the
-best is chosen is in `best_attacker`.
-The constants of the attackers were chosen on other people than those whom a run attacks, of seed 1.
+Their settings, and which guarantee each one contradicts, are in `attacks.adaptive` and `attacks.surrogates`; what the
+rows say together is in `adaptive_results`. The constants of the attackers were chosen on other people than those whom a
+run attacks, of seed 1.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from rp_tutorial.attacks.inversion_metrics import evaluate, rate
 from rp_tutorial.attacks.surrogates import SURROGATES, transfer
 from rp_tutorial.attacks.white_box import WhiteBox, invert_white_box
 from rp_tutorial.data.face_task import to_float
-from rp_tutorial.experiments.best_attacker import alternating, best_against
+from rp_tutorial.experiments.adaptive_results import REFERENCE, best, best_table, table
+from rp_tutorial.experiments.adaptive_results import pool as pool
 from rp_tutorial.experiments.defenses import DP_SGD, Defense, release
 from rp_tutorial.experiments.face_lab import FaceLab, FaceLabSettings
 from rp_tutorial.experiments.inversion import BOUNDED, interval
@@ -43,7 +44,6 @@ from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
 
 TIERS = ("synthetic", "lfw")  # or folder:PATH, celeba:PATH
 DISTIL, TRANSFER = SURROGATES
-REFERENCE = PRESETS[0](BOUNDED).name
 ATTACK, ACCURACY = 0, 1  # what the randomness of an oracle is for; attackers meet one release each, drawn alike
 
 
@@ -66,8 +66,8 @@ class AdaptiveSettings(FaceLabSettings):
 PROFILES = {
     "smoke": AdaptiveSettings(
         identities=10, train_images=40, test_images=10, public_images=400, images_seen=8000,
-        evaluator_images_seen=3200, targets=6, pool=500, accuracy_images=100, latent_dim=24, budget=660,
-        student_images_seen=6000, private=PRIVATE_TRAINING["smoke"],
+        evaluator_images_seen=3200, targets=4, pool=256, accuracy_images=100, latent_dim=24, budget=400,
+        student_images_seen=3000, private=PRIVATE_TRAINING["smoke"],
         defenses=(Defense("none"), Defense("smoothing", 0.18, 10), Defense("plain noise", 0.18),
                   Defense("abstaining", 0.18, 10), Defense("memoised response", epsilon=3.0),
                   Defense(DP_SGD, epsilon=8.0)),
@@ -144,6 +144,7 @@ class AdaptiveBench:
         self.total = settings.pool + len(self.targets) * settings.budget
         self._answers: tuple[Defense, Answers] | None = None
         self._costs: dict[str, dict[str, Any]] = {}
+        self._oracles: dict[tuple[Defense, int], tuple[LabelOracle, dict[str, Any]]] = {}
 
     def rows(self, defense: Defense) -> list[dict[str, Any]]:
         """All attackers against one defence, computed or remembered."""
@@ -151,9 +152,17 @@ class AdaptiveBench:
         return walkers + [self._remembered(defense, name) for name in SURROGATES]
 
     def oracle(self, defense: Defense, *, purpose: int = ATTACK) -> LabelOracle:
-        """The release that an attacker meets: the same draw of its randomness for each of them."""
-        s = self.settings
-        return release(self.lab, defense, seed=4 * self.lab.seed + purpose, alpha=s.alpha, recipe=s.private)
+        """The release that an attacker meets, at its beginning: the same draw of its randomness for each of them.
+
+        There is one for each defence and purpose, so asking for it again turns back the one handed out before.
+        """
+        s, asked = self.settings, (defense, ATTACK if defense.defense == DP_SGD else purpose)  # one net, no randomness
+        if asked not in self._oracles:
+            made = release(self.lab, defense, seed=4 * self.lab.seed + purpose, alpha=s.alpha, recipe=s.private)
+            self._oracles[asked] = (made, made.state())
+        oracle, beginning = self._oracles[asked]
+        oracle.restore(beginning)
+        return oracle
 
     def key(self, defense: Defense, attacker: Attacker | str) -> dict[str, Any]:
         """All that the row of an attacker depends on: every setting but the other defences."""
@@ -294,79 +303,6 @@ class AdaptiveBench:
             **spent,
             "seconds": seconds,
         }
-
-
-def best(rows: list[dict[str, Any]], *, halves: np.ndarray | None = None) -> list[dict[str, Any]]:
-    """For every defence the best attacker that knows it, beside BREP-MI: chosen on some targets, judged on others."""
-    found = []
-    for label in dict.fromkeys(row["defense"] for row in rows):
-        own = [row for row in rows if row["defense"] == label]
-        hits = {row["attacker"]: np.array(row["hits"], dtype=bool) for row in own}
-        split = alternating(len(own[0]["hits"])) if halves is None else halves
-        about = {name: own[0][name] for name in ("test_accuracy", "test_accuracy_ci")}
-        found.append({"defense": label, **about, **best_against(hits, REFERENCE, split)})
-    return found
-
-
-def pool(documents: list[dict[str, Any]]) -> dict[str, Any]:
-    """Several seeds of one run as one set of results: hits joined target by target, the best chosen anew on all halves.
-
-    Raises InputError if the runs have different defences or attackers.
-    """
-    results = [document["results"] for document in documents]
-    pairs = [[(row["defense"], row["attacker"]) for row in result["rows"]] for result in results]
-    if any(other != pairs[0] for other in pairs):
-        raise refuse("documents", [len(pair) for pair in pairs], "runs of the same defences and attackers")
-    rows = [_pooled(list(same)) for same in zip(*(result["rows"] for result in results), strict=True)]
-    halves = np.concatenate([alternating(result["targets"]) for result in results])
-    return results[0] | {
-        "targets": sum(result["targets"] for result in results),
-        "seeds": len(results),
-        "rows": rows,
-        "best": best(rows, halves=halves),
-    }
-
-
-def _pooled(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    hits, start = ([hit for row in rows for hit in row[key]] for key in ("hits", "start_hits"))
-    total, begun = (rate(np.array(joined, dtype=bool)) for joined in (hits, start))
-    right = np.concatenate(
-        [np.arange(row["test_images"]) < round(row["test_accuracy"] * row["test_images"]) for row in rows]
-    )
-    accuracy = rate(right)
-    sums = [name for name in ("queries", "search_queries", "forward_passes", "abstained") if name in rows[0]]
-    lists = [name for name in ("queries_by_target", "expansions") if name in rows[0]]
-    return rows[0] | {
-        "hits": hits,
-        "start_hits": start,
-        "asr": total.value,
-        "asr_ci": interval(total),
-        "asr_by_seed": [row["asr"] for row in rows],
-        "asr_start": begun.value,
-        "asr_start_ci": interval(begun),
-        "test_accuracy": accuracy.value,
-        "test_accuracy_ci": interval(accuracy),
-        "test_images": accuracy.trials,
-        **{name: sum(row[name] for row in rows) for name in (*sums, "init_found", "seconds")},
-        **{name: [value for row in rows for value in row[name]] for name in lists},
-        **(
-            {"stopped": dict(sum((Counter(row["stopped"]) for row in rows), Counter()))} if "stopped" in rows[0] else {}
-        ),
-        **{name: float(np.mean([row[name] for row in rows])) for name in ("surrogate_accuracy",) if name in rows[0]},
-    }
-
-
-PER_TARGET = ("hits", "start_hits", "queries_by_target", "expansions")
-
-
-def table(results: dict[str, Any]) -> pd.DataFrame:
-    """A row a defence and attacker, without the columns that hold a value a target."""
-    return pd.DataFrame(results["rows"]).drop(columns=list(PER_TARGET), errors="ignore")
-
-
-def best_table(results: dict[str, Any]) -> pd.DataFrame:
-    """A row a defence: BREP-MI and the best attacker that knows the defence."""
-    return pd.DataFrame(results["best"]).drop(columns=["hits", "tests"])
 
 
 def summary(document: dict[str, Any]) -> str:

@@ -15,7 +15,8 @@ from rp_tutorial.arguments import InputError
 from rp_tutorial.attacks.adaptive import PRESETS
 from rp_tutorial.attacks.surrogates import SURROGATES
 from rp_tutorial.experiments import adaptive
-from rp_tutorial.experiments.adaptive import REFERENCE, AdaptiveBench, AdaptiveSettings, pool
+from rp_tutorial.experiments.adaptive import AdaptiveBench, AdaptiveSettings, pool
+from rp_tutorial.experiments.adaptive_results import REFERENCE
 from rp_tutorial.experiments.defenses import DP_SGD, Defense
 from rp_tutorial.experiments.face_lab import FaceLab
 from rp_tutorial.experiments.inversion import BOUNDED
@@ -82,6 +83,15 @@ def test_a_second_run_computes_nothing_and_results_are_small(results: dict, monk
     assert len(json.dumps(results)) < 60_000
 
 
+def test_a_run_announces_every_stage_once(results: dict) -> None:
+    announced: list[str] = []
+    stages = Stages("adaptive", progress=announced.append)
+    assert adaptive.run(TINY, data="synthetic", seed=3, stages=stages) == results
+    assert len(announced) == len(set(announced))
+    untouched = {"public-features"}  # a run that remembers every attacker needs no net of public images
+    assert len(set(announced) | untouched) == adaptive.stage_count(TINY)
+
+
 def test_no_private_image_reaches_an_attacker(bench: AdaptiveBench) -> None:
     """What surrogates are made of comes from public images and the prior: the first are the public ones themselves."""
     public = {image.numpy().tobytes() for image in bench.lab.task.public}
@@ -94,8 +104,12 @@ def test_no_private_image_reaches_an_attacker(bench: AdaptiveBench) -> None:
 
 def test_all_attackers_meet_the_same_release(bench: AdaptiveBench) -> None:
     x = bench.lab.prior(bench.lab.prior.latents(50, seed=0))
-    noisy = TINY.defenses[1]
-    assert torch.equal(bench.oracle(noisy)(x), bench.oracle(noisy)(x))
+    noisy = Defense("plain noise", 0.5)
+    for defense in (noisy, Defense("memoised response", epsilon=1.0)):
+        first, second = (bench.oracle(defense), bench.oracle(defense))
+        said = first(x)
+        assert torch.equal(bench.oracle(defense)(x), said)
+        assert second.queries == len(x), "counted from the beginning"
     assert not torch.equal(bench.oracle(noisy)(x), bench.oracle(noisy, purpose=adaptive.ACCURACY)(x))
 
 
