@@ -33,7 +33,8 @@ SURROGATES = {  # what each exploits, and what its success says about a guarante
     },
 }
 FEATURE_ROWS = 1000  # images whose features are computed at a time
-HEAD_STEPS, HEAD_BATCH, HEAD_RATE = 1500, 512, 3e-3  # of the last layer: some ten passes through the labels
+HEAD_PASSES, HEAD_BATCH, HEAD_RATE = 20, 512, 3e-3  # of the last layer, through all released labels ...
+HEAD_STEPS = 300  # ... and at least so many steps, where labels are few
 
 
 class TransferredNet(nn.Module):
@@ -78,7 +79,8 @@ def transfer(
     features = _features(shadow.eval().to(device), images[answered], device)
     net = TransferredNet(shadow, features, count("num_classes", num_classes, minimum=2)).to(device)
     own = labels[answered].to(device)
-    recipe = {"steps": HEAD_STEPS, "batch_size": HEAD_BATCH, "learning_rate": HEAD_RATE}
+    steps = max(HEAD_STEPS, -(-HEAD_PASSES * len(own) // HEAD_BATCH))
+    recipe = {"steps": steps, "batch_size": HEAD_BATCH, "learning_rate": HEAD_RATE}
     fit(net.head, net.standardised(features), own, seed=seed, **recipe)
     return net.eval()
 

@@ -66,8 +66,8 @@ class AdaptiveSettings(FaceLabSettings):
 PROFILES = {
     "smoke": AdaptiveSettings(
         identities=10, train_images=40, test_images=10, public_images=400, images_seen=8000,
-        evaluator_images_seen=3200, targets=4, pool=256, accuracy_images=100, latent_dim=24, budget=400,
-        student_images_seen=3000, private=PRIVATE_TRAINING["smoke"],
+        evaluator_images_seen=3200, targets=4, pool=256, accuracy_images=100, latent_dim=24, budget=330,
+        student_images_seen=2000, white_box=WhiteBox(restarts=2, steps=40), private=PRIVATE_TRAINING["smoke"],
         defenses=(Defense("none"), Defense("smoothing", 0.18, 10), Defense("plain noise", 0.18),
                   Defense("abstaining", 0.18, 10), Defense("memoised response", epsilon=3.0),
                   Defense(DP_SGD, epsilon=8.0)),

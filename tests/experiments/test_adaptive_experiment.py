@@ -14,6 +14,7 @@ from rp_tutorial import ledger
 from rp_tutorial.arguments import InputError
 from rp_tutorial.attacks.adaptive import PRESETS
 from rp_tutorial.attacks.surrogates import SURROGATES
+from rp_tutorial.attacks.white_box import WhiteBox
 from rp_tutorial.experiments import adaptive
 from rp_tutorial.experiments.adaptive import AdaptiveBench, AdaptiveSettings, pool
 from rp_tutorial.experiments.adaptive_results import REFERENCE
@@ -30,6 +31,7 @@ PROMISED = {
 TINY = AdaptiveSettings(
     identities=6, train_images=30, test_images=8, public_images=200, images_seen=5400, evaluator_images_seen=1800,
     latent_dim=16, targets=4, pool=300, accuracy_images=40, budget=330, student_images_seen=1700,
+    white_box=WhiteBox(restarts=2, steps=10),
     private=PrivateTraining(public_images_seen=2000, kept=16), defenses=(Defense("none"), Defense("plain noise", 0.15)),
     attack=dataclasses.replace(BOUNDED, patience=4, rejected_limit=4, max_iterations=12),
 )  # fmt: skip
