@@ -30,30 +30,37 @@ def frontier(
     y: str = "asr",
     title: str = "attack success rate",
     chance: float | None = None,
+    accuracy_from: float = 0.0,
+    y_from: float = 0.0,
 ) -> alt.LayerChart:
     """What each defence costs and what it buys, with the intervals of both, and the front that nobody beats.
 
     table: columns name, family, test_accuracy, accuracy_ci, `y`, `y`_ci (pairs), a row an arm. front: the names on it,
     as `experiments.pareto.front` gives them. chance: what an adversary gets without any release, drawn as a rule.
     The dashed staircase is the least `y` to be had with at least that accuracy; the best place is bottom right.
+    accuracy_from: less accurate arms are left out. y_from: where the axis of `y` begins.
     """
+    families = list(
+        dict.fromkeys(table["family"])
+    )  # of the whole table: a family looks the same in every section of it
+    table = table[table["test_accuracy"] >= accuracy_from]
     arms = table[["name", "family", "test_accuracy", y]].rename(columns={y: "loss"}).copy()
     for column, ends in (("test_accuracy", "accuracy_ci"), ("loss", f"{y}_ci")):
         arms[f"{column}_low"], arms[f"{column}_high"] = zip(*table[ends], strict=True)
     arms = arms.round(4)
-    families = list(dict.fromkeys(arms["family"]))
     colour, shape = _colour("family", families), _shape("family", families)
     axis = alt.Axis(format="%")
     across = alt.X("test_accuracy:Q", title="test accuracy", scale=alt.Scale(zero=False), axis=axis)
-    up = alt.Y("loss:Q", title=title, scale=alt.Scale(domain=[0, 1]), axis=axis)
+    up = alt.Y("loss:Q", title=title, scale=alt.Scale(domain=[y_from, 1]), axis=axis)
     base = alt.Chart(arms)
+    interval = base.mark_rule(opacity=0.45, clip=True).encode(color=colour)
     layers = [
         alt.Chart(_staircase(arms, front))
-        .mark_line(interpolate="step-before", strokeDash=[6, 4], strokeWidth=1.5, color=REFERENCE)
+        .mark_line(interpolate="step-before", strokeDash=[6, 4], strokeWidth=1.5, color=REFERENCE, clip=True)
         .encode(x=across, y=up, order="test_accuracy:Q"),
-        base.mark_rule(opacity=0.45).encode(x="test_accuracy_low:Q", x2="test_accuracy_high:Q", y=up, color=colour),
-        base.mark_rule(opacity=0.45).encode(x=across, y="loss_low:Q", y2="loss_high:Q", color=colour),
-        base.mark_point(filled=True, size=85, opacity=1).encode(
+        interval.encode(x="test_accuracy_low:Q", x2="test_accuracy_high:Q", y=up),
+        interval.encode(x=across, y="loss_low:Q", y2="loss_high:Q"),
+        base.mark_point(filled=True, size=85, opacity=1, clip=True).encode(
             x=across, y=up, color=colour, shape=shape, tooltip=["name:N", *_percent("test_accuracy", "loss", "loss_low",
                                                                                    "loss_high")],
         ),
@@ -62,6 +69,7 @@ def frontier(
         rule = alt.Chart(pd.DataFrame({"chance": [round(chance, 4)]})).mark_rule(strokeDash=[2, 3], color=REFERENCE)
         layers.append(rule.encode(y="chance:Q"))
     at = arms.set_index("name")
+    front = [name for name in front if name in at.index]
     steps = "; ".join(f"{n}: {at.loc[n, 'test_accuracy']:.0%} accurate, {at.loc[n, 'loss']:.0%}" for n in front)
     spoken = (
         f"{title.capitalize()} against test accuracy of {len(arms)} arms with 95 % intervals. On the front: {steps}."

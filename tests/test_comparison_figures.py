@@ -114,6 +114,16 @@ def test_the_alt_text_of_the_front_has_its_numbers_and_not_those_of_beaten_arms(
     assert "randomized response" not in spoken
 
 
+def test_a_section_leaves_out_less_accurate_arms_and_keeps_the_looks_of_families() -> None:
+    whole, section = (comparison_figures.frontier(ARMS, front=FRONT, accuracy_from=a).to_dict() for a in (0, 0.85))
+    rows = [row["name"] for data in section["datasets"].values() for row in data if "name" in row]
+    assert rows == ["none", "smoothing, sigma 0.1", "randomized response"]
+    looks = [chart["layer"][-1]["encoding"][of]["scale"] for of in ("color", "shape") for chart in (whole, section)]
+    assert looks[0] == looks[1]
+    assert looks[2] == looks[3]
+    assert "DP-SGD" not in section["description"]
+
+
 def test_an_arm_has_its_interval_in_both_directions() -> None:
     (data,) = [rows for rows in CHARTS["frontier"]().to_dict()["datasets"].values() if "name" in rows[0]]
     row = next(row for row in data if row["name"] == "DP-SGD")
