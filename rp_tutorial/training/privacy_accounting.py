@@ -39,14 +39,14 @@ def spent_epsilon(
     if one_of("accountant", accountant, ACCOUNTANTS) == "pld":
         return _by_pld(sigma, delta, rate, steps)
     accountants = optional_package("opacus.accountants")
-    ledger = accountants.create_accountant(mechanism=accountant)
-    ledger.history = [(sigma, rate, steps)]
     with warnings.catch_warnings(), np.errstate(divide="ignore"):
         # Without sampling PRV takes the logarithm of 1 - 1, and minus infinity is what it needs there. RDP remarks that
         # the best of its fixed orders is the first or the last: then its bound is looser than it might be.
         # GDP says of itself what the docstring says of it.
         warnings.filterwarnings("ignore", message="Optimal order is the (largest|smallest) alpha")
         warnings.filterwarnings("ignore", message="GDP accounting is experimental and can underestimate")
+        ledger = accountants.create_accountant(mechanism=accountant)
+        ledger.history = [(sigma, rate, steps)]
         return float(ledger.get_epsilon(delta))
 
 
