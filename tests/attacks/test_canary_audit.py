@@ -68,7 +68,7 @@ def test_guesses_like_coin_throws_prove_nothing():
 
 @pytest.mark.parametrize(("noise", "proved"), [(1.5, 0.5), (8.0, 0.0)])
 def test_an_honest_run_stays_below_its_epsilon_and_with_little_noise_is_found_out_in_part(noise, proved):
-    """By the theorem a bound above the claim has probability .01 at most; with delta, more confidence proves nothing."""
+    """By the theorem a bound above the claim has probability .01 at most."""
     audit = audited(record(noise), confidence=0.99)
     assert proved <= audit.lower_bound < audit.claimed
     assert audit.guesses == 40
