@@ -40,17 +40,17 @@ def publish(experiment: str, source: str, seed: int) -> None:
         del document["results"][bulky]
     data = Path(document["data"].replace(":", "-")).stem
     path = PUBLISHED / f"{experiment}-{data}-cpu{f'-seed{seed}' if seed else ''}.json"
-    runner.write_atomically(path, json.dumps(_rounded(document), indent=1) + "\n")
+    runner.write_atomically(path, json.dumps(rounded(document), indent=1) + "\n")
     print(path.name, document["seconds"], "s", flush=True)
 
 
-def _rounded(value: object) -> object:
+def rounded(value: object) -> object:
     """Nine significant digits: files that differ only where a result does."""
     if isinstance(value, float):
         return float(f"{value:.9g}")
     if isinstance(value, dict):
-        return {key: _rounded(part) for key, part in value.items()}
-    return [_rounded(part) for part in value] if isinstance(value, list) else value
+        return {key: rounded(part) for key, part in value.items()}
+    return [rounded(part) for part in value] if isinstance(value, list) else value
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from rp_tutorial.experiments.face_lab import FaceLab
 from rp_tutorial.experiments.runner import Stages
 from rp_tutorial.experiments.student_comparisons import MEASURES, pool, unpacked, verdict
 from rp_tutorial.oracles.base import ABSTAIN
-from tools.publish import _rounded
+from tools.publish import rounded
 
 TINY = DistillationSettings(
     identities=6, train_images=30, test_images=8, public_images=200, images_seen=5400, latent_dim=16,
@@ -196,4 +196,4 @@ def test_published_runs_are_of_the_settings_in_the_code() -> None:
     assert sorted(document["seed"] for document in documents) == list(distillation.PUBLISHED_SEEDS)
     for document in documents:
         expected = json.loads(json.dumps(dataclasses.asdict(distillation.PROFILES[document["profile"]])))
-        assert _rounded(document["settings"]) == _rounded(expected)
+        assert rounded(document["settings"]) == rounded(expected)
