@@ -2,8 +2,8 @@
 
 One step adds Gaussian noise to a sum of clipped gradients over a Poisson sample: the subsampled Gaussian mechanism,
 under adding or removing one record. The steps of a run compose. PRV and PLD bound that composition numerically and are
-held against each other. RDP is a bound too, and looser. GDP rests on a central limit theorem: it is no bound, it
-comes out below the others, and it is here only to be compared with. What is trained is in `dp_sgd.py`.
+held against each other. RDP is a bound too, and looser. GDP rests on a central limit theorem: it is no bound, it comes
+out too small at the usual epsilons, and it is here only to be compared with. What is trained is in `dp_sgd.py`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def spent_epsilon(
     Neighbouring data sets differ by one record, added or removed. `noise_multiplier`: standard deviation of the noise
     over the clipping norm; `sample_rate`: probability with which each record enters a step, independently of all others
     (Poisson sampling). `accountant`: "prv" (Opacus; Gopi et al. 2021) and "pld" (dp_accounting; Koskela et al. 2020)
-    are numerical upper bounds, "rdp" a looser one (Mironov 2017), "gdp" an approximation from below (Dong et al. 2022).
+    are numerical upper bounds, "rdp" a looser one (Mironov 2017), "gdp" an approximation (Dong et al. 2022).
     Raises InputError for arguments out of range, and where the accountant's package is missing.
     """
     sigma, delta = _noise(noise_multiplier), open_unit("delta", delta)
