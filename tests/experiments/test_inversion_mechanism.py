@@ -68,7 +68,7 @@ def half_space_lab(data: str) -> SimpleNamespace:
     """What `Probe` needs of a lab, with a net whose labels under noise have a closed form."""
     stages = Stages("inversion-mechanism")
     return SimpleNamespace(num_classes=2, seed=0, key={"data": data}, stages=stages, prior=Plane(),
-                           target=lambda noise_sigma=None: half_space_net())  # fmt: skip
+                           settings=SimpleNamespace(device="cpu"), target=lambda noise_sigma=None: half_space_net())  # fmt: skip
 
 
 @pytest.fixture(scope="module")
