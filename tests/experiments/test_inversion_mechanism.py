@@ -67,8 +67,10 @@ class ReadOnly(Stages):
 def half_space_lab(data: str) -> SimpleNamespace:
     """What `Probe` needs of a lab, with a net whose labels under noise have a closed form."""
     stages = Stages("inversion-mechanism")
-    return SimpleNamespace(num_classes=2, seed=0, key={"data": data}, stages=stages, prior=Plane(),
-                           settings=SimpleNamespace(device="cpu"), target=lambda noise_sigma=None: half_space_net())  # fmt: skip
+    return SimpleNamespace(
+        num_classes=2, seed=0, key={"data": data}, stages=stages, prior=Plane(), settings=SimpleNamespace(device="cpu"),
+        target=lambda noise_sigma=None: half_space_net(),
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
