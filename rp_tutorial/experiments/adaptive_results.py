@@ -14,9 +14,8 @@ import pandas as pd
 from rp_tutorial.arguments import refuse
 from rp_tutorial.attacks.adaptive import published
 from rp_tutorial.attacks.boundary_settings import BREP_MI
-from rp_tutorial.attacks.inversion_metrics import rate
 from rp_tutorial.experiments.best_attacker import alternating, best_against
-from rp_tutorial.experiments.inversion import interval
+from rp_tutorial.experiments.inversion import pooled_rates
 
 REFERENCE = published(BREP_MI).name  # the attacker that knows nothing of a defence
 
@@ -53,25 +52,10 @@ def pool(documents: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _pooled(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    hits, start = ([hit for row in rows for hit in row[key]] for key in ("hits", "start_hits"))
-    total, begun = (rate(np.array(joined, dtype=bool)) for joined in (hits, start))
-    right = np.concatenate(
-        [np.arange(row["test_images"]) < round(row["test_accuracy"] * row["test_images"]) for row in rows]
-    )
-    accuracy = rate(right)
     sums = [name for name in ("queries", "search_queries", "forward_passes", "abstained") if name in rows[0]]
     lists = [name for name in ("queries_by_target", "expansions") if name in rows[0]]
     return rows[0] | {
-        "hits": hits,
-        "start_hits": start,
-        "asr": total.value,
-        "asr_ci": interval(total),
-        "asr_by_seed": [row["asr"] for row in rows],
-        "asr_start": begun.value,
-        "asr_start_ci": interval(begun),
-        "test_accuracy": accuracy.value,
-        "test_accuracy_ci": interval(accuracy),
-        "test_images": accuracy.trials,
+        **pooled_rates(rows),
         **{name: sum(row[name] for row in rows) for name in (*sums, "init_found", "seconds")},
         **{name: [value for row in rows for value in row[name]] for name in lists},
         **(

@@ -324,13 +324,22 @@ def pooled_arms(runs: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
 
 
 def _pooled_arm(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    means = ("paper_accuracy", "abstention", "asr_top5", "asr_published_rule", "feature_distance", "seconds")
+    return rows[0] | {
+        "right": None,  # of one run's images
+        **pooled_rates(rows),
+        **{name: _mean(row[name] for row in rows) for name in means},
+        **{name: sum(row[name] for row in rows) for name in ("init_found", "queries", "forward_passes")},
+    }
+
+
+def pooled_rates(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """What several runs of one arm say together: hits joined target by target, ASR and accuracy over all of them."""
     hits, start = ([hit for row in rows for hit in row[key]] for key in ("hits", "start_hits"))
     total, begun = (rate(np.array(joined, dtype=bool)) for joined in (hits, start))
     right = sum(round(row["test_accuracy"] * row["test_images"]) for row in rows)
     images = sum(row["test_images"] for row in rows)
-    means = ("paper_accuracy", "abstention", "asr_top5", "asr_published_rule", "feature_distance", "seconds")
-    return rows[0] | {
-        "right": None,  # of one run's images
+    return {
         "hits": hits,
         "start_hits": start,
         "asr": total.value,
@@ -341,8 +350,6 @@ def _pooled_arm(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "test_accuracy": right / images,
         "test_accuracy_ci": [float(edge) for edge in clopper_pearson(right, images)],
         "test_images": images,
-        **{name: _mean(row[name] for row in rows) for name in means},
-        **{name: sum(row[name] for row in rows) for name in ("init_found", "queries", "forward_passes")},
     }
 
 
