@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from rp_tutorial.attacks.distillation import ask, query_images, train_student
 from rp_tutorial.attacks.initial_points import keyed_generator
-from rp_tutorial.experiments.defenses import DP_SGD, RESPONSES, Defense, release
+from rp_tutorial.experiments.defenses import DP_SGD, RESPONSES, Defense, extra_nets, release
 from rp_tutorial.experiments.face_lab import FaceLab, FaceLabSettings
 from rp_tutorial.experiments.private_nets import PRIVATE_TRAINING, PrivateTraining
 from rp_tutorial.experiments.runner import Stages
@@ -129,8 +129,7 @@ def run(settings: DistillationSettings, *, data: str, seed: int, stages: Stages)
 
 def stage_count(settings: DistillationSettings) -> int:
     """Stages of one run: target and prior, the private nets, every teacher's labels, every student."""
-    nets = 2 + len({(t.epsilon, t.public) for t in settings.teachers if t.defense == DP_SGD})
-    return nets + len(settings.teachers) * (1 + len(settings.budgets))
+    return 2 + extra_nets(settings.teachers) + len(settings.teachers) * (1 + len(settings.budgets))
 
 
 class School:
