@@ -39,7 +39,7 @@ class Attacker:
 
 
 def published(base: BoundaryRepulsion) -> Attacker:
-    """BREP-MI as `base` has it. It gives up by its own rules, with most of a budget unspent."""
+    """BREP-MI as `base` has it. It gives up by its own rules, often with some of the budget unspent."""
     return Attacker(
         "BREP-MI",
         base,
@@ -55,7 +55,7 @@ def patient(base: BoundaryRepulsion) -> Attacker:
         "patient BREP-MI",
         _to_the_end(base),
         None,
-        "the whole budget; the published rules leave most of it unspent",
+        "the whole budget, where the published rules give up early",
         "none: every guarantee here is about one release, or adds up over releases",
     )
 

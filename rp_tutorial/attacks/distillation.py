@@ -21,7 +21,7 @@ from rp_tutorial.data.face_task import to_bytes, to_float
 from rp_tutorial.models.priors import Prior
 from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
 from rp_tutorial.training.classify import fit_classifier
-from rp_tutorial.training.image_batches import augmented, check_images
+from rp_tutorial.training.image_batches import augmented, check_images, check_labels
 
 ORDER, COPIES, SAMPLES, REPEATED = 10, 11, 12, 13  # what a stream of random numbers is for: no two purposes share one
 CHUNK_ROWS = 2048  # images that are floats at a time
@@ -143,13 +143,7 @@ def train_student(
     shifted images included; the student is left in eval mode on `device`.
     Raises InputError where nothing was released, or more was than `images_seen` could show once.
     """
-    check_images("images", images)
-    if not isinstance(labels, Tensor) or labels.dtype != torch.int64 or labels.shape != (len(images),):
-        given = list(labels.shape) if isinstance(labels, Tensor) else type(labels).__name__
-        raise refuse("labels", given, f"an int64 tensor [{len(images)}], one label an image")
-    answered = (labels != ABSTAIN).nonzero()[:, 0]
-    if not len(answered):
-        raise InputError("labels: got ABSTAIN for every image, allowed is at least one released label")
+    answered = answered_rows(images, labels)
     rows, epochs = _rows_and_epochs(answered, images_seen, seed=count("seed", seed, minimum=0))
     fit_classifier(
         student,
@@ -164,6 +158,14 @@ def train_student(
         device=device,
     )
     return epochs * len(rows)
+
+
+def answered_rows(images: Tensor, labels: Tensor) -> Tensor:
+    """Rows, int64 [M], of the byte images that got a label; an InputError where no image did."""
+    answered = (check_labels(check_images("images", images), labels) != ABSTAIN).nonzero()[:, 0]
+    if not len(answered):
+        raise InputError("labels: got ABSTAIN for every image, allowed is at least one released label")
+    return answered
 
 
 def _rows_and_epochs(answered: Tensor, images_seen: int, *, seed: int) -> tuple[Tensor, int]:

@@ -13,12 +13,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial.arguments import InputError, count, refuse
+from rp_tutorial.arguments import count
+from rp_tutorial.attacks.distillation import answered_rows
 from rp_tutorial.data.face_task import to_float
 from rp_tutorial.models.facenet import FaceClassifier
-from rp_tutorial.oracles.base import ABSTAIN
 from rp_tutorial.training.fit import fit
-from rp_tutorial.training.image_batches import check_images
 
 SURROGATES = {  # what each exploits, and what its success says about a guarantee
     "distil, then invert": {
@@ -69,13 +68,7 @@ def transfer(
     ABSTAIN is left out. So few weights meet the labels that random lies among them average out, and so few that what
     the shadow does not see of a face the labels cannot teach. Raises InputError where nothing was released.
     """
-    check_images("images", images)
-    if not isinstance(labels, Tensor) or labels.dtype != torch.int64 or labels.shape != (len(images),):
-        given = list(labels.shape) if isinstance(labels, Tensor) else type(labels).__name__
-        raise refuse("labels", given, f"an int64 tensor [{len(images)}], one label an image")
-    answered = labels != ABSTAIN
-    if not bool(answered.any()):
-        raise InputError("labels: got ABSTAIN for every image, allowed is at least one released label")
+    answered = answered_rows(images, labels)
     features = _features(shadow.eval().to(device), images[answered], device)
     net = TransferredNet(shadow, features, count("num_classes", num_classes, minimum=2)).to(device)
     own = labels[answered].to(device)

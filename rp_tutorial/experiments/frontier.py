@@ -30,7 +30,7 @@ from rp_tutorial.oracles.randomized_response import advantage, epsilon_for_accur
 TIERS = ("synthetic", "lfw")  # or folder:PATH, celeba:PATH
 RP, RR = "smoothing", RESPONSES[0]  # the two families that the claim of the abstract is about, beside DP-SGD
 VOTE = Arm(RP, 0.18, 10)
-LEVELS = (0.99, 0.95, 0.9, 0.6)  # of equal accuracy, as shares of the undefended one; the last is where DP-SGD goes
+LEVELS = (0.99, 0.95, 0.9, 0.6)  # of equal accuracy, shares of the undefended one; the last for DP-SGD from scratch
 LOWEST = 0.5  # areas are averages over accuracies from this share of the undefended one
 
 

@@ -20,6 +20,7 @@ from rp_tutorial.training.image_batches import (
     batches_an_epoch,
     check_device,
     check_images,
+    check_labels,
     epoch_batches,
     seeded,
 )
@@ -54,7 +55,7 @@ def fit_classifier(
     The same seed, net, data and number of threads give the same weights on a CPU; the global generator is left alone.
     Raises InputError for images that are not bytes, labels that do not fit them, or settings out of range.
     """
-    _check_labels(check_images("images", images), labels)
+    _check_classified(images, labels)
     place = check_device(device)
     chosen = _optimiser(net, one_of("optimiser", optimiser, ("adamw", "sgd")), learning_rate, weight_decay)
     steps = count("epochs", epochs) * batches_an_epoch(len(images), batch_size)
@@ -98,7 +99,7 @@ def image_logits(net: nn.Module, images: Tensor, *, batch_size: int = EVALUATION
 
 def image_accuracy(net: nn.Module, images: Tensor, labels: Tensor, *, batch_size: int = EVALUATION_BATCH) -> float:
     """Share of byte images [N, 3, S, S] on which the net's own label is the one in `labels` int64 [N]."""
-    _check_labels(check_images("images", images), labels)
+    _check_classified(images, labels)
     logits = image_logits(net, images, batch_size=batch_size)
     return float((logits.argmax(dim=1) == labels.cpu()).double().mean())
 
@@ -107,18 +108,15 @@ def class_accuracy(
     net: nn.Module, images: Tensor, labels: Tensor, num_classes: int, *, batch_size: int = EVALUATION_BATCH
 ) -> Tensor:
     """For every class, the share of its images that the net labels right: float64 [num_classes], nan where none is."""
-    _check_labels(check_images("images", images), labels)
+    _check_classified(images, labels)
     count("num_classes", num_classes, minimum=int(labels.max()) + 1)
     right = (image_logits(net, images, batch_size=batch_size).argmax(dim=1) == labels.cpu()).double()
     hits = torch.bincount(labels.cpu(), right, minlength=num_classes)
     return hits / torch.bincount(labels.cpu(), minlength=num_classes)
 
 
-def _check_labels(images: Tensor, labels: Tensor) -> None:
-    given = list(labels.shape) if isinstance(labels, Tensor) else type(labels).__name__
-    if not isinstance(labels, Tensor) or labels.dtype != torch.int64 or labels.shape != (len(images),):
-        raise refuse("labels", given, f"an int64 tensor [{len(images)}], one label an image")
-    if int(labels.min()) < 0:
+def _check_classified(images: Tensor, labels: Tensor) -> None:
+    if int(check_labels(check_images("images", images), labels).min()) < 0:
         raise refuse("labels", int(labels.min()), "labels of at least 0")
 
 

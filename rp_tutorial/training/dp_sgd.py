@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial.arguments import InputError, count, one_of, open_unit, positive, refuse
-from rp_tutorial.training.image_batches import augmented, check_device, check_images, seeded
+from rp_tutorial.training.image_batches import augmented, check_device, check_images, check_labels, seeded
 from rp_tutorial.training.privacy_accounting import calibrated_noise, optional_package, spent_epsilon
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -291,7 +291,5 @@ def _check_records(inputs: Tensor, labels: Tensor) -> int:
         raise refuse("inputs", given, "byte images [N, 3, S, S] or a float tensor [N, ...]")
     if inputs.dtype == torch.uint8:
         check_images("inputs", inputs)
-    given = list(labels.shape) if isinstance(labels, Tensor) else type(labels).__name__
-    if not isinstance(labels, Tensor) or labels.dtype != torch.int64 or labels.shape != inputs.shape[:1]:
-        raise refuse("labels", given, f"an int64 tensor [{len(inputs)}], one label a record")
+    check_labels(inputs, labels)
     return count("len(inputs)", len(inputs))

@@ -29,6 +29,14 @@ def check_images(argument: str, images: Tensor) -> Tensor:
     return images
 
 
+def check_labels(records: Tensor, labels: Tensor) -> Tensor:
+    """`labels` if they are int64 [N], one for each of N `records`."""
+    if not isinstance(labels, Tensor) or labels.dtype != torch.int64 or labels.shape != records.shape[:1]:
+        given = list(labels.shape) if isinstance(labels, Tensor) else type(labels).__name__
+        raise refuse("labels", given, f"an int64 tensor [{len(records)}], one label a record")
+    return labels
+
+
 def check_public(public: Tensor, prior: Prior) -> Tensor:
     """`public` if these are byte images of the size that `prior` makes."""
     check_images("public", public)
