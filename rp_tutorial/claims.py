@@ -17,15 +17,17 @@ import numpy as np
 
 from rp_tutorial.statistics import clopper_pearson
 
+OPEN = "open"
+
 
 @dataclass(frozen=True)
 class Measurement:
-    """Our number with its 95 % interval; `holds` instead for a claim about a direction."""
+    """Our number with its 95 % interval; `holds` instead for a claim about a direction, which a run may leave OPEN."""
 
     value: float
     low: float
     high: float
-    holds: bool | None = None
+    holds: bool | str | None = None
 
 
 @dataclass(frozen=True)
@@ -99,12 +101,16 @@ def _advantage_at_the_edge(n_cert: int, n_vote: int) -> Callable[[dict[str, Any]
     return measure
 
 
-def direction(holds: Callable[[dict[str, Any]], bool | None]) -> Callable[[dict[str, Any]], Measurement | None]:
-    """Whether a direction shows; None where a run has nothing to compare."""
+def direction(holds: Callable[[dict[str, Any]], bool | str | None]) -> Callable[[dict[str, Any]], Measurement | None]:
+    """Whether a direction shows; None where a run has nothing to compare, OPEN where it has too little to tell."""
 
     def measure(results: dict[str, Any]) -> Measurement | None:
         shown = holds(results)
-        return None if shown is None else Measurement(math.nan, math.nan, math.nan, holds=bool(shown))
+        return (
+            None
+            if shown is None
+            else Measurement(math.nan, math.nan, math.nan, holds=shown if shown == OPEN else bool(shown))
+        )
 
     return measure
 

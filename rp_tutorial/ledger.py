@@ -19,10 +19,10 @@ import pandas as pd
 
 from rp_tutorial.arguments import InputError
 from rp_tutorial.claims import CLAIMS as PAPER_CLAIMS
-from rp_tutorial.claims import TABLE1, Claim, Measurement
+from rp_tutorial.claims import OPEN, TABLE1, Claim, Measurement
 from rp_tutorial.comparison_claims import CLAIMS as COMPARISON_CLAIMS
 
-__all__ = ["TABLE1", "Claim", "Measurement", "published", "read_documents", "render", "table", "verdict"]
+__all__ = ["OPEN", "TABLE1", "Claim", "Measurement", "published", "read_documents", "render", "table", "verdict"]
 CLAIMS = (*PAPER_CLAIMS, *COMPARISON_CLAIMS)
 
 REPRODUCED, IN_DIRECTION, NOT_REPRODUCED, NOT_COMPARABLE = (
@@ -36,10 +36,13 @@ COLUMNS = ("where", "claim", "paper", "ours", "interval", "verdict", "profile", 
 
 def verdict(claim: Claim, measured: Measurement | None) -> str:
     """The rule. A number is reproduced if the paper's printed value meets our interval, widened by sqrt(2) because
-    the paper's number is a sample too. A direction is "in direction" if it holds. No measurement: not comparable.
+    the paper's number is a sample too. A direction is "in direction" if it holds, and open where a claim that
+    something makes no difference meets too few trials to tell. No measurement: not comparable.
     """
     if measured is None:
         return NOT_COMPARABLE
+    if measured.holds == OPEN:
+        return OPEN
     if measured.holds is not None:
         return IN_DIRECTION if measured.holds else NOT_REPRODUCED
     low = measured.value - math.sqrt(2) * (measured.value - measured.low)
@@ -130,7 +133,8 @@ def _document(path: Path) -> dict[str, Any]:
 def _row(claim: Claim, measured: Measurement | None, document: dict[str, Any] | None) -> tuple[str, ...]:
     ours, interval = "", ""
     if measured is not None:
-        ours = f"{measured.value:.4g}" if measured.holds is None else ("yes" if measured.holds else "no")
+        said = {True: "yes", False: "no", OPEN: "open", None: f"{measured.value:.4g}"}
+        ours = said[measured.holds]
         interval = f"{measured.low:.4g} to {measured.high:.4g}" if measured.holds is None else ""
     run = (document["profile"], document["data"]) if document else ("", "")
     return (claim.where, claim.text, claim.paper, ours, interval, verdict(claim, measured), *run, claim.note)

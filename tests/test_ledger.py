@@ -48,7 +48,7 @@ def test_every_cell_of_table_1_and_every_figure_has_a_row() -> None:
     assert set(table.columns) == set(ledger.COLUMNS)
     assert (
         table["verdict"]
-        .isin([ledger.REPRODUCED, ledger.IN_DIRECTION, ledger.NOT_REPRODUCED, ledger.NOT_COMPARABLE])
+        .isin([ledger.REPRODUCED, ledger.IN_DIRECTION, ledger.NOT_REPRODUCED, ledger.OPEN, ledger.NOT_COMPARABLE])
         .all()
     )
 
@@ -58,7 +58,7 @@ def test_measured_rows_say_profile_data_and_interval() -> None:
     measured = table[table["verdict"] != ledger.NOT_COMPARABLE]
     assert (measured["profile"] != "").all()
     assert (measured["data"] != "").all()
-    numbers = measured[~measured["ours"].isin(["yes", "no"])]
+    numbers = measured[~measured["ours"].isin(["yes", "no", "open"])]
     assert numbers["interval"].str.contains(" to ").all()
 
 
@@ -120,6 +120,25 @@ def test_a_run_without_both_arms_gives_no_verdict_about_them() -> None:
     found = ledger.table([document]).set_index("claim")["verdict"]
     assert found["a larger N lowers ASR"] == "not comparable"
     assert found["it is invariance, not randomness, that stops the attack"] == "not comparable"
+
+
+@pytest.mark.parametrize(
+    ("difference", "low", "high", "p", "verdict"),
+    [
+        (0.3, 0.15, 0.45, 0.001, "not reproduced"),  # knowing the defence helps
+        (0.1, -0.15, 0.35, 0.6, "open"),  # too few targets to tell
+        (0.0, -0.03, 0.03, 1.0, "in direction"),  # as good as nothing, for sure
+    ],
+)
+def test_too_few_targets_are_no_evidence_that_an_attacker_gains_nothing(
+    difference: float, low: float, high: float, p: float, verdict: str
+) -> None:
+    test = {"attacker": "patient", "difference": difference, "low": low, "high": high, "p_value": p, "p_holm": p}
+    best = [{"defense": name, "hits": [1, 0] * 10, "tests": [test]} for name in ("none", "smoothing, sigma 0.1")]
+    document = {"experiment": "adaptive", "profile": "cpu", "data": "synthetic", "seed": 0, "results": {"best": best}}
+    found = ledger.table([document]).set_index("claim")["verdict"]
+    (claim,) = (name for name in found.index if "knowing the defence" in name)
+    assert found[claim] == verdict
 
 
 def test_the_seeds_of_a_run_are_one_row() -> None:
