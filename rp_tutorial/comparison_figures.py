@@ -85,7 +85,7 @@ def front_areas(table: pd.DataFrame) -> alt.LayerChart:
     areas = table[["family", "area", "cross_fitted"]].copy()
     areas["low"], areas["high"] = zip(*table["area_ci"], strict=True)
     areas = areas.round(4)
-    base = alt.Chart(areas).encode(y=alt.Y("family:N", title=None, sort=None, axis=alt.Axis(labelLimit=280)))
+    base = alt.Chart(areas).encode(y=alt.Y("family:N", title=None, sort=None))
     x = alt.X(
         "area:Q",
         title="mean least ASR over accuracies; tick: cross-fitted",
@@ -124,7 +124,7 @@ def gains(table: pd.DataFrame, *, gain: str = "asr_gain", title: str, descriptio
         scale=alt.Scale(domain=verdicts, range=[VERDICTS[verdict] for verdict in verdicts]),
     )
     shape = alt.Shape("verdict:N", title=None, sort=verdicts, scale=alt.Scale(domain=verdicts))
-    base = alt.Chart(shown).encode(y=alt.Y("name:N", title=None, sort=None, axis=alt.Axis(labelLimit=320)))
+    base = alt.Chart(shown).encode(y=alt.Y("name:N", title=None, sort=None))
     x = alt.X("gain:Q", title=title, axis=alt.Axis(format="+%"))
     layers = [
         alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(strokeDash=[6, 4], color=REFERENCE).encode(x="zero:Q"),
@@ -192,7 +192,7 @@ def adaptive_attackers(table: pd.DataFrame, *, reference: str) -> alt.FacetChart
     defenses, attackers = (list(dict.fromkeys(rows[column])) for column in ("defense", "attacker"))
     colour = alt.Color("kind:N", title=None, sort=kinds, scale=alt.Scale(domain=kinds, range=[BELOW, ABOVE]))
     shape = alt.Shape("kind:N", title=None, sort=kinds, scale=alt.Scale(domain=kinds, range=["circle", "diamond"]))
-    base = alt.Chart(rows).encode(y=alt.Y("attacker:N", title=None, sort=attackers, axis=alt.Axis(labelLimit=280)))
+    base = alt.Chart(rows).encode(y=alt.Y("attacker:N", title=None, sort=attackers))
     x = alt.X("asr:Q", title="attack success rate", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"))
     layers = [
         base.mark_rule(strokeWidth=3).encode(x="low:Q", x2="high:Q", color=colour),
@@ -225,7 +225,7 @@ def _staircase(arms: pd.DataFrame, front: Sequence[str]) -> pd.DataFrame:
 
 def _colour(field: str, names: Sequence[str], *, columns: int = 3) -> alt.Color:
     colours = [COLOURS[i % len(COLOURS)] for i in range(len(names))]
-    legend = alt.Legend(columns=columns, symbolOpacity=1, labelLimit=300)
+    legend = alt.Legend(columns=columns, symbolOpacity=1)
     return alt.Color(
         f"{field}:N", title=None, sort=list(names), scale=alt.Scale(domain=list(names), range=colours), legend=legend
     )
@@ -233,7 +233,7 @@ def _colour(field: str, names: Sequence[str], *, columns: int = 3) -> alt.Color:
 
 def _shape(field: str, names: Sequence[str], *, columns: int = 3) -> alt.Shape:
     shapes = [SHAPES[i % len(SHAPES)] for i in range(len(names))]
-    legend = alt.Legend(columns=columns, symbolOpacity=1, labelLimit=300)
+    legend = alt.Legend(columns=columns, symbolOpacity=1)
     return alt.Shape(
         f"{field}:N", title=None, sort=list(names), scale=alt.Scale(domain=list(names), range=shapes), legend=legend
     )

@@ -222,7 +222,7 @@ def asr_arms(table: pd.DataFrame) -> alt.LayerChart:
     arms = _arms(table)
     names = list(arms["name"])
     base = alt.Chart(arms)
-    y = alt.Y("name:N", title=None, sort=names, axis=alt.Axis(labelLimit=280))
+    y = alt.Y("name:N", title=None, sort=names)
     title = "ASR; tick: starting points alone"
     x = alt.X("asr:Q", title=title, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"))
     layers = [

@@ -95,7 +95,7 @@ def lines(
         .encode(
             x=alt.X(f"{x}:Q", title=titles[0], scale=alt.Scale(zero=False)),
             y=alt.Y(f"{y}:Q", title=titles[1]),
-            color=alt.Color(f"{series}:N", title=None, sort=names, legend=alt.Legend(columns=3, labelLimit=260)),
+            color=alt.Color(f"{series}:N", title=None, sort=names, legend=alt.Legend(columns=3)),
             strokeDash=alt.condition(
                 alt.FieldOneOfPredicate(field=series, oneOf=list(dashed)), alt.value([5, 4]), alt.value([1, 0])
             ),
@@ -232,7 +232,7 @@ def interval_sets(
     chart: Any = base.mark_bar(height=9, opacity=0.75).encode(
         x=alt.X("low:Q", title=title, scale=alt.Scale(zero=False)),
         x2="high:Q",
-        y=alt.Y(f"{row}:N", title=None, sort=rows, axis=alt.Axis(labelLimit=220)),
+        y=alt.Y(f"{row}:N", title=None, sort=rows),
         color=alt.Color(f"{series}:N", title=None, sort=names, scale=colours),
         tooltip=[f"{row}:N", alt.Tooltip("low:Q", format=".2f"), alt.Tooltip("high:Q", format=".2f")],
     )
@@ -326,7 +326,8 @@ def _finish(chart: Any, description: str) -> Any:
         chart.properties(description=description)
         .configure(background="transparent")
         .configure_view(stroke=None)
-        .configure_legend(orient="bottom")
+        .configure_axis(labelLimit=0)  # a name cut short may be the name of another row
+        .configure_legend(orient="bottom", labelLimit=0)
     )
 
 

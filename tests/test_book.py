@@ -75,6 +75,7 @@ FACTS = r"""() => {
             marks: [...box.querySelectorAll("svg .role-mark *")]
                 .filter((mark) => mark.tagName !== "g" && (mark.tagName !== "path" || mark.getAttribute("d"))).length,
             label: box.getAttribute("aria-label") || "",
+            cut: [...box.querySelectorAll("svg text")].map((text) => text.textContent).filter((t) => t.endsWith("…")),
             behind: lightness(box),
         })),
         formulas: document.querySelectorAll(".math").length,
@@ -189,6 +190,7 @@ class TestEveryScreen:
             assert chart["drawn"] == facts["theme"], chart
             assert (chart["behind"] < 0.4) == (facts["theme"] == "dark"), chart
             assert chart["label"], f"{chart['id']} has no description"
+            assert not chart["cut"], "a label is cut short"
 
 
 @pytest.mark.parametrize("page", CHAPTERS)

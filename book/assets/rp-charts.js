@@ -8,7 +8,7 @@
   "use strict";
 
   const ROOM_FOR_AXES = 90; // a plot this much narrower than its box leaves room for labels and legend
-  const NARROWEST = 120; // pixels: a plot narrower than this says nothing, scrolling is better
+  const NARROWEST = 160; // pixels: a plot narrower than this says nothing, scrolling is better
   const drawn = new Map(); // id -> {spec, width, dark, result, drawing}
 
   window.rpViews = window.rpViews || {};
@@ -71,13 +71,23 @@
   async function embed(box, spec, dark) {
     const options = { actions: false, renderer: "svg", tooltip: true, config: config(dark) };
     const result = await window.vegaEmbed(box, spec, options);
-    const excess = Math.ceil(box.querySelector("svg").getBoundingClientRect().width - box.clientWidth);
-    const plots = excess > 0 && !isSingle(spec) ? stacked(spec).filter((plot) => plot.width - excess >= NARROWEST) : [];
-    if (!plots.length) return result;
-    for (const plot of plots) plot.width -= excess; // labels and legends keep their size, so the plots give way
+    if (!resized(box, spec, result.view)) return result;
     result.finalize();
     box.replaceChildren();
     return window.vegaEmbed(box, spec, options);
+  }
+
+  // Labels and legends keep their size, so the plots give way; where nothing would be left of a plot, its box scrolls.
+  function resized(box, spec, view) {
+    if (isSingle(spec)) {
+      const missing = spec.autosize ? Math.ceil(NARROWEST - view.width()) : 0;
+      if (missing > 0) spec.width += missing;
+      return missing > 0;
+    }
+    const excess = Math.ceil(box.querySelector("svg").getBoundingClientRect().width - box.clientWidth);
+    const plots = excess > 0 ? stacked(spec).filter((plot) => plot.width - excess >= NARROWEST) : [];
+    for (const plot of plots) plot.width -= excess;
+    return plots.length > 0;
   }
 
   function sliderState(entry) {
