@@ -156,7 +156,19 @@ def test_bad_data_is_refused_in_one_line(own_cache: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_the_whole_experiment_runs_on_a_folder_of_photographs(real_data: Path, own_cache: Path) -> None:
+    settings = dataclasses.replace(TINY, identities=10, train_images=7, test_images=3, defenses=TINY.defenses[1:])
+    source = f"folder:{real_data / 'orl_faces'}"
+    results = adaptive.run(settings, data=source, seed=0, stages=Stages("adaptive"))
+    assert results["real_people"]
+    assert len(results["rows"]) == len(PRESETS) + len(SURROGATES)
+    kept = set().union(*results["rows"])
+    assert not kept & {"latent", "latents", "start", "images", "thumbnails", "mean_start", "mean_reconstruction"}
+
+
 def test_published_runs_are_of_the_settings_in_the_code() -> None:
+    drawn = ledger.published("adaptive", "synthetic")
+    assert sorted(document["seed"] for document in drawn) == list(adaptive.PUBLISHED_SEEDS)
     for document in ledger.published("adaptive"):
         expected = json.loads(json.dumps(dataclasses.asdict(adaptive.PROFILES[document["profile"]])))
         assert document["settings"] == rounded(expected)

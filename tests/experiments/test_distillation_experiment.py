@@ -191,9 +191,18 @@ def test_every_profile_has_each_kind_of_teacher_once_or_more() -> None:
         assert settings.student_images_seen >= max(settings.budgets)
 
 
+def test_the_whole_experiment_runs_on_a_folder_of_photographs(real_data: Path, own_cache: Path) -> None:
+    settings = dataclasses.replace(TINY, identities=10, train_images=7, test_images=3, teachers=TINY.teachers[:3])
+    source = f"folder:{real_data / 'orl_faces'}"
+    results = distillation.run(settings, data=source, seed=0, stages=Stages("distillation"))
+    assert results["real_people"]
+    assert results["test_images"] == 10 * 3
+    assert [len(teacher["students"]) for teacher in results["teachers"]] == [len(TINY.budgets)] * 3
+
+
 def test_published_runs_are_of_the_settings_in_the_code() -> None:
     documents = ledger.published("distillation", "synthetic")
     assert sorted(document["seed"] for document in documents) == list(distillation.PUBLISHED_SEEDS)
-    for document in documents:
+    for document in ledger.published("distillation"):
         expected = json.loads(json.dumps(dataclasses.asdict(distillation.PROFILES[document["profile"]])))
         assert rounded(document["settings"]) == rounded(expected)
