@@ -25,7 +25,7 @@ from rp_tutorial.attacks.inversion_metrics import Judged, Rate, evaluate, paired
 from rp_tutorial.data.face_task import to_float, to_text
 from rp_tutorial.experiments.defenses import Defense, extra_nets, release
 from rp_tutorial.experiments.face_lab import FaceLab, FaceLabSettings
-from rp_tutorial.experiments.pareto import packed
+from rp_tutorial.experiments.packed_bits import packed
 from rp_tutorial.experiments.runner import Stages
 from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
 from rp_tutorial.statistics import clopper_pearson

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rp_tutorial.arguments import closed_unit, count, one_of, refuse
+from rp_tutorial.experiments.packed_bits import unpacked
 
 Row = Mapping[str, Any]
 TAIL = 2.5  # percent on each side of an interval
@@ -58,7 +59,7 @@ def outcomes(*runs: Sequence[Row]) -> list[Outcome]:
     """The outcomes behind the rows of one run, or of several seeds of it joined arm by arm.
 
     A row has name, defense (its family, unless it has family), hits (0 or 1 a target), test_accuracy, test_images, and
-    may have right (the text of `packed`) and advantage.
+    may have right (the text of `packed_bits.packed`) and advantage.
     Raises InputError if the runs differ in their arms, or the arms of a run in their targets.
     """
     if not runs or not runs[0]:
@@ -71,18 +72,6 @@ def outcomes(*runs: Sequence[Row]) -> list[Outcome]:
         if len(set(sizes.values())) > 1:
             raise refuse("hits", sizes, "as many targets in every arm of a run")
     return [_joined(rows) for rows in zip(*runs, strict=True)]
-
-
-def packed(right: NDArray[np.bool_]) -> str:
-    """A bool a test image as text, a quarter of a character each, so that results.json can keep them all."""
-    return np.packbits(np.asarray(right, dtype=bool)).tobytes().hex()
-
-
-def unpacked(text: str, images: int) -> NDArray[np.bool_]:
-    """The inverse of `packed` for that many images. Raises InputError if the text is of another length."""
-    if len(text) != 2 * -(-images // 8):
-        raise refuse("right", f"{len(text)} characters", f"the packed answers to {images} images")
-    return np.unpackbits(np.frombuffer(bytes.fromhex(text), dtype=np.uint8))[:images].astype(bool)
 
 
 def front(points: Sequence[Outcome]) -> list[str]:

@@ -6,16 +6,17 @@ several seeds be joined, from results.json alone. What a student is, and how it 
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from rp_tutorial.arguments import refuse
 from rp_tutorial.attacks.inversion_metrics import paired_comparison, rate
+from rp_tutorial.experiments.packed_bits import packed, unpacked
 
 MARGIN = 0.05  # a loss of the student below this, with its whole interval, is none: stated before any run
 MEASURES = {
@@ -36,7 +37,7 @@ def comparisons(teachers: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for other in others:
         for a, b in zip(base["students"], other["students"], strict=True):
             for measure in MEASURES:
-                found = paired_comparison(*(unpacked(side["hits"][measure]) for side in (a, b)))
+                found = paired_comparison(*(hits_of(side, measure) for side in (a, b)))
                 about = {"a": base["name"], "b": other["name"], "budget": b["budget"], "measure": measure}
                 rows.append(about | vars(found))
     return rows
@@ -107,12 +108,12 @@ def _pooled_teacher(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _pooled_student(cells: list[dict[str, Any]]) -> dict[str, Any]:
-    joined = {name: np.concatenate([unpacked(cell["hits"][name]) for cell in cells]) for name in MEASURES}
+    joined = {name: np.concatenate([hits_of(cell, name) for cell in cells]) for name in MEASURES}
     return (
         cells[0]
         | _joined_rates(cells, (*MEASURES, "own_agreement"))
         | {f"{name}_by_seed": [cell[name] for cell in cells] for name in MEASURES}
-        | {"hits": {name: packed(torch.from_numpy(hits)) for name, hits in joined.items()}}
+        | {"hits": {name: packed(hits) for name, hits in joined.items()}}
     )
 
 
@@ -132,11 +133,6 @@ def rated(name: str, hits: Tensor) -> dict[str, Any]:
     return {name: found.value if found.trials else None, f"{name}_ci": [found.low, found.high]} | counts
 
 
-def packed(hits: Tensor) -> dict[str, Any]:
-    """Bools [N] eight to a byte, in base64: a list of thousands of them would be most of results.json."""
-    return {"images": len(hits), "bits": base64.b64encode(np.packbits(hits.numpy()).tobytes()).decode()}
-
-
-def unpacked(packed: dict[str, Any]) -> np.ndarray:
-    bits = np.frombuffer(base64.b64decode(packed["bits"]), dtype=np.uint8)
-    return np.unpackbits(bits, count=packed["images"]).astype(bool)
+def hits_of(student: dict[str, Any], measure: str) -> NDArray[np.bool_]:
+    """The hits of a student, a bool for every image on which the measure was taken."""
+    return unpacked(student["hits"][measure], student[f"{measure}_images"])

@@ -19,7 +19,7 @@ from rp_tutorial.experiments import distillation
 from rp_tutorial.experiments.distillation import DistillationSettings, School, Teacher
 from rp_tutorial.experiments.face_lab import FaceLab
 from rp_tutorial.experiments.runner import Stages
-from rp_tutorial.experiments.student_comparisons import MEASURES, pool, unpacked, verdict
+from rp_tutorial.experiments.student_comparisons import MEASURES, hits_of, pool, verdict
 from rp_tutorial.oracles.base import ABSTAIN
 from tools.publish import rounded
 
@@ -61,7 +61,7 @@ def test_every_student_has_what_readers_were_promised(results: dict) -> None:
             assert set(student) >= PROMISED
             for name in MEASURES:
                 assert student[f"{name}_ci"][0] <= student[name] <= student[f"{name}_ci"][1]
-                assert student[name] == np.mean(unpacked(student["hits"][name]))
+                assert student[name] == np.mean(hits_of(student, name))
     assert json.loads(json.dumps(results)) == results
 
 
@@ -124,10 +124,10 @@ def test_comparisons_are_exact_mcnemar_tests_with_the_undefended_student(results
     for row in results["comparisons"]:
         assert row["a"] == "none"
         a, b = (
-            next(s for s in by_name(results)[row[side]]["students"] if s["budget"] == row["budget"])["hits"]
+            next(s for s in by_name(results)[row[side]]["students"] if s["budget"] == row["budget"])
             for side in ("a", "b")
         )
-        found = paired_comparison(*(unpacked(side[row["measure"]]) for side in (a, b)))
+        found = paired_comparison(*(hits_of(side, row["measure"]) for side in (a, b)))
         assert {name: row[name] for name in vars(found)} == vars(found)
 
 
