@@ -19,7 +19,7 @@ from rp_tutorial.arguments import count, refuse
 from rp_tutorial.attacks.boundary_settings import BREP_MI as BREP_MI
 from rp_tutorial.attacks.boundary_settings import BoundaryRepulsion as BoundaryRepulsion
 from rp_tutorial.attacks.boundary_settings import deviations as deviations
-from rp_tutorial.attacks.initial_points import DIRECTIONS, check_points, check_targets, keyed_generator, search_block
+from rp_tutorial.attacks.initial_points import DIRECTIONS, check_points, check_targets, search_block
 from rp_tutorial.attacks.inversion_state import (
     ITERATIONS,
     PATIENCE,
@@ -35,6 +35,7 @@ from rp_tutorial.attacks.inversion_state import (
 )
 from rp_tutorial.attacks.latent_queries import LatentQueries, Prior
 from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
+from rp_tutorial.random_streams import keyed_generator
 
 COUNT_SLACK = 1e-4  # of the count of a sphere: parts of abstentions are not exact in float32
 RADIUS_LIMIT = 1e6  # beyond it float32 loses z inside z + R u; the published loop would go on for ever

@@ -18,10 +18,12 @@ from torch import Tensor
 
 from rp_tutorial.arguments import count, one_of, open_unit, refuse
 from rp_tutorial.oracles.base import LabelOracle
+from rp_tutorial.random_streams import keyed_generator
 from rp_tutorial.statistics import clopper_pearson
 
 Sees = Literal["symbols", "abstention", "labels"]
 SEES = ("symbols", "abstention", "labels")
+COINS = 40  # what a stream of random numbers is for: no two purposes share one
 
 
 @dataclass(frozen=True)
@@ -111,14 +113,17 @@ def record(
     seed: int = 0,
     batch_rows: int = 65536,
 ) -> Transcript:
-    """Toss the coins and collect the releases of all rounds; several adversaries can judge one transcript."""
+    """Toss the coins and collect the releases of all rounds; several adversaries can judge one transcript.
+
+    The coins have a stream of their own: an oracle seeded with the same number by `manual_seed` does not share them.
+    """
     rounds, releases = count("rounds", rounds), count("releases", releases)
     count("batch_rows", batch_rows)
     if neighbour.shape == x.shape:
         neighbour = neighbour.expand(rounds, *x.shape)
     if neighbour.shape != (rounds, *x.shape):
         raise refuse("neighbour", tuple(neighbour.shape), f"shape {tuple(x.shape)} or {(rounds, *x.shape)}")
-    coins = torch.rand(rounds, generator=torch.Generator().manual_seed(count("seed", seed, minimum=0))) < 0.5
+    coins = torch.rand(rounds, generator=keyed_generator(COINS, count("seed", seed, minimum=0))) < 0.5
     symbols = oracle.num_classes + 1
     tally = torch.zeros(rounds * symbols, dtype=torch.int64)
     for rows in torch.arange(rounds * releases).split(batch_rows):  # row r belongs to round r // releases

@@ -7,20 +7,15 @@ pool ends the search, and a target without a starting point is a failed attack, 
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from rp_tutorial.arguments import count, positive, refuse
 from rp_tutorial.attacks.latent_queries import LatentQueries
+from rp_tutorial.random_streams import keyed_generator
 
 SEARCH_BLOCK = 256  # candidates asked at a time, as in the authors' code; the search ends with a whole block
 CANDIDATES, DIRECTIONS = 0, 1  # what a stream of random numbers is for: no two purposes share one
-
-
-def keyed_generator(*key: int) -> torch.Generator:
-    """A CPU generator that depends on the whole key, whatever was drawn before; the same draws on every device."""
-    return torch.Generator().manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]))
 
 
 def candidate_latents(size: int, latent_dim: int, *, seed: int, clamp: float | None = 1.5) -> Tensor:

@@ -20,7 +20,6 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial.attacks.distillation import ask, query_images, train_student
-from rp_tutorial.attacks.initial_points import keyed_generator
 from rp_tutorial.experiments.defenses import DP_SGD, RESPONSES, Defense, extra_nets, release
 from rp_tutorial.experiments.face_lab import FaceLab, FaceLabSettings
 from rp_tutorial.experiments.packed_bits import packed
@@ -31,6 +30,7 @@ from rp_tutorial.models.facenet import FaceNet64
 from rp_tutorial.models.fold import folded
 from rp_tutorial.models.small_faces import SmallFaceNet
 from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
+from rp_tutorial.random_streams import keyed_generator
 from rp_tutorial.training.classify import image_logits
 
 TIERS = ("synthetic", "lfw")  # or folder:PATH, celeba:PATH

@@ -39,6 +39,24 @@ class LawOracle(LabelOracle):
         return (u > self.edges[(x[:, 0] > 0.5).long(), :-1]).sum(dim=1) + ABSTAIN
 
 
+class SameSeed(LabelOracle):
+    """A coin that does not look at x, drawn as a user would draw it."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(num_classes=2)
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def _release(self, x):
+        return (torch.rand(len(x), generator=self.generator) < 0.5).long()
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_an_oracle_with_the_seed_of_the_game_does_not_share_its_coins(seed):
+    """Coins from the same stream would tell the adversary every round."""
+    outcome = play(SameSeed(seed), X, NEIGHBOUR, rounds=5000, seed=seed, confidence=SURE)
+    assert outcome.low <= 0 <= outcome.high
+
+
 LAWS = {
     "two labels": ([0, 0.9, 0.1], [0, 0.6, 0.4]),
     "abstention tells": ([0.0, 0.5, 0.5], [0.5, 0.25, 0.25]),
