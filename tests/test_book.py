@@ -289,6 +289,13 @@ def test_every_page_has_a_title_and_every_image_a_text(page: str) -> None:
     assert empty == []
 
 
+@pytest.mark.parametrize("page", SHOWN)
+def test_no_table_hides_a_row_or_cuts_a_cell(page: str) -> None:
+    """pandas writes three dots where it leaves something out."""
+    cells = [cell.get_text().strip() for cell in soup(page).select("table.dataframe :is(td, th)")]
+    assert [cell for cell in cells if cell.endswith("...")] == []
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_no_page_names_a_content_network(page: str) -> None:
     assert CDN.findall((HTML / page).read_text(encoding="utf-8")) == []

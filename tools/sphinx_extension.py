@@ -1,19 +1,21 @@
 """The book's own Sphinx extension: everything a build needs that _config.yml cannot say.
 
 It makes the offline assets, names the execution cache, tells the package to draw for the book, loads the chart
-script on the pages that have a chart, and points the Colab button at the reader notebooks. The rules of the
-build (what fails it) are in tools/book.py; the look of a page is in book/assets/.
+script on the pages that have a chart, lets names of fields in tables wrap, and points the Colab button at the reader
+notebooks. The rules of the build (what fails it) are in tools/book.py; the look of a page is in book/assets/.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 from tools import assets, book
 
 CHART_MARK = 'class="rp-chart"'
+FIELD = re.compile(r"(?<=<t[hd]>)[^<]*_[^<]*(?=</t[hd]>)")  # a cell of a table as pandas writes it
 
 
 def setup(app: Any) -> dict[str, Any]:
@@ -22,6 +24,7 @@ def setup(app: Any) -> dict[str, Any]:
     os.environ["RP_TUTORIAL_RENDERER"] = "book"
     app.connect("config-inited", _prepare, priority=100)
     app.connect("html-page-context", _load_chart_scripts)
+    app.connect("html-page-context", _let_fields_wrap)
     # The theme fills its buttons at priority 501; ours has to come after.
     app.connect("html-page-context", _point_colab_at_the_notebook, priority=600)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
@@ -46,6 +49,12 @@ def _load_chart_scripts(app: Any, pagename: str, _template: str, context: dict[s
     if CHART_MARK in context.get("body", ""):
         app.add_js_file(f"vendor/{assets.VEGA_FILE}", defer="defer")
         app.add_js_file("rp-charts.js", defer="defer")
+
+
+def _let_fields_wrap(_app: Any, _pagename: str, _template: str, context: dict[str, Any], _doctree: Any) -> None:
+    """A name of a field in a table, such as images_per_second, may break where its words do."""
+    if "body" in context:
+        context["body"] = FIELD.sub(lambda name: name[0].replace("_", "_<wbr>"), context["body"])
 
 
 def _point_colab_at_the_notebook(
