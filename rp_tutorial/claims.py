@@ -106,11 +106,9 @@ def direction(holds: Callable[[dict[str, Any]], bool | str | None]) -> Callable[
 
     def measure(results: dict[str, Any]) -> Measurement | None:
         shown = holds(results)
-        return (
-            None
-            if shown is None
-            else Measurement(math.nan, math.nan, math.nan, holds=shown if shown == OPEN else bool(shown))
-        )
+        if shown is None:
+            return None
+        return Measurement(math.nan, math.nan, math.nan, holds=shown if shown == OPEN else bool(shown))
 
     return measure
 
