@@ -25,7 +25,7 @@ book: $(STAMP)
 
 test: book
 	$(PY) -m tools.browser
-	$(PY) -m pytest
+	$(PY) -m pytest --durations=25
 
 notebooks: $(STAMP)
 	$(PY) -m tools.notebooks

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from rp_tutorial import ledger
 from rp_tutorial.arguments import InputError
 from rp_tutorial.attacks.adaptive import PRESETS
 from rp_tutorial.attacks.surrogates import SURROGATES
@@ -23,7 +22,6 @@ from rp_tutorial.experiments.face_lab import FaceLab
 from rp_tutorial.experiments.inversion import BOUNDED
 from rp_tutorial.experiments.private_nets import PrivateTraining
 from rp_tutorial.experiments.runner import Stages, run_experiment
-from tools.publish import rounded
 
 PROMISED = {
     "defense", "attacker", "test_accuracy", "asr", "asr_ci", "asr_start", "hits", "queries", "forward_passes",
@@ -164,11 +162,3 @@ def test_the_whole_experiment_runs_on_a_folder_of_photographs(real_data: Path, o
     assert len(results["rows"]) == len(PRESETS) + len(SURROGATES)
     kept = set().union(*results["rows"])
     assert not kept & {"latent", "latents", "start", "images", "thumbnails", "mean_start", "mean_reconstruction"}
-
-
-def test_published_runs_are_of_the_settings_in_the_code() -> None:
-    drawn = ledger.published("adaptive", "synthetic")
-    assert sorted(document["seed"] for document in drawn) == list(adaptive.PUBLISHED_SEEDS)
-    for document in ledger.published("adaptive"):
-        expected = json.loads(json.dumps(dataclasses.asdict(adaptive.PROFILES[document["profile"]])))
-        assert document["settings"] == rounded(expected)

@@ -19,7 +19,6 @@ from rp_tutorial.experiments.frontier import FrontierBench, calibrated, pool, pr
 from rp_tutorial.experiments.inversion import Arm, Bench
 from rp_tutorial.experiments.runner import Stages, run_experiment
 from rp_tutorial.oracles.randomized_response import accuracy, advantage
-from tools.publish import rounded
 
 PROMISED = {
     "defense", "settings", "test_accuracy", "accuracy_ci", "asr", "asr_ci", "queries", "forward_passes",
@@ -159,11 +158,3 @@ def test_real_people_leave_no_picture_behind(real_data: Path, own_cache: Path) -
     bench = FrontierBench(FaceLab(settings, data=f"folder:{real_data / 'orl_faces'}", seed=0, stages=stages), settings)
     point = bench.point(bench.arm(settings.arms[0]))
     assert not {"mean_start", "mean_reconstruction", "thumbnails", "latent", "start", "images"} & set(point)
-
-
-def test_published_runs_are_of_the_settings_in_the_code() -> None:
-    documents = ledger.published("frontier", "synthetic")
-    assert sorted(document["seed"] for document in documents) == list(frontier.PUBLISHED_SEEDS)
-    for document in ledger.published("frontier"):
-        expected = json.loads(json.dumps(dataclasses.asdict(frontier.PROFILES[document["profile"]])))
-        assert document["settings"] == rounded(expected)

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from rp_tutorial import ledger
 from rp_tutorial.arguments import InputError
 from rp_tutorial.attacks.boundary_repulsion import BREP_MI
 from rp_tutorial.data.face_task import from_text, to_float
@@ -193,11 +192,3 @@ def test_every_profile_names_its_deviations_and_its_control() -> None:
         assert any(arm.repeats > 1 for arm in settings.arms)
         assert any(arm.augmented for arm in settings.arms)
     assert inversion.PROFILES["gpu"].attack.patience == BREP_MI.patience
-
-
-def test_published_runs_are_of_the_settings_in_the_code() -> None:
-    documents = ledger.published("inversion", "synthetic")
-    assert sorted(document["seed"] for document in documents) == list(inversion.PUBLISHED_SEEDS)
-    for document in [*documents, *ledger.published("inversion", "folder:lfw64")]:
-        expected = json.loads(json.dumps(dataclasses.asdict(inversion.PROFILES[document["profile"]])))
-        assert document["settings"] == expected

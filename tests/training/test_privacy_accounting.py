@@ -55,6 +55,7 @@ UNSAMPLED = {"delta": 1e-5, "sample_rate": 1, "steps": 10}
     [
         (0.5, BOOK),
         (8.0, BOOK),
+        (30.0, BOOK),
         (8.0, UNSAMPLED),
     ],  # the last: RDP needs twice the noise, PRV less than one
 )
