@@ -34,6 +34,7 @@ import torch
 from rounds import measure, ratio_line
 from torch import Tensor, nn
 
+from rp_tutorial.core.threads import one_thread
 from rp_tutorial.data.face_task import to_float
 from rp_tutorial.data.faces import synthetic_faces
 from rp_tutorial.models.facenet import FaceNet64
@@ -41,7 +42,6 @@ from rp_tutorial.models.fold import folded
 from rp_tutorial.models.small_faces import SmallFaceNet
 from rp_tutorial.oracles.smoothing import Smoothing
 from rp_tutorial.oracles.votes import plurality
-from rp_tutorial.threads import one_thread
 from rp_tutorial.training.classify import fit_classifier
 
 SIGMA = 0.1

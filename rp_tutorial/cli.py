@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from tqdm import tqdm
 
-from rp_tutorial.arguments import InputError, one_of
+from rp_tutorial.core.arguments import InputError, one_of
 
 if TYPE_CHECKING:
     from rp_tutorial.data.face_task import FaceTask

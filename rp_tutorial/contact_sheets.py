@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from rp_tutorial.arguments import count, refuse
+from rp_tutorial.core.arguments import count, refuse
 from rp_tutorial.data.face_task import to_bytes
 
 THUMBNAIL = 8  # pixels a side: what is left of a picture of a real person

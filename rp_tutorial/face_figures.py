@@ -15,8 +15,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from rp_tutorial.arguments import count
 from rp_tutorial.contact_sheets import blurred, contact_sheet, mean_image
+from rp_tutorial.core.arguments import count
 from rp_tutorial.figures import ABOVE, BELOW, REFERENCE, _finish, _slider
 
 __all__ = [

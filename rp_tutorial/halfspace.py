@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
-from rp_tutorial.arguments import count, open_unit, positive
+from rp_tutorial.core.arguments import count, open_unit, positive
 from rp_tutorial.statistics import certified_radius, lower_confidence_bound, predict_thresholds
 
 

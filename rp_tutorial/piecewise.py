@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial.arguments import count, positive, refuse
+from rp_tutorial.core.arguments import count, positive, refuse
 from rp_tutorial.models.affine import affine_stack
 from rp_tutorial.oracles.base import check_batch
 from rp_tutorial.oracles.noise import worker_pool

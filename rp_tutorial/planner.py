@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from rp_tutorial.arguments import InputError, count, one_of, open_unit, positive, refuse
+from rp_tutorial.core.arguments import InputError, count, one_of, open_unit, positive, refuse
 from rp_tutorial.halfspace import predict_law, vote_law
 from rp_tutorial.privacy import (
     RULES,

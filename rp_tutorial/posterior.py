@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rp_tutorial.arguments import count, open_unit, refuse
+from rp_tutorial.core.arguments import count, open_unit, refuse
 from rp_tutorial.rap import IntervalSet
 
 

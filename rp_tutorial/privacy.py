@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from rp_tutorial.arguments import InputError, closed_unit, count, one_of, open_unit, positive, refuse
+from rp_tutorial.core.arguments import InputError, closed_unit, count, one_of, open_unit, positive, refuse
 from rp_tutorial.halfspace import predict_law, vote_law
 from rp_tutorial.statistics import lower_confidence_bound, min_predict_votes, normal_quantile_down
 

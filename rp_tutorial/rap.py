@@ -19,7 +19,7 @@ from scipy import optimize, special
 from torch import Tensor
 
 from rp_tutorial import halfspace
-from rp_tutorial.arguments import InputError, count, one_of, open_unit, positive, refuse
+from rp_tutorial.core.arguments import InputError, count, one_of, open_unit, positive, refuse
 from rp_tutorial.oracles.base import ABSTAIN
 from rp_tutorial.piecewise import LabelPieces
 from rp_tutorial.smoothed_pieces import leader_pieces, level_pieces

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
-from rp_tutorial.arguments import count, open_unit, positive, refuse
+from rp_tutorial.core.arguments import count, open_unit, positive, refuse
 
 SLACK = 1e-12  # relative outward rounding; scipy's betaincinv and ndtri are good to about 1e-15
 

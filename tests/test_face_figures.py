@@ -17,7 +17,7 @@ from bs4 import BeautifulSoup
 from PIL import Image
 
 from rp_tutorial import contact_sheets, face_figures
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 
 WORDS = "Two made-up pictures in each of two rows, for a test."
 

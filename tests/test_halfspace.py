@@ -12,7 +12,7 @@ from scipy import integrate, special, stats
 from threadpoolctl import threadpool_limits
 
 from rp_tutorial import halfspace
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.halfspace import (
     class_one_probability,
     expected_reach,

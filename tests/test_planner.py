@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.halfspace import predict_law
 from rp_tutorial.planner import Plan, plan
 from rp_tutorial.privacy import halfspace_advantage

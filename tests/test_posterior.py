@@ -7,7 +7,7 @@ import pytest
 from scipy import integrate, stats
 
 from rp_tutorial import halfspace
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.posterior import Posterior, posterior
 from rp_tutorial.rap import IntervalSet
 

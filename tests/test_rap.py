@@ -13,7 +13,7 @@ from scipy import special, stats
 from torch import nn
 
 from rp_tutorial import halfspace
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.models.mlp import two_layer_net
 from rp_tutorial.oracles.attribute import AttributeSmoothing
 from rp_tutorial.oracles.base import ABSTAIN

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rp_tutorial.arguments import count, refuse
+from rp_tutorial.core.arguments import count, refuse
 from rp_tutorial.oracles.base import LabelOracle
 
 

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import fft, stats
 from torch import Tensor
 
-from rp_tutorial.arguments import count, open_unit, positive, refuse
+from rp_tutorial.core.arguments import count, open_unit, positive, refuse
 from rp_tutorial.oracles.base import ABSTAIN, LabelOracle, check_batch
 from rp_tutorial.oracles.randomized_response import keep_probability, response_law
 from rp_tutorial.privacy import repeated_tv

@@ -13,7 +13,7 @@ from itertools import combinations_with_replacement
 import numpy as np
 from numpy.typing import NDArray
 
-from rp_tutorial.arguments import count, refuse
+from rp_tutorial.core.arguments import count, refuse
 
 Array = NDArray[np.float64]
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rp_tutorial.arguments import count, refuse
 from rp_tutorial.attacks.boundary_settings import BREP_MI as BREP_MI
 from rp_tutorial.attacks.boundary_settings import BoundaryRepulsion as BoundaryRepulsion
 from rp_tutorial.attacks.boundary_settings import deviations as deviations
@@ -34,8 +33,9 @@ from rp_tutorial.attacks.inversion_state import (
     fingerprint,
 )
 from rp_tutorial.attacks.latent_queries import LatentQueries, Prior
+from rp_tutorial.core.arguments import count, refuse
+from rp_tutorial.core.streams import keyed_generator
 from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
-from rp_tutorial.random_streams import keyed_generator
 
 COUNT_SLACK = 1e-4  # of the count of a sphere: parts of abstentions are not exact in float32
 RADIUS_LIMIT = 1e6  # beyond it float32 loses z inside z + R u; the published loop would go on for ever

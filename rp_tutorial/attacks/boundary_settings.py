@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from rp_tutorial.arguments import closed_unit, count, one_of, positive, refuse
+from rp_tutorial.core.arguments import closed_unit, count, one_of, positive, refuse
 
 WEIGHINGS = ("majority", "share")
 

@@ -16,7 +16,7 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
-from rp_tutorial.arguments import closed_unit, count, open_unit, refuse
+from rp_tutorial.core.arguments import closed_unit, count, open_unit, refuse
 from rp_tutorial.training.dp_sgd import PrivacyRecord, private_steps
 
 LARGEST_EPSILON = 100.0  # where the search for a lower bound ends

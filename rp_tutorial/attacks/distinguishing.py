@@ -16,9 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rp_tutorial.arguments import count, one_of, open_unit, refuse
+from rp_tutorial.core.arguments import count, one_of, open_unit, refuse
+from rp_tutorial.core.streams import keyed_generator
 from rp_tutorial.oracles.base import LabelOracle
-from rp_tutorial.random_streams import keyed_generator
 from rp_tutorial.statistics import clopper_pearson
 
 Sees = Literal["symbols", "abstention", "labels"]

@@ -10,9 +10,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rp_tutorial.arguments import count, positive, refuse
 from rp_tutorial.attacks.latent_queries import LatentQueries
-from rp_tutorial.random_streams import keyed_generator
+from rp_tutorial.core.arguments import count, positive, refuse
+from rp_tutorial.core.streams import keyed_generator
 
 SEARCH_BLOCK = 256  # candidates asked at a time, as in the authors' code; the search ends with a whole block
 CANDIDATES, DIRECTIONS = 0, 1  # what a stream of random numbers is for: no two purposes share one

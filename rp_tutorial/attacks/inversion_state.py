@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rp_tutorial.arguments import refuse
+from rp_tutorial.core.arguments import refuse
 
 RUNNING, NOT_FOUND, PATIENCE, REJECTED, ITERATIONS, RADIUS, UNBOUNDED, QUERIES = range(8)
 REASONS = (

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial.arguments import count, refuse
+from rp_tutorial.core.arguments import count, refuse
 from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
 
 Prior = Callable[[Tensor], Tensor]  # latents [B, d] -> inputs [B, ...]

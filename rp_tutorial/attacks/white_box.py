@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial.arguments import count, positive, refuse
 from rp_tutorial.attacks.initial_points import candidate_latents, check_points, check_targets
+from rp_tutorial.core.arguments import count, positive, refuse
+from rp_tutorial.core.streams import keyed_generator
 from rp_tutorial.models.priors import Prior
-from rp_tutorial.random_streams import keyed_generator
 
 NOISE = 20  # what a stream of random numbers is for: no two purposes share one
 CHUNK_ROWS = 1024  # images that are alive at a time

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data.face_files import Limits, Person, Reading, build_task
 from rp_tutorial.data.face_task import FaceTask
 

@@ -15,8 +15,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from rp_tutorial.core.threads import one_thread
 from rp_tutorial.data.face_plan import Number, Numbers, Spot, plan
-from rp_tutorial.threads import one_thread
 
 # On a CPU a plane of 256 KiB: enough to pay for a call, few enough for a core's cache.
 CHUNK_PIXELS = {"cpu": 2**16, "cuda": 2**22}

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data.face_task import FaceTask
 from rp_tutorial.data.images import UnusableImageError, read_image
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from rp_tutorial.arguments import count, refuse
+from rp_tutorial.core.arguments import count, refuse
 from rp_tutorial.data.face_files import MINIMUM_PEOPLE, MINIMUM_PUBLIC, Limits
 from rp_tutorial.data.face_task import FaceTask
 from rp_tutorial.data.images import SMALLEST_SIDE

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rp_tutorial.arguments import count, refuse
+from rp_tutorial.core.arguments import count, refuse
 from rp_tutorial.data.face_drawing import draw
 from rp_tutorial.data.face_plan import Numbers
 from rp_tutorial.data.face_task import FaceTask

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data.face_files import Limits, Person, Reading, build_task, refuse_shared_names
 from rp_tutorial.data.face_task import FaceTask
 from rp_tutorial.data.images import is_image_name

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rp_tutorial.arguments import InputError, count, refuse
+from rp_tutorial.core.arguments import InputError, count, refuse
 from rp_tutorial.data.schema import CATEGORICAL, COLUMNS, INTEGER, csv_schema
 from rp_tutorial.data.synthetic import generate
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data.face_files import Limits, Person, Reading, build_task
 from rp_tutorial.data.face_task import FaceTask
 from rp_tutorial.data.folder import by_count, people_inside

@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from rp_tutorial.arguments import count
+from rp_tutorial.core.arguments import count
 from rp_tutorial.data.schema import COLUMNS, DISEASES
 
 # --- Published frequencies, all 100,000 rows -------------------------------------------------------------------------

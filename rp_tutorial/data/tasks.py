@@ -13,7 +13,7 @@ import torch
 from sklearn.compose import ColumnTransformer
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from rp_tutorial.arguments import InputError, count, open_unit, refuse
+from rp_tutorial.core.arguments import InputError, count, open_unit, refuse
 from rp_tutorial.data.insurance import InsuranceTable
 
 

@@ -21,7 +21,6 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial.arguments import refuse
 from rp_tutorial.attacks.adaptive import PRESETS, Attacker, walk
 from rp_tutorial.attacks.boundary_settings import BoundaryRepulsion, deviations
 from rp_tutorial.attacks.distillation import Answers, ask, query_images, train_student
@@ -29,6 +28,7 @@ from rp_tutorial.attacks.initial_points import candidate_latents
 from rp_tutorial.attacks.inversion_metrics import evaluate, rate
 from rp_tutorial.attacks.surrogates import SURROGATES, transfer
 from rp_tutorial.attacks.white_box import WhiteBox, invert_white_box
+from rp_tutorial.core.arguments import refuse
 from rp_tutorial.data.face_task import to_float
 from rp_tutorial.experiments.adaptive_results import REFERENCE, best, best_table, table
 from rp_tutorial.experiments.adaptive_results import pool as pool

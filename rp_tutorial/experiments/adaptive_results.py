@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rp_tutorial.arguments import refuse
 from rp_tutorial.attacks.adaptive import published
 from rp_tutorial.attacks.boundary_settings import BREP_MI
+from rp_tutorial.core.arguments import refuse
 from rp_tutorial.experiments.best_attacker import alternating, best_against
 from rp_tutorial.experiments.inversion import pooled_rates
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from rp_tutorial.arguments import one_of
+from rp_tutorial.core.arguments import one_of
 from rp_tutorial.experiments.face_lab import FaceLab
 from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.oracles.plain import PlainOracle

@@ -20,9 +20,10 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial.attacks.distillation import ask, query_images, train_student
+from rp_tutorial.core.packed_bits import packed
+from rp_tutorial.core.streams import keyed_generator
 from rp_tutorial.experiments.defenses import DP_SGD, RESPONSES, Defense, extra_nets, release
 from rp_tutorial.experiments.face_lab import FaceLab, FaceLabSettings
-from rp_tutorial.experiments.packed_bits import packed
 from rp_tutorial.experiments.private_nets import PRIVATE_TRAINING, PrivateTraining
 from rp_tutorial.experiments.runner import Stages
 from rp_tutorial.experiments.student_comparisons import MEASURES, claims, comparisons, pool, rated
@@ -30,7 +31,6 @@ from rp_tutorial.models.facenet import FaceNet64
 from rp_tutorial.models.fold import folded
 from rp_tutorial.models.small_faces import SmallFaceNet
 from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
-from rp_tutorial.random_streams import keyed_generator
 from rp_tutorial.training.classify import image_logits
 
 TIERS = ("synthetic", "lfw")  # or folder:PATH, celeba:PATH

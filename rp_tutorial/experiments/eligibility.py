@@ -21,7 +21,7 @@ from sklearn.linear_model import RidgeCV
 from torch import Tensor, nn
 
 from rp_tutorial import halfspace, piecewise
-from rp_tutorial.arguments import refuse
+from rp_tutorial.core.arguments import refuse
 from rp_tutorial.data.insurance import load_at_most
 from rp_tutorial.data.tasks import AttributeTask, labelled_task
 from rp_tutorial.experiments.runner import Stages

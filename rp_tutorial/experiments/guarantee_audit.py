@@ -17,8 +17,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from rp_tutorial.arguments import InputError
 from rp_tutorial.attacks.distinguishing import Outcome, fit_test, judge, record
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.experiments.runner import Stages
 from rp_tutorial.halfspace import vote_law
 from rp_tutorial.models.half_space import at_distance, half_space_net

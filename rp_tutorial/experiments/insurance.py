@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial import figures, halfspace
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data.insurance import load_at_most
 from rp_tutorial.data.tasks import ThresholdTask, threshold_task
 from rp_tutorial.experiments.runner import Stages

@@ -16,9 +16,10 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 
-from rp_tutorial.arguments import refuse
 from rp_tutorial.attacks.bayes_guess import band_success, law_of_releases, side_success
 from rp_tutorial.attacks.inversion_metrics import paired_difference
+from rp_tutorial.core.arguments import refuse
+from rp_tutorial.core.threads import one_thread
 from rp_tutorial.data.tasks import AttributeTask
 from rp_tutorial.experiments.eligibility import (
     Bench,
@@ -37,7 +38,6 @@ from rp_tutorial.models.mlp import two_layer_net
 from rp_tutorial.oracles.abstaining import AbstainingOracle, confidence_for_abstention
 from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.statistics import clopper_pearson
-from rp_tutorial.threads import one_thread
 from rp_tutorial.training.dp_sgd import PrivateNet, fit_privately
 
 NAMES = {  # of the mechanisms of `eligibility`, as the face experiments call the same defence

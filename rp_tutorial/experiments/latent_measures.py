@@ -16,9 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from torch import Tensor
 
-from rp_tutorial.arguments import closed_unit, count, refuse
 from rp_tutorial.attacks.latent_queries import LatentQueries, Prior
-from rp_tutorial.random_streams import keyed_generator
+from rp_tutorial.core.arguments import closed_unit, count, refuse
+from rp_tutorial.core.streams import keyed_generator
 
 
 def unit_vectors(points: int, directions: int, latent_dim: int, *, key: Sequence[int]) -> Tensor:

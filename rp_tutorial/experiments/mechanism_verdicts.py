@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rp_tutorial.arguments import refuse
+from rp_tutorial.core.arguments import refuse
 from rp_tutorial.experiments.latent_measures import difference, over_targets, pass_probability
 
 HALF_RULE = "survives if the 95 % interval of the share of probes beyond the radius ends below one half"

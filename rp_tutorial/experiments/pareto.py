@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rp_tutorial.arguments import closed_unit, count, one_of, refuse
-from rp_tutorial.experiments.packed_bits import unpacked
+from rp_tutorial.core.arguments import closed_unit, count, one_of, refuse
+from rp_tutorial.core.packed_bits import unpacked
 
 Row = Mapping[str, Any]
 TAIL = 2.5  # percent on each side of an interval

@@ -12,7 +12,7 @@ import dataclasses
 import torch
 from torch import nn
 
-from rp_tutorial.arguments import one_of, positive
+from rp_tutorial.core.arguments import one_of, positive
 from rp_tutorial.experiments.face_lab import FaceLab
 from rp_tutorial.models.facenet import FaceClassifier, FaceNet64
 from rp_tutorial.models.fold import folded

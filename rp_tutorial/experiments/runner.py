@@ -28,7 +28,7 @@ import torch
 from torch import nn
 
 import rp_tutorial
-from rp_tutorial.arguments import InputError, count, one_of
+from rp_tutorial.core.arguments import InputError, count, one_of
 from rp_tutorial.data.face_sources import is_face_source, source_name
 
 EXPERIMENTS = {

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from rp_tutorial.arguments import one_of, refuse
 from rp_tutorial.attacks.inversion_metrics import paired_comparison, rate
+from rp_tutorial.core.arguments import one_of, refuse
 from rp_tutorial.experiments.pareto import Outcome, percentiles, resampled
 from rp_tutorial.statistics import clopper_pearson
 

@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rp_tutorial.arguments import refuse
 from rp_tutorial.attacks.inversion_metrics import paired_comparison, rate
-from rp_tutorial.experiments.packed_bits import packed, unpacked
+from rp_tutorial.core.arguments import refuse
+from rp_tutorial.core.packed_bits import packed, unpacked
 
 MARGIN = 0.05  # a loss of the student below this, with its whole interval, is none: stated before any run
 MEASURES = {

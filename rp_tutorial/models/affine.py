@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial.arguments import refuse
+from rp_tutorial.core.arguments import refuse
 
 SKIPPED = (nn.Identity, nn.Dropout, nn.Flatten)
 

@@ -19,7 +19,7 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
-from rp_tutorial.arguments import InputError, count, open_unit, refuse
+from rp_tutorial.core.arguments import InputError, count, open_unit, refuse
 from rp_tutorial.data.face_task import to_float
 
 OWN_SUFFIX = ".safetensors"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from rp_tutorial.arguments import count, refuse
+from rp_tutorial.core.arguments import count, refuse
 from rp_tutorial.models.seeded import initialised_from
 
 STAGES_OF_IR_50 = ((64, 3), (128, 4), (256, 14), (512, 3))  # (width, units); the first unit of a stage strides by 2

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-from rp_tutorial.arguments import refuse
+from rp_tutorial.core.arguments import refuse
 from rp_tutorial.models.facenet import FaceClassifier, IRClassifier, IRUnit
 
 LARGEST_SHIFT = 100.0  # in units of the BN's own spread: beyond, x + t would lose too many digits of x

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from rp_tutorial.arguments import count, refuse
+from rp_tutorial.core.arguments import count, refuse
 from rp_tutorial.models.seeded import initialised_from
 from rp_tutorial.models.small_faces import check_size
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from rp_tutorial.arguments import count
+from rp_tutorial.core.arguments import count
 
 
 def two_layer_net(num_inputs: int, *, num_classes: int = 2, hidden: int = 64, seed: int = 0) -> nn.Sequential:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial.arguments import count, one_of, refuse
+from rp_tutorial.core.arguments import count, one_of, refuse
 from rp_tutorial.models.generator import Generator, SmallGenerator
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from rp_tutorial.arguments import count
+from rp_tutorial.core.arguments import count
 
 
 class Resized(nn.Module):

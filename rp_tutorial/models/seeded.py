@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-from rp_tutorial.arguments import count
+from rp_tutorial.core.arguments import count
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from rp_tutorial.arguments import refuse
+from rp_tutorial.core.arguments import refuse
 from rp_tutorial.models.facenet import FaceClassifier, IRClassifier, IRUnit, ir_head, ir_stem
 from rp_tutorial.models.seeded import initialised_from
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial.arguments import count
+from rp_tutorial.core.arguments import count
 from rp_tutorial.models.seeded import initialised_from
 
 

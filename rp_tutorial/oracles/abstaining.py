@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial.arguments import closed_unit
+from rp_tutorial.core.arguments import closed_unit
 from rp_tutorial.oracles.base import ABSTAIN, LabelOracle, argmax_labels
 from rp_tutorial.oracles.plain import logits_in_batches
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial.arguments import count, positive, refuse
+from rp_tutorial.core.arguments import count, positive, refuse
 from rp_tutorial.models.affine import affine_stack
 from rp_tutorial.oracles.base import LabelOracle, check_batch
 from rp_tutorial.piecewise import CHUNK_MIB, LabelPieces, label_pieces

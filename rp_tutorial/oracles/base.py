@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rp_tutorial.arguments import InputError, count, refuse
+from rp_tutorial.core.arguments import InputError, count, refuse
 
 ABSTAIN = -1  # the released symbol for "no answer"; an adversary sees it like any other label
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial.arguments import one_of, refuse
+from rp_tutorial.core.arguments import one_of, refuse
 from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.verification.bounds import MAX_RADIUS, crown_radius, interval_radius
 from rp_tutorial.verification.complete import EXACT, ExactRadius, exact_radius

@@ -22,7 +22,7 @@ from threading import Barrier
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial.arguments import refuse
+from rp_tutorial.core.arguments import refuse
 
 LANES = 16  # generators taken in turn, so that as many cores can draw; a constant, or results would depend on cores
 TILE_VALUES = {"cpu": 2**17, "cuda": 2**22}  # normals in a tile: enough to pay for a call, few enough for a cache

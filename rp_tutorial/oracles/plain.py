@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial.arguments import count
+from rp_tutorial.core.arguments import count
 from rp_tutorial.oracles.base import LabelOracle, argmax_labels
 from rp_tutorial.oracles.noise import worker_pool
 

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rp_tutorial.arguments import InputError, closed_unit, count, positive, refuse
+from rp_tutorial.core.arguments import InputError, closed_unit, count, positive, refuse
 from rp_tutorial.oracles.base import ABSTAIN, LabelOracle, state_entry
 from rp_tutorial.oracles.noise import generator_from
 

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial.arguments import count, one_of, open_unit, positive, refuse
+from rp_tutorial.core.arguments import count, one_of, open_unit, positive, refuse
 from rp_tutorial.oracles.base import ABSTAIN, LabelOracle, argmax_labels, check_batch, state_entry
 from rp_tutorial.oracles.noise import LANES, NoiseSet, NoiseStream, noisy_view, worker_pool
 from rp_tutorial.oracles.votes import plurality, significant_plurality, votes_needed

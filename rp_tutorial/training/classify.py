@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial.arguments import count, one_of, positive, refuse
+from rp_tutorial.core.arguments import count, one_of, positive, refuse
 from rp_tutorial.data.face_task import to_float
 from rp_tutorial.training.image_batches import (
     augmented,

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial.arguments import InputError, count, one_of, open_unit, positive, refuse
+from rp_tutorial.core.arguments import InputError, count, one_of, open_unit, positive, refuse
 from rp_tutorial.training.image_batches import augmented, check_device, check_images, check_labels, seeded
 from rp_tutorial.training.privacy_accounting import calibrated_noise, optional_package, spent_epsilon
 

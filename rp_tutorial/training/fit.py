@@ -12,8 +12,8 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial.arguments import count, positive, refuse
-from rp_tutorial.threads import one_thread
+from rp_tutorial.core.arguments import count, positive, refuse
+from rp_tutorial.core.threads import one_thread
 
 SMALL_NET = 100_000  # parameters
 

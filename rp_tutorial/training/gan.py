@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial.arguments import count, positive, refuse
+from rp_tutorial.core.arguments import count, positive, refuse
 from rp_tutorial.models.priors import DecoderPrior
 from rp_tutorial.training.image_batches import (
     augmented,

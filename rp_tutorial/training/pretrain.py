@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial.arguments import count, positive, refuse
+from rp_tutorial.core.arguments import count, positive, refuse
 from rp_tutorial.data.face_task import to_float
 from rp_tutorial.models.facenet import FaceClassifier
 from rp_tutorial.models.whitened_head import WhitenedHead

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rp_tutorial.arguments import one_of, refuse
+from rp_tutorial.core.arguments import one_of, refuse
 from rp_tutorial.models.priors import PRIORS, DecoderPrior, PCAPrior, Prior, new_prior
 from rp_tutorial.training.gan import fit_gan
 from rp_tutorial.training.image_batches import check_images

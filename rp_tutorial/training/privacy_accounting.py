@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from rp_tutorial.arguments import InputError, count, one_of, open_unit, positive, refuse
+from rp_tutorial.core.arguments import InputError, count, one_of, open_unit, positive, refuse
 
 ACCOUNTANTS = ("prv", "pld", "rdp", "gdp")
 TOLERANCE = 0.005  # how far below its target a calibrated epsilon may lie, as a share of the target

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial.arguments import positive
-from rp_tutorial.threads import one_thread
+from rp_tutorial.core.arguments import positive
+from rp_tutorial.core.threads import one_thread
 from rp_tutorial.verification.relu_net import Norm, ReluNet, check_norm, dual_length, read_inputs, read_net
 
 MAX_RADIUS = 100.0  # no larger radius is looked for (in std far outside any data): some labels never change

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial.arguments import count, positive
-from rp_tutorial.threads import one_thread
+from rp_tutorial.core.arguments import count, positive
+from rp_tutorial.core.threads import one_thread
 from rp_tutorial.verification.bounds import MAX_RADIUS, Box, bisect_radius, crown_reach
 from rp_tutorial.verification.dual import tighten
 from rp_tutorial.verification.nearest import attack, keep_nearest

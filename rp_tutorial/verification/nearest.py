@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial.arguments import count, positive
-from rp_tutorial.threads import one_thread
+from rp_tutorial.core.arguments import count, positive
+from rp_tutorial.core.threads import one_thread
 from rp_tutorial.verification.bounds import MAX_RADIUS, margin_rows
 from rp_tutorial.verification.relu_net import (
     Norm,

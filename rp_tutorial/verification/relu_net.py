@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial.arguments import InputError, one_of, refuse
+from rp_tutorial.core.arguments import InputError, one_of, refuse
 from rp_tutorial.oracles.base import argmax_labels, check_batch
 
 Norm = Literal["l1", "l2", "linf"]

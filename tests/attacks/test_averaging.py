@@ -13,7 +13,6 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
-from rp_tutorial.arguments import InputError
 from rp_tutorial.attacks.averaging import (
     average,
     plurality_success,
@@ -22,6 +21,7 @@ from rp_tutorial.attacks.averaging import (
     response_success,
 )
 from rp_tutorial.attacks.distinguishing import play
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.models.half_space import at_distance, half_space_net
 from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
 from rp_tutorial.oracles.plain import PlainOracle

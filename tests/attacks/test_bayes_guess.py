@@ -9,9 +9,9 @@ import pytest
 import torch
 from scipy import stats
 
-from rp_tutorial.arguments import InputError
 from rp_tutorial.attacks.attribute_inference import infer_attribute
 from rp_tutorial.attacks.bayes_guess import band_success, law_of_releases, side_success
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.oracles.base import LabelOracle
 
 PRIOR = np.array([0.1, 0.3, 0.3, 0.2, 0.1])

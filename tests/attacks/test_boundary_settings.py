@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from rp_tutorial.arguments import InputError
 from rp_tutorial.attacks.boundary_repulsion import Inversion, invert, sphere_directions
 from rp_tutorial.attacks.boundary_settings import BREP_MI, BoundaryRepulsion, deviations
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
 
 ONE = torch.tensor([1])

@@ -8,10 +8,10 @@ import torch
 from scipy import stats
 from torch import nn
 
-from rp_tutorial.arguments import InputError
 from rp_tutorial.attacks.canary_audit import audit_with_canaries, epsilon_lower_bound, guess_p_value
+from rp_tutorial.core.arguments import InputError
+from rp_tutorial.core.threads import one_thread
 from rp_tutorial.models.seeded import initialised_from
-from rp_tutorial.threads import one_thread
 from rp_tutorial.training.dp_sgd import PrivacyRecord
 from rp_tutorial.training.privacy_accounting import spent_epsilon
 

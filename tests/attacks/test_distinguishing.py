@@ -11,8 +11,8 @@ import pytest
 import torch
 from scipy import special, stats
 
-from rp_tutorial.arguments import InputError
 from rp_tutorial.attacks.distinguishing import fit_test, judge, play, record
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.models.half_space import at_distance, half_space_net
 from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
 from rp_tutorial.oracles.plain import PlainOracle

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from rp_tutorial.arguments import InputError
 from rp_tutorial.attacks.surrogates import SURROGATES, transfer
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data.face_task import FaceTask, to_float
 from rp_tutorial.data.faces import synthetic_faces
 from rp_tutorial.models.fold import folded

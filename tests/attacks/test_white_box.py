@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from rp_tutorial.arguments import InputError
 from rp_tutorial.attacks.initial_points import candidate_latents
 from rp_tutorial.attacks.inversion_metrics import evaluate
 from rp_tutorial.attacks.white_box import WhiteBox, invert_white_box
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.models.priors import Prior
 
 DIM, CLASSES = 6, 5

@@ -9,7 +9,7 @@ import pytest
 from face_trees import write_celeba
 from PIL import Image
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data.celeba import private_identities, read_identities
 from rp_tutorial.data.face_sources import load_faces
 

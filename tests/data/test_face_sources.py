@@ -11,8 +11,8 @@ import pytest
 from face_trees import picture, write_celeba, write_people, write_person
 from PIL import Image
 
-from rp_tutorial.arguments import InputError
 from rp_tutorial.cli import main
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data.face_sources import is_face_source, load_faces, source_name
 
 

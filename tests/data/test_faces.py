@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data import face_drawing
 from rp_tutorial.data.faces import (
     IDENTITY,

@@ -11,7 +11,7 @@ import pytest
 import torch
 from face_trees import picture, write_people, write_person
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data.face_sources import load_faces
 from rp_tutorial.data.face_task import FaceTask
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data import insurance
 from rp_tutorial.data.insurance import LEAKING, InsuranceTable, fingerprint, load, read_csv
 from rp_tutorial.data.schema import CATEGORICAL, COLUMNS

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from sklearn import datasets
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data.face_sources import load_faces
 
 FEW, SINGLES = 4, 12

@@ -9,7 +9,7 @@ from scipy import stats
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data import synthetic
 from rp_tutorial.data.insurance import read_csv
 from rp_tutorial.data.schema import CATEGORICAL, COLUMNS, DECIMAL, DISEASES, FLAGS, INTEGER

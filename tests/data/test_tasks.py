@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data.insurance import InsuranceTable, load
 from rp_tutorial.data.tasks import labelled_task, threshold_task
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from rp_tutorial.arguments import InputError
 from rp_tutorial.attacks.adaptive import PRESETS
 from rp_tutorial.attacks.surrogates import SURROGATES
 from rp_tutorial.attacks.white_box import WhiteBox
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.experiments import adaptive
 from rp_tutorial.experiments.adaptive import AdaptiveBench, AdaptiveSettings, pool
 from rp_tutorial.experiments.adaptive_results import REFERENCE

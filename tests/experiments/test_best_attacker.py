@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rp_tutorial.arguments import InputError
 from rp_tutorial.attacks.inversion_metrics import paired_comparison
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.experiments.best_attacker import alternating, best_against, cross_fitted
 
 A = np.array([1, 0, 1, 0, 1, 0, 0, 0], dtype=bool)  # better on the even targets

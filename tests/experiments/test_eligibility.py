@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy import stats
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data.insurance import load
 from rp_tutorial.experiments import eligibility
 from rp_tutorial.experiments.runner import Stages, run_experiment

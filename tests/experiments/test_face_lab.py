@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data.face_task import from_text, to_bytes, to_float, to_text
 from rp_tutorial.data.faces import synthetic_faces
 from rp_tutorial.experiments.face_lab import CHECKPOINTS, PUBLISHED_FILES, FaceLab, FaceLabSettings

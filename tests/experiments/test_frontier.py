@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from rp_tutorial import comparison_claims, ledger
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.experiments import frontier, inversion
 from rp_tutorial.experiments.defenses import DP_SGD, RESPONSES
 from rp_tutorial.experiments.face_lab import FaceLab

@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.experiments import guarantee_audit
 from rp_tutorial.experiments.guarantee_audit import PROFILES, Mechanism
 from rp_tutorial.experiments.runner import Stages, run_experiment

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data.insurance import LEAKING
 from rp_tutorial.experiments import insurance_frontier
 from rp_tutorial.experiments.eligibility import Bench, load_task, trained_net

@@ -12,7 +12,7 @@ import torch
 from scipy.stats import norm
 from torch import nn
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.experiments import inversion, inversion_mechanism
 from rp_tutorial.experiments.face_lab import FaceLabSettings
 from rp_tutorial.experiments.inversion import BOUNDED, Arm

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
+from rp_tutorial.core.packed_bits import packed
 from rp_tutorial.experiments import pareto
-from rp_tutorial.experiments.packed_bits import packed
 
 IMAGES, TARGETS = 200, 40
 

@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import nn
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
+from rp_tutorial.core.threads import one_thread
 from rp_tutorial.data.face_task import to_float
 from rp_tutorial.experiments import private_nets
 from rp_tutorial.experiments.face_lab import FaceLab, FaceLabSettings
 from rp_tutorial.experiments.private_nets import PRIVATE_TRAINING, PrivateSteps, PrivateTraining, private_target
 from rp_tutorial.experiments.runner import PROFILES, Stages
 from rp_tutorial.models.small_faces import SmallFaceNet
-from rp_tutorial.threads import one_thread
 
 SMALL = FaceLabSettings(identities=4, train_images=12, test_images=6, public_images=60)
 QUICK = PrivateTraining(

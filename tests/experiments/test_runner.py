@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch import nn
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.experiments import runner
 from rp_tutorial.experiments.runner import Stages, run_experiment
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rp_tutorial.arguments import InputError
 from rp_tutorial.attacks.inversion_metrics import paired_comparison
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.experiments.pareto import outcomes
 from rp_tutorial.experiments.slices import dominance, holm, slices
 

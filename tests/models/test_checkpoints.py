@@ -11,7 +11,7 @@ import torch
 from scipy import stats
 from torch import nn
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.models import checkpoints
 from rp_tutorial.models.checkpoints import check_accuracy, load_weights, save_weights
 from rp_tutorial.models.small_faces import SmallFaceNet

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.models.checkpoints import load_weights
 from rp_tutorial.models.facenet import FaceNet, FaceNet64
 from rp_tutorial.models.fold import folded

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.models.fold import FoldedIR, folded
 from rp_tutorial.models.generator import Generator, SmallGenerator
 from rp_tutorial.models.small_faces import SmallEvaluator, SmallFaceNet

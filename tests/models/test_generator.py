@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.models.checkpoints import load_weights
 from rp_tutorial.models.generator import Generator, SmallGenerator
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.models.generator import Generator
 from rp_tutorial.models.priors import PRIORS, DecoderPrior, PCAPrior, new_prior
 

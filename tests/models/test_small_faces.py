@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.models.facenet import IRUnit
 from rp_tutorial.models.small_faces import SmallEvaluator, SmallFaceNet
 

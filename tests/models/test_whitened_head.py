@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.models.whitened_head import WhitenedHead
 
 

@@ -14,7 +14,7 @@ from scipy import integrate, stats
 from torch import nn
 
 from rp_tutorial import smoothed_pieces
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.experiments import insurance
 from rp_tutorial.experiments.runner import Stages
 from rp_tutorial.halfspace import threshold_rates

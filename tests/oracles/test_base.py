@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.oracles.base import ABSTAIN, LabelOracle, argmax_labels, check_batch
 
 

@@ -9,8 +9,8 @@ import torch
 from scipy import stats
 from torch import nn
 
-from rp_tutorial.arguments import InputError
 from rp_tutorial.attacks.distinguishing import play
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.models.half_space import at_distance, half_space_net
 from rp_tutorial.oracles.abstaining import AbstainingOracle, confidence_for_abstention
 from rp_tutorial.oracles.base import ABSTAIN

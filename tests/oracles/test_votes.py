@@ -13,7 +13,7 @@ from known_nets import ERROR, Opaque, at, bands, half_space
 from scipy import stats
 from torch import nn
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.models.mlp import two_layer_net
 from rp_tutorial.oracles.smoothing import NOISES, Smoothing, VoteOracle
 from rp_tutorial.oracles.votes import plurality, votes_needed

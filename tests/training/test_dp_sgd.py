@@ -9,11 +9,11 @@ import torch
 from scipy import stats
 from torch import nn
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
+from rp_tutorial.core.threads import one_thread
 from rp_tutorial.data.face_task import to_float
 from rp_tutorial.models.seeded import initialised_from
 from rp_tutorial.models.small_faces import SmallFaceNet
-from rp_tutorial.threads import one_thread
 from rp_tutorial.training.dp_sgd import (
     PrivacyRecord,
     PrivateNet,

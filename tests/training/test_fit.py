@@ -8,7 +8,7 @@ import torch
 from scipy import optimize
 from torch import nn
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.models.mlp import two_layer_net
 from rp_tutorial.oracles.noise import visible_factor
 from rp_tutorial.training.fit import _soft_threshold, accuracy, fit

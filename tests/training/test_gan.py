@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data.face_task import to_float
 from rp_tutorial.models.generator import Generator
 from rp_tutorial.models.priors import DecoderPrior, new_prior

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data.face_task import to_float
 from rp_tutorial.training.image_batches import (
     augmented,

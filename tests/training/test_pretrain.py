@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
+from rp_tutorial.core.threads import one_thread
 from rp_tutorial.data.face_task import to_float
 from rp_tutorial.data.faces import synthetic_faces
 from rp_tutorial.models.small_faces import SmallFaceNet
 from rp_tutorial.models.whitened_head import WhitenedHead
-from rp_tutorial.threads import one_thread
 from rp_tutorial.training import pretrain
 from rp_tutorial.training.pretrain import changed, fit_exemplars, image_features
 

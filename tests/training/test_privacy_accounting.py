@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.training.privacy_accounting import calibrated_noise, spent_epsilon
 
 BOOK = {"delta": 1e-5, "sample_rate": 256 / 12_000, "steps": 600}

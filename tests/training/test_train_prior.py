@@ -6,7 +6,7 @@ import inspect
 import pytest
 import torch
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data.face_task import FaceTask
 from rp_tutorial.data.faces import synthetic_faces
 from rp_tutorial.models.priors import PRIORS, PCAPrior, Prior, new_prior

@@ -6,7 +6,7 @@ import torch
 from random_nets import NORMS, ORDER, SHAPES, in_ball, random_inputs, random_net
 from torch import nn
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.verification.bounds import (
     backward,
     crown_box,

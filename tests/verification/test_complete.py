@@ -6,7 +6,7 @@ import torch
 from random_nets import NORMS, ORDER, SHAPES, in_ball, radius_by_milp, radius_by_patterns, random_inputs, random_net
 from torch import nn
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.verification.bounds import crown_radius, interval_radius
 from rp_tutorial.verification.complete import exact_radius
 from rp_tutorial.verification.nearest import find_change

@@ -6,7 +6,7 @@ import torch
 from random_nets import NORMS, ORDER, SHAPES, random_inputs, random_net
 from torch import nn
 
-from rp_tutorial.arguments import InputError
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.verification.nearest import find_change, gradient_of_margin
 from rp_tutorial.verification.relu_net import read_net
 

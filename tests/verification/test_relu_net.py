@@ -5,8 +5,8 @@ import torch
 from random_nets import NORMS, random_inputs, random_net
 from torch import nn
 
-from rp_tutorial.arguments import InputError
-from rp_tutorial.threads import one_thread
+from rp_tutorial.core.arguments import InputError
+from rp_tutorial.core.threads import one_thread
 from rp_tutorial.verification.relu_net import dual_length, length, read_inputs, read_net, steepest
 
 

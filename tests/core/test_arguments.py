@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from rp_tutorial.arguments import InputError, closed_unit, count, one_of, open_unit, positive, refuse
+from rp_tutorial.core.arguments import InputError, closed_unit, count, one_of, open_unit, positive, refuse
 
 NOT_A_NUMBER = ["1", None, True, np.True_, 1j, [1.0], np.array([1.0]), torch.tensor(1.0), object()]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rp_tutorial.arguments import InputError
-from rp_tutorial.experiments.packed_bits import packed, unpacked
+from rp_tutorial.core.arguments import InputError
+from rp_tutorial.core.packed_bits import packed, unpacked
 
 
 @pytest.mark.parametrize("size", [0, 1, 7, 8, 9, 1601])

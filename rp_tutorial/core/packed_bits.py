@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rp_tutorial.arguments import refuse
+from rp_tutorial.core.arguments import refuse
 
 
 def packed(bools: ArrayLike) -> str:
