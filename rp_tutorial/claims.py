@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from rp_tutorial.statistics import clopper_pearson
+from rp_tutorial.statistics.binomial import clopper_pearson
 
 OPEN = "open"
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
 from rp_tutorial.core.arguments import count, open_unit, positive
-from rp_tutorial.statistics import certified_radius, lower_confidence_bound, predict_thresholds
+from rp_tutorial.statistics.binomial import certified_radius, lower_confidence_bound, predict_thresholds
 
 
 def class_one_probability(distance: ArrayLike, *, sigma: float) -> NDArray[np.float64]:

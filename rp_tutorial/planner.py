@@ -24,7 +24,7 @@ from rp_tutorial.privacy import (
     predict_quantile,
     vote_quantile,
 )
-from rp_tutorial.statistics import lower_confidence_bound
+from rp_tutorial.statistics.binomial import lower_confidence_bound
 
 QUANTILE_LADDER = np.geomspace(0.3, 6.0, 40)  # Phi^-1(p_A) = margin / sigma worth trying where sigma is free
 SIGMA_STEPS = np.geomspace(1.02, 100.0, 120)  # sigma over the smallest that could ever do, where p_A is given alone

@@ -19,7 +19,7 @@ from scipy import special
 
 from rp_tutorial.core.arguments import InputError, closed_unit, count, one_of, open_unit, positive, refuse
 from rp_tutorial.halfspace import predict_law, vote_law
-from rp_tutorial.statistics import lower_confidence_bound, min_predict_votes, normal_quantile_down
+from rp_tutorial.statistics.binomial import lower_confidence_bound, min_predict_votes, normal_quantile_down
 
 RULES = ("vote", "predict")
 MAX_OUTCOMES = 2_000_000  # count vectors that `repeated_tv` will enumerate

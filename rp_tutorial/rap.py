@@ -23,7 +23,7 @@ from rp_tutorial.core.arguments import InputError, count, one_of, open_unit, pos
 from rp_tutorial.oracles.base import ABSTAIN
 from rp_tutorial.piecewise import LabelPieces
 from rp_tutorial.smoothed_pieces import leader_pieces, level_pieces
-from rp_tutorial.statistics import clopper_pearson, min_predict_votes
+from rp_tutorial.statistics.binomial import clopper_pearson, min_predict_votes
 
 
 class Scale(Protocol):

@@ -11,7 +11,8 @@ import pytest
 import vl_convert
 from scipy import stats
 
-from rp_tutorial import figures, privacy, statistics
+from rp_tutorial import figures, privacy
+from rp_tutorial.statistics import binomial as statistics  # RENAME
 
 
 def live_table() -> pd.DataFrame:

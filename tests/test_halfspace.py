@@ -21,7 +21,7 @@ from rp_tutorial.halfspace import (
     threshold_rates,
     vote_law,
 )
-from rp_tutorial.statistics import certified_radius, lower_confidence_bound
+from rp_tutorial.statistics.binomial import certified_radius, lower_confidence_bound
 
 ERROR = 1e-6  # probability that a simulation of a right closed form fails its test, for each comparison
 STANDARD_ERRORS = -special.ndtri(ERROR / 2)

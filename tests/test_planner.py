@@ -11,7 +11,7 @@ from rp_tutorial.core.arguments import InputError
 from rp_tutorial.halfspace import predict_law
 from rp_tutorial.planner import Plan, plan
 from rp_tutorial.privacy import halfspace_advantage
-from rp_tutorial.statistics import lower_confidence_bound
+from rp_tutorial.statistics.binomial import lower_confidence_bound
 
 WISHES = {
     "measured": {"p_a": 0.95, "sigma": 1.0},

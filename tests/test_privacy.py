@@ -36,7 +36,7 @@ from rp_tutorial.privacy import (
     tv_of_dp,
     vote_quantile,
 )
-from rp_tutorial.statistics import (
+from rp_tutorial.statistics.binomial import (
     certified_radius,
     lower_confidence_bound,
     max_certifiable_radius,

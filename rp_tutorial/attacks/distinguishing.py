@@ -19,7 +19,7 @@ from torch import Tensor
 from rp_tutorial.core.arguments import count, one_of, open_unit, refuse
 from rp_tutorial.core.streams import keyed_generator
 from rp_tutorial.oracles.base import LabelOracle
-from rp_tutorial.statistics import clopper_pearson
+from rp_tutorial.statistics.binomial import clopper_pearson
 
 Sees = Literal["symbols", "abstention", "labels"]
 SEES = ("symbols", "abstention", "labels")

@@ -14,8 +14,8 @@ import pandas as pd
 from rp_tutorial.attacks.adaptive import published
 from rp_tutorial.attacks.boundary_settings import BREP_MI
 from rp_tutorial.core.arguments import refuse
-from rp_tutorial.experiments.best_attacker import alternating, best_against
 from rp_tutorial.experiments.inversion import pooled_rates
+from rp_tutorial.statistics.best_of_several import alternating, best_against
 
 REFERENCE = published(BREP_MI).name  # the attacker that knows nothing of a defence
 

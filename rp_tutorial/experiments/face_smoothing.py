@@ -32,7 +32,7 @@ from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.oracles.smoothing import Smoothing, VoteOracle
 from rp_tutorial.oracles.votes import plurality, significant_plurality
 from rp_tutorial.privacy import deployable_radius
-from rp_tutorial.statistics import max_certifiable_radius
+from rp_tutorial.statistics.binomial import max_certifiable_radius
 
 try:
     import resource

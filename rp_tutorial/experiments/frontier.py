@@ -20,12 +20,12 @@ from rp_tutorial.experiments.defenses import DP_SGD, RESPONSES, defended_net, ex
 from rp_tutorial.experiments.face_lab import FaceLab
 from rp_tutorial.experiments.insurance_frontier import InsuranceFrontierSettings, pool_insurance, run_insurance
 from rp_tutorial.experiments.inversion import BOUNDED, PER_TARGET, PICTURES, Arm, Bench, InversionSettings, pooled_arms
-from rp_tutorial.experiments.pareto import Outcome, areas, front, outcomes
 from rp_tutorial.experiments.private_nets import EPSILONS, PRIVATE_TRAINING, PrivateTraining
 from rp_tutorial.experiments.runner import Stages
-from rp_tutorial.experiments.slices import dominance, slices
 from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.oracles.randomized_response import advantage, epsilon_for_accuracy, epsilon_for_advantage
+from rp_tutorial.statistics.families import dominance, slices
+from rp_tutorial.statistics.fronts import Outcome, areas, front, outcomes
 
 TIERS = ("synthetic", "lfw")  # or folder:PATH, celeba:PATH
 RP, RR = "smoothing", RESPONSES[0]  # the two families that the claim of the abstract is about, beside DP-SGD

@@ -32,7 +32,7 @@ from rp_tutorial.privacy import (
     halfspace_laws,
     total_variation,
 )
-from rp_tutorial.statistics import certified_radius, lower_confidence_bound
+from rp_tutorial.statistics.binomial import certified_radius, lower_confidence_bound
 
 TIERS = ("synthetic",)
 BULKY = ("settings",)  # hundreds of rows of games: left out of the published run, which keeps their summary

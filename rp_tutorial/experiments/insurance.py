@@ -24,7 +24,7 @@ from rp_tutorial.models.mlp import two_layer_net
 from rp_tutorial.oracles.base import ABSTAIN
 from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.oracles.smoothing import Smoothing, significant_plurality
-from rp_tutorial.statistics import clopper_pearson
+from rp_tutorial.statistics.binomial import clopper_pearson
 from rp_tutorial.training.fit import fit
 
 TIERS = ("synthetic", "diabetes", "kaggle")  # or the path of a CSV file

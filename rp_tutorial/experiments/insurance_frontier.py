@@ -31,13 +31,13 @@ from rp_tutorial.experiments.eligibility import (
     response_law,
     trained_net,
 )
-from rp_tutorial.experiments.pareto import unbeaten
 from rp_tutorial.experiments.runner import Stages
-from rp_tutorial.experiments.slices import holm, verdict
 from rp_tutorial.models.mlp import two_layer_net
 from rp_tutorial.oracles.abstaining import AbstainingOracle, confidence_for_abstention
 from rp_tutorial.oracles.plain import PlainOracle
-from rp_tutorial.statistics import clopper_pearson
+from rp_tutorial.statistics.binomial import clopper_pearson
+from rp_tutorial.statistics.families import holm, verdict
+from rp_tutorial.statistics.fronts import unbeaten
 from rp_tutorial.training.dp_sgd import PrivateNet, fit_privately
 
 NAMES = {  # of the mechanisms of `eligibility`, as the face experiments call the same defence

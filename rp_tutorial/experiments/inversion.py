@@ -28,7 +28,7 @@ from rp_tutorial.experiments.defenses import Defense, extra_nets, release
 from rp_tutorial.experiments.face_lab import FaceLab, FaceLabSettings
 from rp_tutorial.experiments.runner import Stages
 from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
-from rp_tutorial.statistics import clopper_pearson
+from rp_tutorial.statistics.binomial import clopper_pearson
 
 SHOWN, THUMBNAIL = 8, 8  # thumbnails of real people: how many, and of how many pixels a side
 TIERS = ("synthetic", "lfw")  # or folder:PATH, celeba:PATH

@@ -36,7 +36,7 @@ from rp_tutorial.experiments.mechanism_verdicts import binomial_pass
 from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.oracles.smoothing import Smoothing
-from rp_tutorial.statistics import max_certifiable_radius
+from rp_tutorial.statistics.binomial import max_certifiable_radius
 
 UNIT = "pixel range"
 WALK, GRID, MANY = 11, 12, 13  # what directions are for: no two purposes share a stream (0 and 1 are the attack's)

@@ -22,7 +22,7 @@ from rp_tutorial.core.arguments import count, one_of, open_unit, positive, refus
 from rp_tutorial.oracles.base import ABSTAIN, LabelOracle, argmax_labels, check_batch, state_entry
 from rp_tutorial.oracles.noise import LANES, NoiseSet, NoiseStream, noisy_view, worker_pool
 from rp_tutorial.oracles.votes import plurality, significant_plurality, votes_needed
-from rp_tutorial.statistics import (
+from rp_tutorial.statistics.binomial import (
     certified_radius,
     certified_radius_two_bounds,
     lower_confidence_bound,

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from rp_tutorial.oracles.base import ABSTAIN
-from rp_tutorial.statistics import predict_thresholds
+from rp_tutorial.statistics.binomial import predict_thresholds
 
 
 def plurality(counts: Tensor) -> Tensor:

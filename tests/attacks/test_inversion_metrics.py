@@ -12,7 +12,7 @@ from torch import nn
 from rp_tutorial.attacks.boundary_repulsion import BREP_MI, Inversion
 from rp_tutorial.attacks.inversion_metrics import evaluate, paired_comparison, paired_difference, rate
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.statistics import clopper_pearson
+from rp_tutorial.statistics.binomial import clopper_pearson
 
 CLASSES = 7
 

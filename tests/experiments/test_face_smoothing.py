@@ -14,7 +14,7 @@ from rp_tutorial.experiments.face_smoothing import FaceSmoothingSettings
 from rp_tutorial.experiments.runner import EXPERIMENTS, PROFILES, Stages
 from rp_tutorial.models.half_space import at_distance, half_space_net
 from rp_tutorial.oracles.smoothing import Smoothing
-from rp_tutorial.statistics import certified_radius, lower_confidence_bound
+from rp_tutorial.statistics.binomial import certified_radius, lower_confidence_bound
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 TINY = FaceSmoothingSettings(

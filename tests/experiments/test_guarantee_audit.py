@@ -16,7 +16,7 @@ from rp_tutorial.halfspace import class_one_probability
 from rp_tutorial.models.half_space import at_distance, half_space_net
 from rp_tutorial.oracles.smoothing import Smoothing
 from rp_tutorial.privacy import composition_tv, halfspace_advantage
-from rp_tutorial.statistics import certified_radius, lower_confidence_bound
+from rp_tutorial.statistics.binomial import certified_radius, lower_confidence_bound
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 FIELDS = {

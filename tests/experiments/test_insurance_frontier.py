@@ -22,7 +22,7 @@ from rp_tutorial.experiments.runner import Stages
 from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.oracles.randomized_response import RandomizedResponse
 from rp_tutorial.oracles.smoothing import Smoothing, VoteOracle
-from rp_tutorial.statistics import clopper_pearson
+from rp_tutorial.statistics.binomial import clopper_pearson
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 SMOKE = InsuranceFrontierSettings.smoke()

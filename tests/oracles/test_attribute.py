@@ -24,7 +24,7 @@ from rp_tutorial.oracles.smoothing import Smoothing
 from rp_tutorial.piecewise import LabelPieces
 from rp_tutorial.rap import StandardScale
 from rp_tutorial.smoothed_pieces import leader_pieces, level_pieces, probabilities
-from rp_tutorial.statistics import clopper_pearson
+from rp_tutorial.statistics.binomial import clopper_pearson
 
 COLUMN = 1
 

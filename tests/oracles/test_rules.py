@@ -9,7 +9,7 @@ from scipy import stats
 from rp_tutorial.models.mlp import two_layer_net
 from rp_tutorial.oracles.base import ABSTAIN
 from rp_tutorial.oracles.smoothing import Smoothing, plurality, significant_plurality
-from rp_tutorial.statistics import max_certifiable_radius
+from rp_tutorial.statistics.binomial import max_certifiable_radius
 
 
 def four_classes(*, sigma: float = 1.0) -> Smoothing:

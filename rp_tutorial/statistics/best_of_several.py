@@ -16,7 +16,7 @@ import numpy as np
 
 from rp_tutorial.attacks.inversion_metrics import paired_comparison, rate
 from rp_tutorial.core.arguments import refuse
-from rp_tutorial.experiments.slices import holm
+from rp_tutorial.statistics.families import holm
 
 Hits = Mapping[str, np.ndarray]  # attacker -> bool [T], all over the same targets in the same order
 

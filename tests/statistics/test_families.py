@@ -8,8 +8,8 @@ from scipy import stats
 
 from rp_tutorial.attacks.inversion_metrics import paired_comparison
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.experiments.pareto import outcomes
-from rp_tutorial.experiments.slices import dominance, holm, slices
+from rp_tutorial.statistics.families import dominance, holm, slices
+from rp_tutorial.statistics.fronts import outcomes
 
 TARGETS = 80
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.statistics import (
+from rp_tutorial.statistics.binomial import (
     SLACK,
     certified_radius,
     certified_radius_two_bounds,

@@ -10,7 +10,7 @@ import pytest
 
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.packed_bits import packed
-from rp_tutorial.experiments import pareto
+from rp_tutorial.statistics import fronts as pareto  # RENAME
 
 IMAGES, TARGETS = 200, 40
 

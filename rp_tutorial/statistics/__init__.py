@@ -1,0 +1,1 @@
+"""Exact intervals, tests and fronts. NumPy and SciPy only."""
