@@ -11,8 +11,9 @@ import pytest
 import vl_convert
 from scipy import stats
 
-from rp_tutorial import figures, privacy
+from rp_tutorial import figures
 from rp_tutorial.statistics import binomial as statistics  # RENAME
+from rp_tutorial.theory import guarantees as privacy  # RENAME
 
 
 def live_table() -> pd.DataFrame:

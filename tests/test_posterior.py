@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from rp_tutorial import halfspace
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.posterior import Posterior, posterior
 from rp_tutorial.rap import IntervalSet
+from rp_tutorial.theory import halfspace
 
 BMI = "kg/m^2"
 DOMAIN = IntervalSet.of((12.0, 50.4), unit=BMI)

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from scipy import special, stats
 from torch import nn
 
-from rp_tutorial import halfspace
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.models.mlp import two_layer_net
 from rp_tutorial.oracles.attribute import AttributeSmoothing
@@ -30,6 +29,7 @@ from rp_tutorial.rap import (
     sampled_inference_set,
     sampled_rap_set,
 )
+from rp_tutorial.theory import halfspace
 
 BMI = "kg/m^2"
 SCALE = StandardScale(mean=27.0, std=5.0, unit=BMI)

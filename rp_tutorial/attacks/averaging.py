@@ -19,7 +19,7 @@ from torch import Tensor
 from rp_tutorial.core.arguments import count, open_unit, positive, refuse
 from rp_tutorial.oracles.base import ABSTAIN, LabelOracle, check_batch
 from rp_tutorial.oracles.randomized_response import keep_probability, response_law
-from rp_tutorial.privacy import repeated_tv
+from rp_tutorial.theory.guarantees import repeated_tv
 
 NEGLIGIBLE = 1e-16  # probability of counts that are left out of a sum
 MAX_QUERIES = 10_000  # as far as `queries_needed` looks

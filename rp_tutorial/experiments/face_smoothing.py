@@ -31,8 +31,8 @@ from rp_tutorial.oracles.base import ABSTAIN
 from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.oracles.smoothing import Smoothing, VoteOracle
 from rp_tutorial.oracles.votes import plurality, significant_plurality
-from rp_tutorial.privacy import deployable_radius
 from rp_tutorial.statistics.binomial import max_certifiable_radius
+from rp_tutorial.theory.guarantees import deployable_radius
 
 try:
     import resource

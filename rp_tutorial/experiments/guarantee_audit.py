@@ -20,11 +20,11 @@ from scipy import special, stats
 from rp_tutorial.attacks.distinguishing import Outcome, fit_test, judge, record
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.experiments.runner import Stages
-from rp_tutorial.halfspace import vote_law
 from rp_tutorial.models.half_space import at_distance, half_space_net
 from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.oracles.smoothing import PredictOracle, Smoothing, VoteOracle
-from rp_tutorial.privacy import (
+from rp_tutorial.statistics.binomial import certified_radius, lower_confidence_bound
+from rp_tutorial.theory.guarantees import (
     composition_tv,
     deployable_radius,
     deployable_radius_predict,
@@ -32,7 +32,7 @@ from rp_tutorial.privacy import (
     halfspace_laws,
     total_variation,
 )
-from rp_tutorial.statistics.binomial import certified_radius, lower_confidence_bound
+from rp_tutorial.theory.halfspace import vote_law
 
 TIERS = ("synthetic",)
 BULKY = ("settings",)  # hundreds of rows of games: left out of the published run, which keeps their summary

@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial import figures, halfspace
+from rp_tutorial import figures
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data.insurance import load_at_most
 from rp_tutorial.data.tasks import ThresholdTask, threshold_task
@@ -25,6 +25,7 @@ from rp_tutorial.oracles.base import ABSTAIN
 from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.oracles.smoothing import Smoothing, significant_plurality
 from rp_tutorial.statistics.binomial import clopper_pearson
+from rp_tutorial.theory import halfspace
 from rp_tutorial.training.fit import fit
 
 TIERS = ("synthetic", "diabetes", "kaggle")  # or the path of a CSV file

@@ -32,7 +32,7 @@ from rp_tutorial.oracles.randomized_response import (
     response_law,
 )
 from rp_tutorial.oracles.smoothing import PredictOracle, Smoothing, VoteOracle
-from rp_tutorial.privacy import halfspace_laws, repeated_tv, tv_of_dp
+from rp_tutorial.theory.guarantees import halfspace_laws, repeated_tv, tv_of_dp
 
 ERROR = 1e-6
 LAWS = ([0.3, 0.7], [0.5, 0.3, 0.2], [0.4, 0.1, 0.25, 0.25], [0.4, 0.6, 0.0], [0.0, 1.0])

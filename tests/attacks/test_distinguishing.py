@@ -17,7 +17,7 @@ from rp_tutorial.models.half_space import at_distance, half_space_net
 from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
 from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.oracles.smoothing import PredictOracle, Smoothing, VoteOracle
-from rp_tutorial.privacy import halfspace_advantage, repeated_tv, total_variation
+from rp_tutorial.theory.guarantees import halfspace_advantage, repeated_tv, total_variation
 
 ERROR = 1e-6
 X, NEIGHBOUR = torch.tensor([0.0]), torch.tensor([1.0])

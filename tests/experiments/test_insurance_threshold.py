@@ -11,11 +11,12 @@ import pytest
 import torch
 from scipy import stats
 
-from rp_tutorial import halfspace, ledger
+from rp_tutorial import ledger
 from rp_tutorial.experiments import insurance
 from rp_tutorial.experiments.runner import Stages, run_experiment
 from rp_tutorial.oracles.noise import noisy_view
 from rp_tutorial.oracles.plain import PlainOracle
+from rp_tutorial.theory import halfspace
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 SMOKE = insurance.PROFILES["smoke"]

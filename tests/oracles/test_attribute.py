@@ -17,7 +17,6 @@ from rp_tutorial import smoothed_pieces
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.experiments import insurance
 from rp_tutorial.experiments.runner import Stages
-from rp_tutorial.halfspace import threshold_rates
 from rp_tutorial.oracles.attribute import AttributeSmoothing
 from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.oracles.smoothing import Smoothing
@@ -25,6 +24,7 @@ from rp_tutorial.piecewise import LabelPieces
 from rp_tutorial.rap import StandardScale
 from rp_tutorial.smoothed_pieces import leader_pieces, level_pieces, probabilities
 from rp_tutorial.statistics.binomial import clopper_pearson
+from rp_tutorial.theory.halfspace import threshold_rates
 
 COLUMN = 1
 

@@ -24,7 +24,7 @@ from rp_tutorial.oracles.randomized_response import (
     keep_probability,
     response_law,
 )
-from rp_tutorial.privacy import hockey_stick, total_variation, tv_of_dp
+from rp_tutorial.theory.guarantees import hockey_stick, total_variation, tv_of_dp
 
 
 def constant_oracle(label: int, classes: int) -> PlainOracle:

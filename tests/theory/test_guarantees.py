@@ -16,7 +16,14 @@ from scipy import special, stats
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.oracles.base import ABSTAIN
 from rp_tutorial.oracles.smoothing import plurality, significant_plurality
-from rp_tutorial.privacy import (
+from rp_tutorial.statistics.binomial import (
+    certified_radius,
+    lower_confidence_bound,
+    max_certifiable_radius,
+    min_certify_votes,
+    min_predict_votes,
+)
+from rp_tutorial.theory.guarantees import (
     RobustPrivacy,
     advantage_from_tv,
     composition_tv,
@@ -35,13 +42,6 @@ from rp_tutorial.privacy import (
     tv_from_advantage,
     tv_of_dp,
     vote_quantile,
-)
-from rp_tutorial.statistics.binomial import (
-    certified_radius,
-    lower_confidence_bound,
-    max_certifiable_radius,
-    min_certify_votes,
-    min_predict_votes,
 )
 
 ERRORS = st.floats(1e-6, 0.5)
@@ -420,5 +420,5 @@ def test_bad_input_is_refused_in_one_line(argument):
 
 def test_no_torch_behind_the_bounds():
     """They import NumPy and SciPy only, so that they can be read and run without a deep-learning stack."""
-    code = "import sys, rp_tutorial.privacy, rp_tutorial.planner; sys.exit('torch' in sys.modules)"
+    code = "import sys, rp_tutorial.theory.guarantees, rp_tutorial.theory.planner; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -18,8 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from rp_tutorial.core.arguments import InputError, closed_unit, count, one_of, open_unit, positive, refuse
-from rp_tutorial.halfspace import predict_law, vote_law
 from rp_tutorial.statistics.binomial import lower_confidence_bound, min_predict_votes, normal_quantile_down
+from rp_tutorial.theory.halfspace import predict_law, vote_law
 
 RULES = ("vote", "predict")
 MAX_OUTCOMES = 2_000_000  # count vectors that `repeated_tv` will enumerate

@@ -8,10 +8,10 @@ import pytest
 from scipy import special, stats
 
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.halfspace import predict_law
-from rp_tutorial.planner import Plan, plan
-from rp_tutorial.privacy import halfspace_advantage
 from rp_tutorial.statistics.binomial import lower_confidence_bound
+from rp_tutorial.theory.guarantees import halfspace_advantage
+from rp_tutorial.theory.halfspace import predict_law
+from rp_tutorial.theory.planner import Plan, plan
 
 WISHES = {
     "measured": {"p_a": 0.95, "sigma": 1.0},

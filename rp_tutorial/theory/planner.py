@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy import special, stats
 
 from rp_tutorial.core.arguments import InputError, count, one_of, open_unit, positive, refuse
-from rp_tutorial.halfspace import predict_law, vote_law
-from rp_tutorial.privacy import (
+from rp_tutorial.statistics.binomial import lower_confidence_bound
+from rp_tutorial.theory.guarantees import (
     RULES,
     RobustPrivacy,
     composition_tv,
@@ -24,7 +24,7 @@ from rp_tutorial.privacy import (
     predict_quantile,
     vote_quantile,
 )
-from rp_tutorial.statistics.binomial import lower_confidence_bound
+from rp_tutorial.theory.halfspace import predict_law, vote_law
 
 QUANTILE_LADDER = np.geomspace(0.3, 6.0, 40)  # Phi^-1(p_A) = margin / sigma worth trying where sigma is free
 SIGMA_STEPS = np.geomspace(1.02, 100.0, 120)  # sigma over the smallest that could ever do, where p_A is given alone

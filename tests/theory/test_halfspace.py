@@ -11,9 +11,10 @@ import pytest
 from scipy import integrate, special, stats
 from threadpoolctl import threadpool_limits
 
-from rp_tutorial import halfspace
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.halfspace import (
+from rp_tutorial.statistics.binomial import certified_radius, lower_confidence_bound
+from rp_tutorial.theory import halfspace
+from rp_tutorial.theory.halfspace import (
     class_one_probability,
     expected_reach,
     mean_radius,
@@ -21,7 +22,6 @@ from rp_tutorial.halfspace import (
     threshold_rates,
     vote_law,
 )
-from rp_tutorial.statistics.binomial import certified_radius, lower_confidence_bound
 
 ERROR = 1e-6  # probability that a simulation of a right closed form fails its test, for each comparison
 STANDARD_ERRORS = -special.ndtri(ERROR / 2)

@@ -1,0 +1,1 @@
+"""What is proved: half-space laws, the guarantees of Robust Privacy, plans, the law of randomized response."""
