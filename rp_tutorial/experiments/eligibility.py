@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from sklearn.linear_model import RidgeCV
 from torch import Tensor, nn
 
-from rp_tutorial import piecewise
+from rp_tutorial.attributes import pieces as piecewise  # RENAME
+from rp_tutorial.attributes.posterior import Posterior
 from rp_tutorial.core.arguments import refuse
 from rp_tutorial.data.insurance import load_at_most
 from rp_tutorial.data.tasks import AttributeTask, labelled_task
@@ -32,7 +33,6 @@ from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
 from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.oracles.randomized_response import epsilon_for_advantage, keep_probability
 from rp_tutorial.oracles.smoothing import Smoothing
-from rp_tutorial.posterior import Posterior
 from rp_tutorial.theory import halfspace
 from rp_tutorial.training.fit import fit
 

@@ -13,16 +13,16 @@ from known_nets import assert_binomial, bands, half_space
 from scipy import integrate, stats
 from torch import nn
 
-from rp_tutorial import smoothed_pieces
+from rp_tutorial.attributes import smoothed_pieces
+from rp_tutorial.attributes.pieces import LabelPieces
+from rp_tutorial.attributes.rap import StandardScale
+from rp_tutorial.attributes.smoothed_pieces import leader_pieces, level_pieces, probabilities
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.experiments import insurance
 from rp_tutorial.experiments.runner import Stages
 from rp_tutorial.oracles.attribute import AttributeSmoothing
 from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.oracles.smoothing import Smoothing
-from rp_tutorial.piecewise import LabelPieces
-from rp_tutorial.rap import StandardScale
-from rp_tutorial.smoothed_pieces import leader_pieces, level_pieces, probabilities
 from rp_tutorial.statistics.binomial import clopper_pearson
 from rp_tutorial.theory.halfspace import threshold_rates
 
@@ -322,7 +322,7 @@ def test_the_oracle_releases_labels_and_counts_them():
 def test_records_are_searched_in_portions_with_the_same_result(monkeypatch):
     oracle, x = AttributeSmoothing(NETS["[20, 5]"], attribute=COLUMN, sigma=0.3), rows(50, seed=8)
     whole, p = oracle.constant_interval(x), oracle.class_probabilities(x)
-    monkeypatch.setattr("rp_tutorial.smoothed_pieces.RECORDS", 7)
+    monkeypatch.setattr("rp_tutorial.attributes.smoothed_pieces.RECORDS", 7)
     assert torch.equal(oracle.class_probabilities(x), p)
     for a, b in zip(whole, oracle.constant_interval(x), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-12)

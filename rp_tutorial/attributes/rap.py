@@ -18,10 +18,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, special
 from torch import Tensor
 
+from rp_tutorial.attributes.pieces import LabelPieces
+from rp_tutorial.attributes.smoothed_pieces import leader_pieces, level_pieces
 from rp_tutorial.core.arguments import InputError, count, one_of, open_unit, positive, refuse
 from rp_tutorial.oracles.base import ABSTAIN
-from rp_tutorial.piecewise import LabelPieces
-from rp_tutorial.smoothed_pieces import leader_pieces, level_pieces
 from rp_tutorial.statistics.binomial import clopper_pearson, min_predict_votes
 from rp_tutorial.theory import halfspace
 

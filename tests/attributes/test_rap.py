@@ -12,14 +12,8 @@ from hypothesis import strategies as st
 from scipy import special, stats
 from torch import nn
 
-from rp_tutorial.core.arguments import InputError
-from rp_tutorial.models.mlp import two_layer_net
-from rp_tutorial.oracles.attribute import AttributeSmoothing
-from rp_tutorial.oracles.base import ABSTAIN
-from rp_tutorial.oracles.plain import PlainOracle
-from rp_tutorial.oracles.smoothing import PredictOracle, Smoothing, VoteOracle
-from rp_tutorial.piecewise import label_pieces
-from rp_tutorial.rap import (
+from rp_tutorial.attributes.pieces import label_pieces
+from rp_tutorial.attributes.rap import (
     IntervalSet,
     StandardScale,
     ape,
@@ -29,6 +23,12 @@ from rp_tutorial.rap import (
     sampled_inference_set,
     sampled_rap_set,
 )
+from rp_tutorial.core.arguments import InputError
+from rp_tutorial.models.mlp import two_layer_net
+from rp_tutorial.oracles.attribute import AttributeSmoothing
+from rp_tutorial.oracles.base import ABSTAIN
+from rp_tutorial.oracles.plain import PlainOracle
+from rp_tutorial.oracles.smoothing import PredictOracle, Smoothing, VoteOracle
 from rp_tutorial.theory import halfspace
 
 BMI = "kg/m^2"

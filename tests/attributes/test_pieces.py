@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from rp_tutorial.attributes.pieces import LabelPieces, label_pieces
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.models.affine import affine_stack
 from rp_tutorial.models.mlp import two_layer_net
-from rp_tutorial.piecewise import LabelPieces, label_pieces
 
 COLUMN = 1
 

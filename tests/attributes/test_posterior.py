@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
+from rp_tutorial.attributes.posterior import Posterior, posterior
+from rp_tutorial.attributes.rap import IntervalSet
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.posterior import Posterior, posterior
-from rp_tutorial.rap import IntervalSet
 from rp_tutorial.theory import halfspace
 
 BMI = "kg/m^2"
