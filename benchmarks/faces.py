@@ -35,8 +35,8 @@ from rounds import measure, ratio_line
 from torch import Tensor, nn
 
 from rp_tutorial.core.threads import one_thread
-from rp_tutorial.data.face_task import to_float
-from rp_tutorial.data.faces import synthetic_faces
+from rp_tutorial.data.faces.drawn import synthetic_faces
+from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.models.facenet import FaceNet64
 from rp_tutorial.models.fold import folded
 from rp_tutorial.models.small_faces import SmallFaceNet

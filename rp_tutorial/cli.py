@@ -17,7 +17,7 @@ from tqdm import tqdm
 from rp_tutorial.core.arguments import InputError, one_of
 
 if TYPE_CHECKING:
-    from rp_tutorial.data.face_task import FaceTask
+    from rp_tutorial.data.faces.task import FaceTask
     from rp_tutorial.data.insurance import InsuranceTable
 
 app = typer.Typer(
@@ -60,9 +60,9 @@ def fetch(name: Annotated[str, typer.Argument(help="insurance or faces")]) -> No
 
         _print_table(load("kaggle"))
         return
-    from rp_tutorial.data.celeba import HOW_TO_GET
-    from rp_tutorial.data.face_sources import load_faces
-    from rp_tutorial.data.lfw import lfw_folder
+    from rp_tutorial.data.faces.celeba import HOW_TO_GET
+    from rp_tutorial.data.faces.lfw import lfw_folder
+    from rp_tutorial.data.faces.sources import load_faces
 
     _print_faces(load_faces("lfw", size=32, **WHOLE))
     typer.echo(f"in {lfw_folder()}: research use only, do not publish images")
@@ -90,7 +90,7 @@ def check(
 
         _print_table(load(source))
         return
-    from rp_tutorial.data.face_sources import load_faces
+    from rp_tutorial.data.faces.sources import load_faces
 
     _print_faces(load_faces(source, size=32, download=False, **({} if source == "synthetic" else WHOLE)))
 

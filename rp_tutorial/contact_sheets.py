@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from rp_tutorial.core.arguments import count, refuse
-from rp_tutorial.data.face_task import to_bytes
+from rp_tutorial.data.faces.task import to_bytes
 
 THUMBNAIL = 8  # pixels a side: what is left of a picture of a real person
 _HEAD = "padding:2px 6px;text-align:left;font-weight:normal"

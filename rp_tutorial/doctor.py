@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import torch
 
-from rp_tutorial.data.lfw import lfw_folder
+from rp_tutorial.data.faces.lfw import lfw_folder
 from rp_tutorial.experiments.runner import EXPERIMENTS, PROFILES, cache_dir, data_taken, experiment_module, versions
 
 EXTRAS = {

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from rp_tutorial.attacks.latent_queries import strict_plurality
 from rp_tutorial.core.arguments import InputError, count, refuse
 from rp_tutorial.core.streams import keyed_generator
-from rp_tutorial.data.face_task import to_bytes, to_float
+from rp_tutorial.data.faces.task import to_bytes, to_float
 from rp_tutorial.models.priors import Prior
 from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
 from rp_tutorial.training.classify import fit_classifier

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from rp_tutorial.attacks.distillation import answered_rows
 from rp_tutorial.core.arguments import count
-from rp_tutorial.data.face_task import to_float
+from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.models.facenet import FaceClassifier
 from rp_tutorial.training.fit import fit
 

@@ -29,7 +29,7 @@ from rp_tutorial.attacks.inversion_metrics import evaluate, rate
 from rp_tutorial.attacks.surrogates import SURROGATES, transfer
 from rp_tutorial.attacks.white_box import WhiteBox, invert_white_box
 from rp_tutorial.core.arguments import refuse
-from rp_tutorial.data.face_task import to_float
+from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.experiments.adaptive_results import REFERENCE, best, best_table, table
 from rp_tutorial.experiments.adaptive_results import pool as pool
 from rp_tutorial.experiments.defenses import DP_SGD, Defense, release

@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial.data.face_sources import load_faces
-from rp_tutorial.data.face_task import FaceTask, to_float
+from rp_tutorial.data.faces.sources import load_faces
+from rp_tutorial.data.faces.task import FaceTask, to_float
 from rp_tutorial.experiments.runner import Stages
 from rp_tutorial.models.checkpoints import check_accuracy, load_weights
 from rp_tutorial.models.facenet import FaceNet, FaceNet64

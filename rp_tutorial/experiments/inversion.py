@@ -23,7 +23,7 @@ from rp_tutorial.attacks.initial_points import candidate_latents
 from rp_tutorial.attacks.inversion_metrics import Judged, Rate, evaluate, paired_comparison, rate
 from rp_tutorial.core.arguments import refuse
 from rp_tutorial.core.packed_bits import packed
-from rp_tutorial.data.face_task import to_float, to_text
+from rp_tutorial.data.faces.task import to_float, to_text
 from rp_tutorial.experiments.defenses import Defense, extra_nets, release
 from rp_tutorial.experiments.face_lab import FaceLab, FaceLabSettings
 from rp_tutorial.experiments.runner import Stages

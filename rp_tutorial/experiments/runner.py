@@ -29,7 +29,7 @@ from torch import nn
 
 import rp_tutorial
 from rp_tutorial.core.arguments import InputError, count, one_of
-from rp_tutorial.data.face_sources import is_face_source, source_name
+from rp_tutorial.data.faces.sources import is_face_source, source_name
 
 EXPERIMENTS = {
     "insurance-threshold": "rp_tutorial.experiments.insurance",

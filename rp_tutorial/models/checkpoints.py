@@ -20,7 +20,7 @@ from scipy import stats
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import InputError, count, open_unit, refuse
-from rp_tutorial.data.face_task import to_float
+from rp_tutorial.data.faces.task import to_float
 
 OWN_SUFFIX = ".safetensors"
 PARALLEL_PREFIX = "module."

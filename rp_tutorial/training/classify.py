@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import count, one_of, positive, refuse
-from rp_tutorial.data.face_task import to_float
+from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.training.image_batches import (
     augmented,
     batches_an_epoch,

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import count, refuse
-from rp_tutorial.data.face_task import to_float
+from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.models.priors import Prior
 
 

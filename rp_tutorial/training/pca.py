@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from rp_tutorial.core.arguments import count, refuse
-from rp_tutorial.data.face_task import to_float
+from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.models.priors import PCAPrior
 from rp_tutorial.training.image_batches import check_device, check_public
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import count, positive, refuse
-from rp_tutorial.data.face_task import to_float
+from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.models.facenet import FaceClassifier
 from rp_tutorial.models.whitened_head import WhitenedHead
 from rp_tutorial.training.image_batches import batches_an_epoch, check_device, check_images, epoch_batches, seeded

@@ -7,8 +7,8 @@ import torch
 
 from rp_tutorial.attacks.surrogates import SURROGATES, transfer
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.data.face_task import FaceTask, to_float
-from rp_tutorial.data.faces import synthetic_faces
+from rp_tutorial.data.faces.drawn import synthetic_faces
+from rp_tutorial.data.faces.task import FaceTask, to_float
 from rp_tutorial.models.fold import folded
 from rp_tutorial.models.small_faces import SmallFaceNet
 from rp_tutorial.models.whitened_head import WhitenedHead

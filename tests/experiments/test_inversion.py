@@ -12,7 +12,7 @@ import torch
 
 from rp_tutorial.attacks.boundary_repulsion import BREP_MI
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.data.face_task import from_text, to_float
+from rp_tutorial.data.faces.task import from_text, to_float
 from rp_tutorial.experiments import inversion
 from rp_tutorial.experiments.face_lab import FaceLab
 from rp_tutorial.experiments.inversion import Arm, Bench, InversionSettings, comparisons, pool

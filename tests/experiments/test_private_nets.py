@@ -11,7 +11,7 @@ from torch import nn
 
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.threads import one_thread
-from rp_tutorial.data.face_task import to_float
+from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.experiments import private_nets
 from rp_tutorial.experiments.face_lab import FaceLab, FaceLabSettings
 from rp_tutorial.experiments.private_nets import PRIVATE_TRAINING, PrivateSteps, PrivateTraining, private_target

@@ -8,7 +8,7 @@ from torch import nn
 
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.threads import one_thread
-from rp_tutorial.data.face_task import to_float
+from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.training.classify import class_accuracy, fit_classifier, image_accuracy, image_logits
 
 CLASSES, SIDE = 4, 8

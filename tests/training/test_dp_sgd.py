@@ -11,7 +11,7 @@ from torch import nn
 
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.threads import one_thread
-from rp_tutorial.data.face_task import to_float
+from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.models.seeded import initialised_from
 from rp_tutorial.models.small_faces import SmallFaceNet
 from rp_tutorial.training.dp_sgd import (

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.data.face_task import to_float
+from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.models.generator import Generator
 from rp_tutorial.models.priors import DecoderPrior, new_prior
 from rp_tutorial.training.gan import Critic, _late_fall, _measure_batch_norm, fit_gan, gradient_penalty

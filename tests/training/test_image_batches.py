@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.data.face_task import to_float
+from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.training.image_batches import (
     augmented,
     batches_an_epoch,

@@ -6,7 +6,7 @@ import torch
 from sklearn.decomposition import PCA
 
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.data.face_task import to_float
+from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.models.priors import PCAPrior
 from rp_tutorial.training.pca import fit_pca
 

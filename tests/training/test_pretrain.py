@@ -6,8 +6,8 @@ from torch import nn
 
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.threads import one_thread
-from rp_tutorial.data.face_task import to_float
-from rp_tutorial.data.faces import synthetic_faces
+from rp_tutorial.data.faces.drawn import synthetic_faces
+from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.models.small_faces import SmallFaceNet
 from rp_tutorial.models.whitened_head import WhitenedHead
 from rp_tutorial.training import pretrain

@@ -7,7 +7,7 @@ import torch
 from torch.distributions import Independent, Normal, kl_divergence
 
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.data.face_task import to_float
+from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.models.priors import DecoderPrior, new_prior
 from rp_tutorial.training.vae import Encoder, fit_vae, kl_from_standard_normal
 

@@ -12,8 +12,8 @@ import torch
 from face_trees import picture, write_people, write_person
 
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.data.face_sources import load_faces
-from rp_tutorial.data.face_task import FaceTask
+from rp_tutorial.data.faces.sources import load_faces
+from rp_tutorial.data.faces.task import FaceTask
 
 
 @pytest.fixture(scope="module")

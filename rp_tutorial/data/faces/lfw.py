@@ -12,9 +12,9 @@ import os
 from pathlib import Path
 
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.data.face_files import Limits, Person, Reading, build_task
-from rp_tutorial.data.face_task import FaceTask
-from rp_tutorial.data.folder import by_count, people_inside
+from rp_tutorial.data.faces.files import Limits, Person, Reading, build_task
+from rp_tutorial.data.faces.folder import by_count, people_inside
+from rp_tutorial.data.faces.task import FaceTask
 
 PEOPLE, IMAGES = 5749, 13233
 CROP = 116  # pixels of 250: the face without most of the background

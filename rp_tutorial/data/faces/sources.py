@@ -9,9 +9,9 @@ import dataclasses
 from pathlib import Path
 
 from rp_tutorial.core.arguments import count, refuse
-from rp_tutorial.data.face_files import MINIMUM_PEOPLE, MINIMUM_PUBLIC, Limits
-from rp_tutorial.data.face_task import FaceTask
-from rp_tutorial.data.images import SMALLEST_SIDE
+from rp_tutorial.data.faces.files import MINIMUM_PEOPLE, MINIMUM_PUBLIC, Limits
+from rp_tutorial.data.faces.images import SMALLEST_SIDE
+from rp_tutorial.data.faces.task import FaceTask
 
 NAMED = ("synthetic", "lfw")
 WITH_PATH = ("folder", "celeba")
@@ -68,19 +68,19 @@ def load_faces(
     if name == "synthetic":
         return _synthetic(limits, size=size, seed=seed)
     if name == "lfw":
-        from rp_tutorial.data.lfw import load_lfw
+        from rp_tutorial.data.faces.lfw import load_lfw
 
         return load_lfw(size=size, limits=limits, seed=seed, download=download)
     if name == "celeba":
-        from rp_tutorial.data.celeba import load_celeba
+        from rp_tutorial.data.faces.celeba import load_celeba
 
         return load_celeba(path, size=size, limits=limits, seed=seed)
-    from rp_tutorial.data.folder import load_folder
+    from rp_tutorial.data.faces.folder import load_folder
 
     return load_folder(path, size=size, limits=limits, seed=seed)
 
 
 def _synthetic(limits: Limits, *, size: int, seed: int) -> FaceTask:
-    from rp_tutorial.data.faces import synthetic_faces
+    from rp_tutorial.data.faces.drawn import synthetic_faces
 
     return synthetic_faces(size=size, seed=seed, **dataclasses.asdict(limits)).task

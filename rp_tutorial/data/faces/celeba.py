@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.data.face_files import Limits, Person, Reading, build_task
-from rp_tutorial.data.face_task import FaceTask
+from rp_tutorial.data.faces.files import Limits, Person, Reading, build_task
+from rp_tutorial.data.faces.task import FaceTask
 
 PRIVATE_PEOPLE, PRIVATE_MINIMUM = 1000, 30
 PUBLIC_IMAGES = 30_000

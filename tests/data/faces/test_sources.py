@@ -13,7 +13,7 @@ from PIL import Image
 
 from rp_tutorial.cli import main
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.data.face_sources import is_face_source, load_faces, source_name
+from rp_tutorial.data.faces.sources import is_face_source, load_faces, source_name
 
 
 def test_sources_are_known_by_how_they_are_written() -> None:

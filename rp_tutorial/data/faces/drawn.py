@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from rp_tutorial.core.arguments import count, refuse
-from rp_tutorial.data.face_drawing import draw
-from rp_tutorial.data.face_plan import Numbers
-from rp_tutorial.data.face_task import FaceTask
+from rp_tutorial.data.faces.drawn_pixels import draw
+from rp_tutorial.data.faces.drawn_plan import Numbers
+from rp_tutorial.data.faces.task import FaceTask
 
 # Middle and half range of every measure; a factor of 0 gives the middle, -2 and 2 the ends. Lengths in face units.
 IDENTITY = {

@@ -23,8 +23,8 @@ import numpy as np
 import torch
 
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.data.face_task import FaceTask
-from rp_tutorial.data.images import UnusableImageError, read_image
+from rp_tutorial.data.faces.images import UnusableImageError, read_image
+from rp_tutorial.data.faces.task import FaceTask
 
 UNUSABLE_SHARE = 0.1
 MINIMUM_PEOPLE = 2

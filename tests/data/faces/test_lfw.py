@@ -12,7 +12,7 @@ from PIL import Image
 from sklearn import datasets
 
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.data.face_sources import load_faces
+from rp_tutorial.data.faces.sources import load_faces
 
 FEW, SINGLES = 4, 12
 

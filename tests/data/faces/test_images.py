@@ -9,8 +9,8 @@ import pytest
 from face_trees import picture
 from PIL import Image
 
-from rp_tutorial.data import images
-from rp_tutorial.data.images import UnusableImageError, is_image_name, read_image
+from rp_tutorial.data.faces import images
+from rp_tutorial.data.faces.images import UnusableImageError, is_image_name, read_image
 
 
 def array_of(image: Image.Image) -> np.ndarray:

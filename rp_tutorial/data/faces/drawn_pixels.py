@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from rp_tutorial.core.threads import one_thread
-from rp_tutorial.data.face_plan import Number, Numbers, Spot, plan
+from rp_tutorial.data.faces.drawn_plan import Number, Numbers, Spot, plan
 
 # On a CPU a plane of 256 KiB: enough to pay for a call, few enough for a core's cache.
 CHUNK_PIXELS = {"cpu": 2**16, "cuda": 2**22}

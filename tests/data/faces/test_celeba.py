@@ -10,8 +10,8 @@ from face_trees import write_celeba
 from PIL import Image
 
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.data.celeba import private_identities, read_identities
-from rp_tutorial.data.face_sources import load_faces
+from rp_tutorial.data.faces.celeba import private_identities, read_identities
+from rp_tutorial.data.faces.sources import load_faces
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.data.face_files import Limits, Person, Reading, build_task, refuse_shared_names
-from rp_tutorial.data.face_task import FaceTask
-from rp_tutorial.data.images import is_image_name
+from rp_tutorial.data.faces.files import Limits, Person, Reading, build_task, refuse_shared_names
+from rp_tutorial.data.faces.images import is_image_name
+from rp_tutorial.data.faces.task import FaceTask
 
 MINIMUM_BY_COUNT = 10  # images that make a person worth attacking where nobody said who is private
 _LAYOUT = "allowed is a folder with private/PERSON/ and public/PERSON/, or with PERSON/ for everybody"

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.data import face_drawing
-from rp_tutorial.data.faces import (
+from rp_tutorial.data.faces import drawn_pixels as face_drawing  # RENAME
+from rp_tutorial.data.faces.drawn import (
     IDENTITY,
     LIMIT,
     NUISANCE,

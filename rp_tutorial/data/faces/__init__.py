@@ -1,0 +1,1 @@
+"""Sets of faces: drawn people, folders, LFW, CelebA."""
