@@ -31,7 +31,7 @@ import torch
 from scipy.stats import binomtest
 from torch import Tensor, nn
 
-from rp_tutorial.data.tasks import ThresholdTask
+from rp_tutorial.data.tables.tasks import ThresholdTask
 from rp_tutorial.experiments import insurance
 from rp_tutorial.experiments.runner import Stages
 from rp_tutorial.oracles.attribute import AttributeSmoothing

@@ -18,7 +18,7 @@ from rp_tutorial.core.arguments import InputError, one_of
 
 if TYPE_CHECKING:
     from rp_tutorial.data.faces.task import FaceTask
-    from rp_tutorial.data.insurance import InsuranceTable
+    from rp_tutorial.data.tables.insurance import InsuranceTable
 
 app = typer.Typer(
     add_completion=False,
@@ -56,7 +56,7 @@ def fetch(name: Annotated[str, typer.Argument(help="insurance or faces")]) -> No
     """
     one_of("name", name, DATA_SETS)
     if name == "insurance":
-        from rp_tutorial.data.insurance import load
+        from rp_tutorial.data.tables.insurance import load
 
         _print_table(load("kaggle"))
         return
@@ -86,7 +86,7 @@ def check(
     """
     one_of("name", name, DATA_SETS)
     if name == "insurance":
-        from rp_tutorial.data.insurance import load
+        from rp_tutorial.data.tables.insurance import load
 
         _print_table(load(source))
         return

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from rp_tutorial.cli import main
-from rp_tutorial.data.synthetic import generate
+from rp_tutorial.data.tables.synthetic import generate
 from rp_tutorial.experiments.runner import EXPERIMENTS
 
 pytestmark = pytest.mark.usefixtures("own_cache")

@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from rp_tutorial.attributes import pieces as piecewise  # RENAME
 from rp_tutorial.attributes.posterior import Posterior
 from rp_tutorial.core.arguments import refuse
-from rp_tutorial.data.insurance import load_at_most
-from rp_tutorial.data.tasks import AttributeTask, labelled_task
+from rp_tutorial.data.tables.insurance import load_at_most
+from rp_tutorial.data.tables.tasks import AttributeTask, labelled_task
 from rp_tutorial.experiments.runner import Stages
 from rp_tutorial.models.mlp import two_layer_net
 from rp_tutorial.oracles.abstaining import AbstainingOracle, confidence_for_abstention

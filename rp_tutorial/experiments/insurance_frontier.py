@@ -20,7 +20,7 @@ from rp_tutorial.attacks.bayes_guess import band_success, law_of_releases, side_
 from rp_tutorial.attacks.inversion_metrics import paired_difference
 from rp_tutorial.core.arguments import refuse
 from rp_tutorial.core.threads import one_thread
-from rp_tutorial.data.tasks import AttributeTask
+from rp_tutorial.data.tables.tasks import AttributeTask
 from rp_tutorial.experiments.eligibility import (
     Bench,
     EligibilitySettings,

@@ -10,8 +10,8 @@ from torch import nn
 
 from rp_tutorial.attacks.attribute_inference import Inference, infer_attribute
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.data.insurance import load
-from rp_tutorial.data.tasks import ThresholdTask, threshold_task
+from rp_tutorial.data.tables.insurance import load
+from rp_tutorial.data.tables.tasks import ThresholdTask, threshold_task
 from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
 from rp_tutorial.oracles.plain import PlainOracle
 

@@ -9,7 +9,7 @@ import torch
 from scipy import stats
 
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.data.insurance import load
+from rp_tutorial.data.tables.insurance import load
 from rp_tutorial.experiments import eligibility
 from rp_tutorial.experiments.runner import Stages, run_experiment
 from rp_tutorial.oracles.base import ABSTAIN

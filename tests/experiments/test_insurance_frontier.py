@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.data.insurance import LEAKING
+from rp_tutorial.data.tables.insurance import LEAKING
 from rp_tutorial.experiments import insurance_frontier
 from rp_tutorial.experiments.eligibility import Bench, load_task, trained_net
 from rp_tutorial.experiments.insurance_frontier import (

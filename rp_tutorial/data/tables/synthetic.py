@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from rp_tutorial.core.arguments import count
-from rp_tutorial.data.schema import COLUMNS, DISEASES
+from rp_tutorial.data.tables.schema import COLUMNS, DISEASES
 
 # --- Published frequencies, all 100,000 rows -------------------------------------------------------------------------
 # Source: value counts printed in the notebook insurance_claim_analysis.ipynb, github.com/ellatuanzi/

@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 
 from rp_tutorial.core.arguments import InputError, count, refuse
-from rp_tutorial.data.schema import CATEGORICAL, COLUMNS, INTEGER, csv_schema
-from rp_tutorial.data.synthetic import generate
+from rp_tutorial.data.tables.schema import CATEGORICAL, COLUMNS, INTEGER, csv_schema
+from rp_tutorial.data.tables.synthetic import generate
 
 LEAKING = ("risk_score", "is_high_risk")  # both contain the bit BMI > 30: no fair side information
 SOURCES = ("synthetic", "diabetes", "kaggle")

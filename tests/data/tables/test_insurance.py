@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.data import insurance
-from rp_tutorial.data.insurance import LEAKING, InsuranceTable, fingerprint, load, read_csv
-from rp_tutorial.data.schema import CATEGORICAL, COLUMNS
-from rp_tutorial.data.synthetic import generate
+from rp_tutorial.data.tables import insurance
+from rp_tutorial.data.tables.insurance import LEAKING, InsuranceTable, fingerprint, load, read_csv
+from rp_tutorial.data.tables.schema import CATEGORICAL, COLUMNS
+from rp_tutorial.data.tables.synthetic import generate
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from rp_tutorial.core.arguments import InputError, count, open_unit, refuse
-from rp_tutorial.data.insurance import InsuranceTable
+from rp_tutorial.data.tables.insurance import InsuranceTable
 
 
 @dataclasses.dataclass(frozen=True)

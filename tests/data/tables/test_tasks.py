@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.data.insurance import InsuranceTable, load
-from rp_tutorial.data.tasks import labelled_task, threshold_task
+from rp_tutorial.data.tables.insurance import InsuranceTable, load
+from rp_tutorial.data.tables.tasks import labelled_task, threshold_task
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.data import synthetic
-from rp_tutorial.data.insurance import read_csv
-from rp_tutorial.data.schema import CATEGORICAL, COLUMNS, DECIMAL, DISEASES, FLAGS, INTEGER
+from rp_tutorial.data.tables import synthetic
+from rp_tutorial.data.tables.insurance import read_csv
+from rp_tutorial.data.tables.schema import CATEGORICAL, COLUMNS, DECIMAL, DISEASES, FLAGS, INTEGER
 
 # Published statistics of the full file (n = 100,000) or, for the columns cut from the printed tables, of public
 # samples of 22,000 rows: mean, standard deviation, quartiles, minimum, maximum. Same sources as synthetic.py.
