@@ -20,7 +20,7 @@ from rp_tutorial.experiments.latent_measures import over_targets, pass_probabili
 from rp_tutorial.experiments.mechanism_probe import MechanismSettings, Probe, rule_of
 from rp_tutorial.experiments.mechanism_verdicts import COMPARISONS, pool, verdicts
 from rp_tutorial.experiments.runner import EXPERIMENTS, PROFILES, Stages
-from rp_tutorial.models.half_space import DIRECTION, half_space_net
+from rp_tutorial.models.halfspace_net import DIRECTION, half_space_net
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 SIGMA = 0.8
