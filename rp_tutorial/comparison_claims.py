@@ -79,7 +79,9 @@ def _knowing_is_useless(results: dict[str, Any]) -> bool | str | None:
 
 def _best_lowered(results: dict[str, Any]) -> bool | None:
     """Whether the best attacker that knows the vote does worse than the best against the bare net, at every vote."""
-    from rp_tutorial.attacks.inversion_metrics import paired_comparison  # torch, which a table of claims can do without
+    from rp_tutorial.attacks.inversion.verdicts import (
+        paired_comparison,  # torch, which a table of claims can do without
+    )
 
     best = {row["defense"]: np.array(row["hits"], dtype=bool) for row in results["best"]}
     found = [paired_comparison(best["none"], hits) for name, hits in best.items() if name.startswith(RP)]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial.attacks.latent_queries import strict_plurality
+from rp_tutorial.attacks.inversion.queries import strict_plurality
 from rp_tutorial.core.arguments import InputError, count, refuse
 from rp_tutorial.core.streams import keyed_generator
 from rp_tutorial.data.faces.task import to_bytes, to_float

@@ -21,13 +21,13 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial.attacks.adaptive import PRESETS, Attacker, walk
-from rp_tutorial.attacks.boundary_settings import BoundaryRepulsion, deviations
 from rp_tutorial.attacks.distillation import Answers, ask, query_images, train_student
-from rp_tutorial.attacks.initial_points import candidate_latents
-from rp_tutorial.attacks.inversion_metrics import evaluate, rate
-from rp_tutorial.attacks.surrogates import SURROGATES, transfer
-from rp_tutorial.attacks.white_box import WhiteBox, invert_white_box
+from rp_tutorial.attacks.inversion.attackers import PRESETS, Attacker, walk
+from rp_tutorial.attacks.inversion.settings import BoundaryRepulsion, deviations
+from rp_tutorial.attacks.inversion.starts import candidate_latents
+from rp_tutorial.attacks.inversion.surrogates import SURROGATES, transfer
+from rp_tutorial.attacks.inversion.verdicts import evaluate, rate
+from rp_tutorial.attacks.inversion.white_box import WhiteBox, invert_white_box
 from rp_tutorial.core.arguments import refuse
 from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.experiments.adaptive_results import REFERENCE, best, best_table, table

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rp_tutorial.attacks.adaptive import published
-from rp_tutorial.attacks.boundary_settings import BREP_MI
+from rp_tutorial.attacks.inversion.attackers import published
+from rp_tutorial.attacks.inversion.settings import BREP_MI
 from rp_tutorial.core.arguments import refuse
 from rp_tutorial.experiments.inversion import pooled_rates
 from rp_tutorial.statistics.best_of_several import alternating, best_against

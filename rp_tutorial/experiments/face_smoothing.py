@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from rp_tutorial.attacks.inversion_metrics import rate
+from rp_tutorial.attacks.inversion.verdicts import rate
 from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.experiments import inversion
 from rp_tutorial.experiments.face_lab import FaceLab, FaceLabSettings

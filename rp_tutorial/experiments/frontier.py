@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from rp_tutorial.attacks.boundary_repulsion import deviations
+from rp_tutorial.attacks.inversion.boundary_repulsion import deviations
 from rp_tutorial.experiments.defenses import DP_SGD, RESPONSES, defended_net, extra_nets, release
 from rp_tutorial.experiments.face_lab import FaceLab
 from rp_tutorial.experiments.insurance_frontier import InsuranceFrontierSettings, pool_insurance, run_insurance

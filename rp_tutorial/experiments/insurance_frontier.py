@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rp_tutorial.attacks.bayes_guess import band_success, law_of_releases, side_success
-from rp_tutorial.attacks.inversion_metrics import paired_difference
+from rp_tutorial.attacks.inversion.verdicts import paired_difference
 from rp_tutorial.core.arguments import refuse
 from rp_tutorial.core.threads import one_thread
 from rp_tutorial.data.tables.tasks import AttributeTask

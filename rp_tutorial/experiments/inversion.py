@@ -18,9 +18,9 @@ import pandas as pd
 import torch
 from torch import nn
 
-from rp_tutorial.attacks.boundary_repulsion import BREP_MI, BoundaryRepulsion, Inversion, deviations, invert
-from rp_tutorial.attacks.initial_points import candidate_latents
-from rp_tutorial.attacks.inversion_metrics import Judged, Rate, evaluate, paired_comparison, rate
+from rp_tutorial.attacks.inversion.boundary_repulsion import BREP_MI, BoundaryRepulsion, Inversion, deviations, invert
+from rp_tutorial.attacks.inversion.starts import candidate_latents
+from rp_tutorial.attacks.inversion.verdicts import Judged, Rate, evaluate, paired_comparison, rate
 from rp_tutorial.core.arguments import refuse
 from rp_tutorial.core.packed_bits import packed
 from rp_tutorial.data.faces.task import to_float, to_text

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from torch import Tensor
 
-from rp_tutorial.attacks.latent_queries import LatentQueries, Prior
+from rp_tutorial.attacks.inversion.queries import LatentQueries, Prior
 from rp_tutorial.core.arguments import closed_unit, count, refuse
 from rp_tutorial.core.streams import keyed_generator
 

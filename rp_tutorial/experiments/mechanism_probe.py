@@ -17,7 +17,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from rp_tutorial.attacks.latent_queries import LatentQueries
+from rp_tutorial.attacks.inversion.queries import LatentQueries
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.experiments import inversion
 from rp_tutorial.experiments.face_lab import FaceLab

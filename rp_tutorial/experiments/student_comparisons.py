@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rp_tutorial.attacks.inversion_metrics import paired_comparison, rate
+from rp_tutorial.attacks.inversion.verdicts import paired_comparison, rate
 from rp_tutorial.core.arguments import refuse
 from rp_tutorial.core.packed_bits import packed, unpacked
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from rp_tutorial.attacks.inversion_metrics import paired_comparison, rate
+from rp_tutorial.attacks.inversion.verdicts import paired_comparison, rate
 from rp_tutorial.core.arguments import refuse
 from rp_tutorial.statistics.families import holm
 

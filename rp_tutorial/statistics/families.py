@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rp_tutorial.attacks.inversion_metrics import paired_comparison, rate
+from rp_tutorial.attacks.inversion.verdicts import paired_comparison, rate
 from rp_tutorial.core.arguments import one_of, refuse
 from rp_tutorial.statistics.binomial import clopper_pearson
 from rp_tutorial.statistics.fronts import Outcome, percentiles, resampled

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from rp_tutorial.attacks.distillation import ask, distil, query_images, train_student
-from rp_tutorial.attacks.latent_queries import strict_plurality
+from rp_tutorial.attacks.inversion.queries import strict_plurality
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.models.priors import PCAPrior

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from rp_tutorial.attacks.adaptive import PRESETS
-from rp_tutorial.attacks.surrogates import SURROGATES
-from rp_tutorial.attacks.white_box import WhiteBox
+from rp_tutorial.attacks.inversion.attackers import PRESETS
+from rp_tutorial.attacks.inversion.surrogates import SURROGATES
+from rp_tutorial.attacks.inversion.white_box import WhiteBox
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.experiments import adaptive
 from rp_tutorial.experiments.adaptive import AdaptiveBench, AdaptiveSettings, pool

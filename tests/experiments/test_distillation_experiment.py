@@ -12,7 +12,7 @@ import torch
 
 pytest.importorskip("opacus", reason="the teachers trained by DP-SGD need the extra dp")
 
-from rp_tutorial.attacks.inversion_metrics import paired_comparison
+from rp_tutorial.attacks.inversion.verdicts import paired_comparison
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.experiments import distillation
 from rp_tutorial.experiments.distillation import DistillationSettings, School, Teacher

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from rp_tutorial.attacks.boundary_repulsion import BREP_MI
+from rp_tutorial.attacks.inversion.boundary_repulsion import BREP_MI
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data.faces.task import from_text, to_float
 from rp_tutorial.experiments import inversion

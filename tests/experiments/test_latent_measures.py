@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
-from rp_tutorial.attacks.latent_queries import LatentQueries
+from rp_tutorial.attacks.inversion.queries import LatentQueries
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.experiments.latent_measures import (
     by_target,

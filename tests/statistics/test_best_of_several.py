@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rp_tutorial.attacks.inversion_metrics import paired_comparison
+from rp_tutorial.attacks.inversion.verdicts import paired_comparison
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.statistics.best_of_several import alternating, best_against, cross_fitted
 

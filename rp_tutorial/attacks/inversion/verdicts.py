@@ -16,8 +16,8 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
-from rp_tutorial.attacks.boundary_repulsion import Inversion
-from rp_tutorial.attacks.latent_queries import Prior
+from rp_tutorial.attacks.inversion.boundary_repulsion import Inversion
+from rp_tutorial.attacks.inversion.queries import Prior
 from rp_tutorial.core.arguments import count, one_of, open_unit, refuse
 from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.statistics.binomial import clopper_pearson

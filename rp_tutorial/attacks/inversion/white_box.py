@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial.attacks.initial_points import candidate_latents, check_points, check_targets
+from rp_tutorial.attacks.inversion.starts import candidate_latents, check_points, check_targets
 from rp_tutorial.core.arguments import count, positive, refuse
 from rp_tutorial.core.streams import keyed_generator
 from rp_tutorial.models.priors import Prior

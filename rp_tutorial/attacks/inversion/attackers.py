@@ -17,10 +17,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from rp_tutorial.attacks.boundary_repulsion import Inversion, invert
-from rp_tutorial.attacks.boundary_settings import BoundaryRepulsion
-from rp_tutorial.attacks.latent_queries import Prior
-from rp_tutorial.attacks.sure_starts import SureStart, sure_starts
+from rp_tutorial.attacks.inversion.boundary_repulsion import Inversion, invert
+from rp_tutorial.attacks.inversion.queries import Prior
+from rp_tutorial.attacks.inversion.settings import BoundaryRepulsion
+from rp_tutorial.attacks.inversion.sure_starts import SureStart, sure_starts
 from rp_tutorial.core.arguments import count, refuse
 from rp_tutorial.oracles.base import LabelOracle
 

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rp_tutorial.attacks.boundary_settings import BREP_MI as BREP_MI
-from rp_tutorial.attacks.boundary_settings import BoundaryRepulsion as BoundaryRepulsion
-from rp_tutorial.attacks.boundary_settings import deviations as deviations
-from rp_tutorial.attacks.initial_points import DIRECTIONS, check_points, check_targets, search_block
-from rp_tutorial.attacks.inversion_state import (
+from rp_tutorial.attacks.inversion.queries import LatentQueries, Prior
+from rp_tutorial.attacks.inversion.settings import BREP_MI as BREP_MI
+from rp_tutorial.attacks.inversion.settings import BoundaryRepulsion as BoundaryRepulsion
+from rp_tutorial.attacks.inversion.settings import deviations as deviations
+from rp_tutorial.attacks.inversion.starts import DIRECTIONS, check_points, check_targets, search_block
+from rp_tutorial.attacks.inversion.state import (
     ITERATIONS,
     PATIENCE,
     QUERIES,
@@ -32,7 +33,6 @@ from rp_tutorial.attacks.inversion_state import (
     StateFile,
     fingerprint,
 )
-from rp_tutorial.attacks.latent_queries import LatentQueries, Prior
 from rp_tutorial.core.arguments import count, refuse
 from rp_tutorial.core.streams import keyed_generator
 from rp_tutorial.oracles.base import ABSTAIN, LabelOracle

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from rp_tutorial.attacks.boundary_repulsion import BREP_MI, deviations, invert, sphere_directions
-from rp_tutorial.attacks.initial_points import SEARCH_BLOCK, candidate_latents
-from rp_tutorial.attacks.latent_queries import strict_plurality
+from rp_tutorial.attacks.inversion.boundary_repulsion import BREP_MI, deviations, invert, sphere_directions
+from rp_tutorial.attacks.inversion.queries import strict_plurality
+from rp_tutorial.attacks.inversion.starts import SEARCH_BLOCK, candidate_latents
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from rp_tutorial.attacks.surrogates import SURROGATES, transfer
+from rp_tutorial.attacks.inversion.surrogates import SURROGATES, transfer
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data.faces.drawn import synthetic_faces
 from rp_tutorial.data.faces.task import FaceTask, to_float

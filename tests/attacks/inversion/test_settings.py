@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from rp_tutorial.attacks.boundary_repulsion import Inversion, invert, sphere_directions
-from rp_tutorial.attacks.boundary_settings import BREP_MI, BoundaryRepulsion, deviations
+from rp_tutorial.attacks.inversion.boundary_repulsion import Inversion, invert, sphere_directions
+from rp_tutorial.attacks.inversion.settings import BREP_MI, BoundaryRepulsion, deviations
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from rp_tutorial.attacks.initial_points import candidate_latents
-from rp_tutorial.attacks.inversion_metrics import evaluate
-from rp_tutorial.attacks.white_box import WhiteBox, invert_white_box
+from rp_tutorial.attacks.inversion.starts import candidate_latents
+from rp_tutorial.attacks.inversion.verdicts import evaluate
+from rp_tutorial.attacks.inversion.white_box import WhiteBox, invert_white_box
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.models.priors import Prior
 

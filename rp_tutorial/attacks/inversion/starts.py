@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rp_tutorial.attacks.latent_queries import LatentQueries
+from rp_tutorial.attacks.inversion.queries import LatentQueries
 from rp_tutorial.core.arguments import count, positive, refuse
 from rp_tutorial.core.streams import keyed_generator
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from rp_tutorial.attacks.adaptive import PRESETS, Attacker, noise_aware, patient, published, walk
-from rp_tutorial.attacks.boundary_repulsion import invert
-from rp_tutorial.attacks.boundary_settings import BREP_MI, deviations
-from rp_tutorial.attacks.initial_points import candidate_latents
-from rp_tutorial.attacks.sure_starts import SureStart, sure_starts
+from rp_tutorial.attacks.inversion.attackers import PRESETS, Attacker, noise_aware, patient, published, walk
+from rp_tutorial.attacks.inversion.boundary_repulsion import invert
+from rp_tutorial.attacks.inversion.settings import BREP_MI, deviations
+from rp_tutorial.attacks.inversion.starts import candidate_latents
+from rp_tutorial.attacks.inversion.sure_starts import SureStart, sure_starts
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
 

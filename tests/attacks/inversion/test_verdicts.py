@@ -9,8 +9,8 @@ import torch
 from scipy import stats
 from torch import nn
 
-from rp_tutorial.attacks.boundary_repulsion import BREP_MI, Inversion
-from rp_tutorial.attacks.inversion_metrics import evaluate, paired_comparison, paired_difference, rate
+from rp_tutorial.attacks.inversion.boundary_repulsion import BREP_MI, Inversion
+from rp_tutorial.attacks.inversion.verdicts import evaluate, paired_comparison, paired_difference, rate
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.statistics.binomial import clopper_pearson
 

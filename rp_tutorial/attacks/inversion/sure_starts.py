@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial.attacks.boundary_repulsion import sphere_directions
-from rp_tutorial.attacks.initial_points import SEARCH_BLOCK, check_points, check_targets
-from rp_tutorial.attacks.latent_queries import LatentQueries, Prior
+from rp_tutorial.attacks.inversion.boundary_repulsion import sphere_directions
+from rp_tutorial.attacks.inversion.queries import LatentQueries, Prior
+from rp_tutorial.attacks.inversion.starts import SEARCH_BLOCK, check_points, check_targets
 from rp_tutorial.core.arguments import count, positive
 from rp_tutorial.oracles.base import LabelOracle
 

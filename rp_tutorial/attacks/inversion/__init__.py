@@ -1,0 +1,1 @@
+"""Label-only model inversion: the boundary attack, its adaptive forms, and how they are judged."""
