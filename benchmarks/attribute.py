@@ -33,7 +33,7 @@ from torch import Tensor, nn
 
 from rp_tutorial.data.tables.tasks import ThresholdTask
 from rp_tutorial.experiments import insurance
-from rp_tutorial.experiments.runner import Stages
+from rp_tutorial.experiments.engine.runner import Stages
 from rp_tutorial.oracles.attribute import AttributeSmoothing
 from rp_tutorial.oracles.base import ABSTAIN
 from rp_tutorial.oracles.noise import worker_pool

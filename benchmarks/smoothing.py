@@ -27,7 +27,7 @@ from scipy.stats import binomtest
 from torch import Tensor, nn
 
 from rp_tutorial.experiments import insurance
-from rp_tutorial.experiments.runner import Stages
+from rp_tutorial.experiments.engine.runner import Stages
 from rp_tutorial.oracles.base import ABSTAIN
 from rp_tutorial.oracles.smoothing import Smoothing
 

@@ -106,7 +106,7 @@ def run(
     force: Annotated[bool, typer.Option("--force", help="compute everything anew")] = False,
 ) -> None:
     """Run an experiment and write DIR/results.json; finished stages are remembered, so a killed run resumes."""
-    from rp_tutorial.experiments.runner import (
+    from rp_tutorial.experiments.engine.runner import (
         EXPERIMENTS,
         PROFILES,
         data_taken,

@@ -11,7 +11,14 @@ from collections.abc import Iterator
 import torch
 
 from rp_tutorial.data.faces.lfw import lfw_folder
-from rp_tutorial.experiments.runner import EXPERIMENTS, PROFILES, cache_dir, data_taken, experiment_module, versions
+from rp_tutorial.experiments.engine.runner import (
+    EXPERIMENTS,
+    PROFILES,
+    cache_dir,
+    data_taken,
+    experiment_module,
+    versions,
+)
 
 EXTRAS = {
     "book": ("jupyter_book", "to build the book (make book)"),

@@ -111,7 +111,7 @@ def _seeds_joined(documents: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _pooled(run: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    from rp_tutorial.experiments.runner import experiment_module
+    from rp_tutorial.experiments.engine.runner import experiment_module
 
     pool = getattr(experiment_module(run[0]["experiment"]), "pool", None)
     return run if pool is None else [run[0] | {"results": pool(run)}]

@@ -11,8 +11,8 @@ import argparse
 import json
 from pathlib import Path
 
-from rp_tutorial.experiments import runner
-from rp_tutorial.experiments.runner import experiment_module, run_experiment
+from rp_tutorial.experiments.engine import runner
+from rp_tutorial.experiments.engine.runner import experiment_module, run_experiment
 
 PUBLISHED = Path(__file__).resolve().parent.parent / "rp_tutorial" / "published"
 

@@ -25,7 +25,7 @@ from rp_tutorial.attributes.posterior import Posterior
 from rp_tutorial.core.arguments import refuse
 from rp_tutorial.data.tables.insurance import load_at_most
 from rp_tutorial.data.tables.tasks import AttributeTask, labelled_task
-from rp_tutorial.experiments.runner import Stages
+from rp_tutorial.experiments.engine.runner import Stages
 from rp_tutorial.models.mlp import two_layer_net
 from rp_tutorial.oracles.abstaining import AbstainingOracle, confidence_for_abstention
 from rp_tutorial.oracles.attribute import AttributeSmoothing

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from rp_tutorial.data.faces.sources import load_faces
 from rp_tutorial.data.faces.task import FaceTask, to_float
-from rp_tutorial.experiments.runner import Stages
+from rp_tutorial.experiments.engine.runner import Stages
 from rp_tutorial.models.checkpoints import check_accuracy, load_weights
 from rp_tutorial.models.facenet import FaceNet, FaceNet64
 from rp_tutorial.models.fold import folded

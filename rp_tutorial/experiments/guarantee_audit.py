@@ -19,7 +19,7 @@ from scipy import special, stats
 
 from rp_tutorial.attacks.distinguishing import Outcome, fit_test, judge, record
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.experiments.runner import Stages
+from rp_tutorial.experiments.engine.runner import Stages
 from rp_tutorial.models.halfspace_net import at_distance, half_space_net
 from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.oracles.smoothing import PredictOracle, Smoothing, VoteOracle

@@ -31,7 +31,7 @@ from rp_tutorial.experiments.eligibility import (
     response_law,
     trained_net,
 )
-from rp_tutorial.experiments.runner import Stages
+from rp_tutorial.experiments.engine.runner import Stages
 from rp_tutorial.models.mlp import two_layer_net
 from rp_tutorial.oracles.abstaining import AbstainingOracle, confidence_for_abstention
 from rp_tutorial.oracles.plain import PlainOracle

@@ -18,10 +18,10 @@ from rp_tutorial.experiments import adaptive
 from rp_tutorial.experiments.adaptive import AdaptiveBench, AdaptiveSettings, pool
 from rp_tutorial.experiments.adaptive_results import REFERENCE
 from rp_tutorial.experiments.defenses import DP_SGD, Defense
+from rp_tutorial.experiments.engine.runner import Stages, run_experiment
 from rp_tutorial.experiments.face_lab import FaceLab
 from rp_tutorial.experiments.inversion import BOUNDED
 from rp_tutorial.experiments.private_nets import PrivateTraining
-from rp_tutorial.experiments.runner import Stages, run_experiment
 
 PROMISED = {
     "defense", "attacker", "test_accuracy", "asr", "asr_ci", "asr_start", "hits", "queries", "forward_passes",

@@ -16,8 +16,8 @@ from rp_tutorial.attacks.inversion.verdicts import paired_comparison
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.experiments import distillation
 from rp_tutorial.experiments.distillation import DistillationSettings, School, Teacher
+from rp_tutorial.experiments.engine.runner import Stages
 from rp_tutorial.experiments.face_lab import FaceLab
-from rp_tutorial.experiments.runner import Stages
 from rp_tutorial.experiments.student_comparisons import MEASURES, hits_of, pool, verdict
 from rp_tutorial.oracles.base import ABSTAIN
 

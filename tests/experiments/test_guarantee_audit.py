@@ -10,8 +10,8 @@ import pytest
 
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.experiments import guarantee_audit
+from rp_tutorial.experiments.engine.runner import Stages, run_experiment
 from rp_tutorial.experiments.guarantee_audit import PROFILES, Mechanism
-from rp_tutorial.experiments.runner import Stages, run_experiment
 from rp_tutorial.models.halfspace_net import at_distance, half_space_net
 from rp_tutorial.oracles.smoothing import Smoothing
 from rp_tutorial.statistics.binomial import certified_radius, lower_confidence_bound

@@ -11,6 +11,7 @@ from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data.tables.insurance import LEAKING
 from rp_tutorial.experiments import insurance_frontier
 from rp_tutorial.experiments.eligibility import Bench, load_task, trained_net
+from rp_tutorial.experiments.engine.runner import Stages
 from rp_tutorial.experiments.insurance_frontier import (
     ATTACKS,
     InsuranceFrontierSettings,
@@ -18,7 +19,6 @@ from rp_tutorial.experiments.insurance_frontier import (
     pool_insurance,
     run_insurance,
 )
-from rp_tutorial.experiments.runner import Stages
 from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.oracles.randomized_response import RandomizedResponse
 from rp_tutorial.oracles.smoothing import Smoothing, VoteOracle

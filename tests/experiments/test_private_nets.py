@@ -13,9 +13,9 @@ from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.threads import one_thread
 from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.experiments import private_nets
+from rp_tutorial.experiments.engine.runner import PROFILES, Stages
 from rp_tutorial.experiments.face_lab import FaceLab, FaceLabSettings
 from rp_tutorial.experiments.private_nets import PRIVATE_TRAINING, PrivateSteps, PrivateTraining, private_target
-from rp_tutorial.experiments.runner import PROFILES, Stages
 from rp_tutorial.models.small_faces import SmallFaceNet
 
 SMALL = FaceLabSettings(identities=4, train_images=12, test_images=6, public_images=60)

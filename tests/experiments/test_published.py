@@ -8,7 +8,7 @@ import json
 import pytest
 
 from rp_tutorial import ledger
-from rp_tutorial.experiments import runner
+from rp_tutorial.experiments.engine import runner
 from tools.publish import rounded
 
 DOCUMENTS = ledger.published()

@@ -19,7 +19,7 @@ from rp_tutorial.attributes.rap import StandardScale
 from rp_tutorial.attributes.smoothed_pieces import leader_pieces, level_pieces, probabilities
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.experiments import insurance
-from rp_tutorial.experiments.runner import Stages
+from rp_tutorial.experiments.engine.runner import Stages
 from rp_tutorial.oracles.attribute import AttributeSmoothing
 from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.oracles.smoothing import Smoothing

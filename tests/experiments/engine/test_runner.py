@@ -17,8 +17,8 @@ import torch
 from torch import nn
 
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.experiments import runner
-from rp_tutorial.experiments.runner import Stages, run_experiment
+from rp_tutorial.experiments.engine import runner
+from rp_tutorial.experiments.engine.runner import Stages, run_experiment
 
 
 @pytest.fixture(autouse=True)
