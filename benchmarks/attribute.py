@@ -32,8 +32,8 @@ from scipy.stats import binomtest
 from torch import Tensor, nn
 
 from rp_tutorial.data.tables.tasks import ThresholdTask
-from rp_tutorial.experiments import insurance
 from rp_tutorial.experiments.engine.runner import Stages
+from rp_tutorial.experiments.tables import threshold as insurance  # RENAME
 from rp_tutorial.oracles.attribute import AttributeSmoothing
 from rp_tutorial.oracles.base import ABSTAIN
 from rp_tutorial.oracles.noise import worker_pool

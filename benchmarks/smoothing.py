@@ -26,8 +26,8 @@ from rounds import measure, ratio_line
 from scipy.stats import binomtest
 from torch import Tensor, nn
 
-from rp_tutorial.experiments import insurance
 from rp_tutorial.experiments.engine.runner import Stages
+from rp_tutorial.experiments.tables import threshold as insurance  # RENAME
 from rp_tutorial.oracles.base import ABSTAIN
 from rp_tutorial.oracles.smoothing import Smoothing
 

@@ -32,8 +32,8 @@ from rp_tutorial.core.arguments import InputError, count, one_of
 from rp_tutorial.data.faces.sources import is_face_source, source_name
 
 EXPERIMENTS = {
-    "insurance-threshold": "rp_tutorial.experiments.insurance",
-    "insurance-eligibility": "rp_tutorial.experiments.eligibility",
+    "insurance-threshold": "rp_tutorial.experiments.tables.threshold",
+    "insurance-eligibility": "rp_tutorial.experiments.tables.eligibility",
     "guarantee-audit": "rp_tutorial.experiments.guarantee_audit",
     "face-smoothing": "rp_tutorial.experiments.face_smoothing",
     "inversion": "rp_tutorial.experiments.inversion",

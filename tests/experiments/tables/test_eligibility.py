@@ -10,8 +10,8 @@ from scipy import stats
 
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data.tables.insurance import load
-from rp_tutorial.experiments import eligibility
 from rp_tutorial.experiments.engine.runner import Stages, run_experiment
+from rp_tutorial.experiments.tables import eligibility
 from rp_tutorial.oracles.base import ABSTAIN
 from rp_tutorial.oracles.smoothing import PredictOracle, Smoothing, VoteOracle
 

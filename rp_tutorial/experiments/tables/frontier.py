@@ -21,7 +21,8 @@ from rp_tutorial.attacks.inversion.verdicts import paired_difference
 from rp_tutorial.core.arguments import refuse
 from rp_tutorial.core.threads import one_thread
 from rp_tutorial.data.tables.tasks import AttributeTask
-from rp_tutorial.experiments.eligibility import (
+from rp_tutorial.experiments.engine.runner import Stages
+from rp_tutorial.experiments.tables.eligibility import (
     Bench,
     EligibilitySettings,
     Law,
@@ -31,7 +32,6 @@ from rp_tutorial.experiments.eligibility import (
     response_law,
     trained_net,
 )
-from rp_tutorial.experiments.engine.runner import Stages
 from rp_tutorial.models.mlp import two_layer_net
 from rp_tutorial.oracles.abstaining import AbstainingOracle, confidence_for_abstention
 from rp_tutorial.oracles.plain import PlainOracle
