@@ -37,7 +37,7 @@ EXPERIMENTS = {
     "guarantee-audit": "rp_tutorial.experiments.guarantee_audit",
     "face-smoothing": "rp_tutorial.experiments.face_smoothing",
     "inversion": "rp_tutorial.experiments.inversion",
-    "inversion-mechanism": "rp_tutorial.experiments.inversion_mechanism",
+    "inversion-mechanism": "rp_tutorial.experiments.mechanism.experiment",
     "frontier": "rp_tutorial.experiments.frontier",
     "distillation": "rp_tutorial.experiments.distillation",
     "adaptive": "rp_tutorial.experiments.adaptive",

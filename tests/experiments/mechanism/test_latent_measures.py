@@ -7,7 +7,7 @@ from scipy import stats
 
 from rp_tutorial.attacks.inversion.queries import LatentQueries
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.experiments.latent_measures import (
+from rp_tutorial.experiments.mechanism.latent_measures import (
     by_target,
     cosine,
     difference,

@@ -22,7 +22,7 @@ from rp_tutorial.core.arguments import InputError
 from rp_tutorial.experiments import inversion
 from rp_tutorial.experiments.face_lab import FaceLab
 from rp_tutorial.experiments.inversion import Arm, Bench, InversionSettings
-from rp_tutorial.experiments.latent_measures import (
+from rp_tutorial.experiments.mechanism.latent_measures import (
     by_target,
     cosine,
     displacement,
@@ -32,7 +32,7 @@ from rp_tutorial.experiments.latent_measures import (
     sphere_labels,
     unit_vectors,
 )
-from rp_tutorial.experiments.mechanism_verdicts import binomial_pass
+from rp_tutorial.experiments.mechanism.verdicts import binomial_pass
 from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.oracles.smoothing import Smoothing

@@ -13,13 +13,14 @@ from scipy.stats import norm
 from torch import nn
 
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.experiments import inversion, inversion_mechanism
+from rp_tutorial.experiments import inversion
 from rp_tutorial.experiments.engine.runner import EXPERIMENTS, PROFILES, Stages
 from rp_tutorial.experiments.face_lab import FaceLabSettings
 from rp_tutorial.experiments.inversion import BOUNDED, Arm
-from rp_tutorial.experiments.latent_measures import over_targets, pass_probability, sphere
-from rp_tutorial.experiments.mechanism_probe import MechanismSettings, Probe, rule_of
-from rp_tutorial.experiments.mechanism_verdicts import COMPARISONS, pool, verdicts
+from rp_tutorial.experiments.mechanism import experiment as inversion_mechanism  # RENAME
+from rp_tutorial.experiments.mechanism.latent_measures import over_targets, pass_probability, sphere
+from rp_tutorial.experiments.mechanism.probe import MechanismSettings, Probe, rule_of
+from rp_tutorial.experiments.mechanism.verdicts import COMPARISONS, pool, verdicts
 from rp_tutorial.models.halfspace_net import DIRECTION, half_space_net
 
 pytestmark = pytest.mark.usefixtures("own_cache")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rp_tutorial.core.arguments import refuse
-from rp_tutorial.experiments.latent_measures import difference, over_targets, pass_probability
+from rp_tutorial.experiments.mechanism.latent_measures import difference, over_targets, pass_probability
 
 HALF_RULE = "survives if the 95 % interval of the share of probes beyond the radius ends below one half"
 ABOVE_RULE = "survives if the 95 % interval over targets of a - b lies above 0"

@@ -1,0 +1,1 @@
+"""The experiment `inversion-mechanism`: why the label-only inversion does worse against noise."""
