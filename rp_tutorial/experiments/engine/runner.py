@@ -35,12 +35,12 @@ EXPERIMENTS = {
     "insurance-threshold": "rp_tutorial.experiments.tables.threshold",
     "insurance-eligibility": "rp_tutorial.experiments.tables.eligibility",
     "guarantee-audit": "rp_tutorial.experiments.guarantee_audit",
-    "face-smoothing": "rp_tutorial.experiments.face_smoothing",
-    "inversion": "rp_tutorial.experiments.inversion",
+    "face-smoothing": "rp_tutorial.experiments.faces.smoothing",
+    "inversion": "rp_tutorial.experiments.faces.inversion",
     "inversion-mechanism": "rp_tutorial.experiments.mechanism.experiment",
-    "frontier": "rp_tutorial.experiments.frontier",
-    "distillation": "rp_tutorial.experiments.distillation",
-    "adaptive": "rp_tutorial.experiments.adaptive",
+    "frontier": "rp_tutorial.experiments.faces.frontier",
+    "distillation": "rp_tutorial.experiments.faces.distillation",
+    "adaptive": "rp_tutorial.experiments.faces.adaptive",
 }
 PROFILES = ("smoke", "cpu", "gpu")
 PACKAGE = Path(rp_tutorial.__file__).parent

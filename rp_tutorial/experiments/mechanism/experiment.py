@@ -13,10 +13,10 @@ from typing import Any
 
 import pandas as pd
 
-from rp_tutorial.experiments import inversion
 from rp_tutorial.experiments.engine.runner import Stages
-from rp_tutorial.experiments.face_lab import FaceLab
-from rp_tutorial.experiments.inversion import Arm
+from rp_tutorial.experiments.faces import inversion
+from rp_tutorial.experiments.faces.inversion import Arm
+from rp_tutorial.experiments.faces.lab import FaceLab
 from rp_tutorial.experiments.mechanism.probe import UNIT, MechanismSettings, Probe, quantiles, rule_of
 from rp_tutorial.experiments.mechanism.verdicts import pool as pool
 from rp_tutorial.experiments.mechanism.verdicts import verdicts

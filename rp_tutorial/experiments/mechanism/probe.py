@@ -19,9 +19,9 @@ from torch import Tensor, nn
 
 from rp_tutorial.attacks.inversion.queries import LatentQueries
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.experiments import inversion
-from rp_tutorial.experiments.face_lab import FaceLab
-from rp_tutorial.experiments.inversion import Arm, Bench, InversionSettings
+from rp_tutorial.experiments.faces import inversion
+from rp_tutorial.experiments.faces.inversion import Arm, Bench, InversionSettings
+from rp_tutorial.experiments.faces.lab import FaceLab
 from rp_tutorial.experiments.mechanism.latent_measures import (
     by_target,
     cosine,

@@ -21,9 +21,9 @@ from torch import Tensor
 
 from rp_tutorial.attacks.inversion.verdicts import rate
 from rp_tutorial.data.faces.task import to_float
-from rp_tutorial.experiments import inversion
 from rp_tutorial.experiments.engine.runner import Stages
-from rp_tutorial.experiments.face_lab import FaceLab, FaceLabSettings
+from rp_tutorial.experiments.faces import inversion
+from rp_tutorial.experiments.faces.lab import FaceLab, FaceLabSettings
 from rp_tutorial.models.facenet import FaceNet64
 from rp_tutorial.models.fold import folded
 from rp_tutorial.models.small_faces import SmallFaceNet

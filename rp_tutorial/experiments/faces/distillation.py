@@ -22,11 +22,11 @@ from torch import Tensor, nn
 from rp_tutorial.attacks.distillation import ask, query_images, train_student
 from rp_tutorial.core.packed_bits import packed
 from rp_tutorial.core.streams import keyed_generator
-from rp_tutorial.experiments.defenses import DP_SGD, RESPONSES, Defense, extra_nets, release
 from rp_tutorial.experiments.engine.runner import Stages
-from rp_tutorial.experiments.face_lab import FaceLab, FaceLabSettings
-from rp_tutorial.experiments.private_nets import PRIVATE_TRAINING, PrivateTraining
-from rp_tutorial.experiments.student_comparisons import MEASURES, claims, comparisons, pool, rated
+from rp_tutorial.experiments.faces.defenses import DP_SGD, RESPONSES, Defense, extra_nets, release
+from rp_tutorial.experiments.faces.lab import FaceLab, FaceLabSettings
+from rp_tutorial.experiments.faces.private_nets import PRIVATE_TRAINING, PrivateTraining
+from rp_tutorial.experiments.faces.students import MEASURES, claims, comparisons, pool, rated
 from rp_tutorial.models.facenet import FaceNet64
 from rp_tutorial.models.fold import folded
 from rp_tutorial.models.small_faces import SmallFaceNet

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from rp_tutorial.core.arguments import one_of, positive
-from rp_tutorial.experiments.face_lab import FaceLab
+from rp_tutorial.experiments.faces.lab import FaceLab
 from rp_tutorial.models.facenet import FaceClassifier, FaceNet64
 from rp_tutorial.models.fold import folded
 from rp_tutorial.models.small_faces import SmallFaceNet

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from rp_tutorial.core.arguments import one_of
-from rp_tutorial.experiments.face_lab import FaceLab
+from rp_tutorial.experiments.faces.lab import FaceLab
 from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.oracles.randomized_response import RandomizedResponse
 from rp_tutorial.oracles.smoothing import PredictOracle, Smoothing, VoteOracle
 
 if TYPE_CHECKING:
-    from rp_tutorial.experiments.private_nets import PrivateTraining
+    from rp_tutorial.experiments.faces.private_nets import PrivateTraining
 
 DP_SGD = "DP-SGD"
 RESPONSES = ("randomized response", "memoised response")  # fresh, and the same answer to the same query
@@ -70,7 +70,7 @@ def extra_nets(defenses: Iterable[Defense]) -> int:
 def defended_net(lab: FaceLab, defense: Defense, *, recipe: PrivateTraining | None = None) -> nn.Module:
     """The net behind a defence, trained or read from the cache."""
     if defense.defense == DP_SGD:
-        from rp_tutorial.experiments.private_nets import PrivateTraining, private_target  # Opacus is an extra
+        from rp_tutorial.experiments.faces.private_nets import PrivateTraining, private_target  # Opacus is an extra
 
         return private_target(lab, recipe or PrivateTraining(), epsilon=defense.epsilon, public=defense.public)
     return lab.target(noise_sigma=defense.sigma if defense.augmented else None)

@@ -14,14 +14,14 @@ from rp_tutorial.attacks.inversion.attackers import PRESETS
 from rp_tutorial.attacks.inversion.surrogates import SURROGATES
 from rp_tutorial.attacks.inversion.white_box import WhiteBox
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.experiments import adaptive
-from rp_tutorial.experiments.adaptive import AdaptiveBench, AdaptiveSettings, pool
-from rp_tutorial.experiments.adaptive_results import REFERENCE
-from rp_tutorial.experiments.defenses import DP_SGD, Defense
 from rp_tutorial.experiments.engine.runner import Stages, run_experiment
-from rp_tutorial.experiments.face_lab import FaceLab
-from rp_tutorial.experiments.inversion import BOUNDED
-from rp_tutorial.experiments.private_nets import PrivateTraining
+from rp_tutorial.experiments.faces import adaptive
+from rp_tutorial.experiments.faces.adaptive import AdaptiveBench, AdaptiveSettings, pool
+from rp_tutorial.experiments.faces.adaptive_results import REFERENCE
+from rp_tutorial.experiments.faces.defenses import DP_SGD, Defense
+from rp_tutorial.experiments.faces.inversion import BOUNDED
+from rp_tutorial.experiments.faces.lab import FaceLab
+from rp_tutorial.experiments.faces.private_nets import PrivateTraining
 
 PROMISED = {
     "defense", "attacker", "test_accuracy", "asr", "asr_ci", "asr_start", "hits", "queries", "forward_passes",

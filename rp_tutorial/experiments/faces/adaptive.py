@@ -30,13 +30,13 @@ from rp_tutorial.attacks.inversion.verdicts import evaluate, rate
 from rp_tutorial.attacks.inversion.white_box import WhiteBox, invert_white_box
 from rp_tutorial.core.arguments import refuse
 from rp_tutorial.data.faces.task import to_float
-from rp_tutorial.experiments.adaptive_results import REFERENCE, best, best_table, table
-from rp_tutorial.experiments.adaptive_results import pool as pool
-from rp_tutorial.experiments.defenses import DP_SGD, Defense, release
 from rp_tutorial.experiments.engine.runner import Stages
-from rp_tutorial.experiments.face_lab import FaceLab, FaceLabSettings
-from rp_tutorial.experiments.inversion import BOUNDED, interval
-from rp_tutorial.experiments.private_nets import PRIVATE_TRAINING, PrivateTraining, public_net
+from rp_tutorial.experiments.faces.adaptive_results import REFERENCE, best, best_table, table
+from rp_tutorial.experiments.faces.adaptive_results import pool as pool
+from rp_tutorial.experiments.faces.defenses import DP_SGD, Defense, release
+from rp_tutorial.experiments.faces.inversion import BOUNDED, interval
+from rp_tutorial.experiments.faces.lab import FaceLab, FaceLabSettings
+from rp_tutorial.experiments.faces.private_nets import PRIVATE_TRAINING, PrivateTraining, public_net
 from rp_tutorial.models.facenet import FaceNet64
 from rp_tutorial.models.fold import folded
 from rp_tutorial.models.small_faces import SmallFaceNet

@@ -13,10 +13,10 @@ import torch
 from rp_tutorial.attacks.inversion.boundary_repulsion import BREP_MI
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data.faces.task import from_text, to_float
-from rp_tutorial.experiments import inversion
 from rp_tutorial.experiments.engine.runner import Stages, run_experiment
-from rp_tutorial.experiments.face_lab import FaceLab
-from rp_tutorial.experiments.inversion import Arm, Bench, InversionSettings, comparisons, pool
+from rp_tutorial.experiments.faces import inversion
+from rp_tutorial.experiments.faces.inversion import Arm, Bench, InversionSettings, comparisons, pool
+from rp_tutorial.experiments.faces.lab import FaceLab
 from rp_tutorial.oracles.base import ABSTAIN
 from rp_tutorial.oracles.smoothing import Smoothing
 
@@ -116,7 +116,7 @@ def test_no_private_image_reaches_the_prior(bench: Bench, monkeypatch: pytest.Mo
     noise = torch.randint(256, task.x_train.shape, generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
     poisoned = dataclasses.replace(task, x_train=noise, x_test=255 - task.x_test, fingerprint="poisoned")
     monkeypatch.setenv("RP_TUTORIAL_CACHE", str(tmp_path))
-    monkeypatch.setattr("rp_tutorial.experiments.face_lab.load_faces", lambda *_, **__: poisoned)
+    monkeypatch.setattr("rp_tutorial.experiments.faces.lab.load_faces", lambda *_, **__: poisoned)
     other = FaceLab(TINY, data="synthetic", seed=3, stages=Stages("inversion")).prior
     own = bench.lab.prior.state_dict()
     assert all(torch.equal(value, own[name]) for name, value in other.state_dict().items())

@@ -12,12 +12,12 @@ import pytest
 
 from rp_tutorial import comparison_claims, ledger
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.experiments import frontier, inversion
-from rp_tutorial.experiments.defenses import DP_SGD, RESPONSES
 from rp_tutorial.experiments.engine.runner import Stages, run_experiment
-from rp_tutorial.experiments.face_lab import FaceLab
-from rp_tutorial.experiments.frontier import FrontierBench, calibrated, pool, promise, summaries
-from rp_tutorial.experiments.inversion import Arm, Bench
+from rp_tutorial.experiments.faces import frontier, inversion
+from rp_tutorial.experiments.faces.defenses import DP_SGD, RESPONSES
+from rp_tutorial.experiments.faces.frontier import FrontierBench, calibrated, pool, promise, summaries
+from rp_tutorial.experiments.faces.inversion import Arm, Bench
+from rp_tutorial.experiments.faces.lab import FaceLab
 from rp_tutorial.oracles.randomized_response import accuracy, advantage
 
 PROMISED = {

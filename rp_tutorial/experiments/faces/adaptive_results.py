@@ -14,7 +14,7 @@ import pandas as pd
 from rp_tutorial.attacks.inversion.attackers import published
 from rp_tutorial.attacks.inversion.settings import BREP_MI
 from rp_tutorial.core.arguments import refuse
-from rp_tutorial.experiments.inversion import pooled_rates
+from rp_tutorial.experiments.faces.inversion import pooled_rates
 from rp_tutorial.statistics.best_of_several import alternating, best_against
 
 REFERENCE = published(BREP_MI).name  # the attacker that knows nothing of a defence

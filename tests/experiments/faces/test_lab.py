@@ -12,7 +12,7 @@ from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data.faces.drawn import synthetic_faces
 from rp_tutorial.data.faces.task import from_text, to_bytes, to_float, to_text
 from rp_tutorial.experiments.engine.runner import Stages
-from rp_tutorial.experiments.face_lab import CHECKPOINTS, PUBLISHED_FILES, FaceLab, FaceLabSettings
+from rp_tutorial.experiments.faces.lab import CHECKPOINTS, PUBLISHED_FILES, FaceLab, FaceLabSettings
 from rp_tutorial.models.facenet import FaceNet64
 from rp_tutorial.models.generator import Generator
 
@@ -68,7 +68,7 @@ def test_experiments_share_the_nets_of_one_lab(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("RP_TUTORIAL_CACHE", str(tmp_path))
     first = lab().target()
     monkeypatch.setattr(
-        "rp_tutorial.experiments.face_lab.fit_classifier", lambda *_, **__: pytest.fail("trained twice")
+        "rp_tutorial.experiments.faces.lab.fit_classifier", lambda *_, **__: pytest.fail("trained twice")
     )
     x = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():

@@ -12,10 +12,10 @@ from torch import nn
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.threads import one_thread
 from rp_tutorial.data.faces.task import to_float
-from rp_tutorial.experiments import private_nets
 from rp_tutorial.experiments.engine.runner import PROFILES, Stages
-from rp_tutorial.experiments.face_lab import FaceLab, FaceLabSettings
-from rp_tutorial.experiments.private_nets import PRIVATE_TRAINING, PrivateSteps, PrivateTraining, private_target
+from rp_tutorial.experiments.faces import private_nets
+from rp_tutorial.experiments.faces.lab import FaceLab, FaceLabSettings
+from rp_tutorial.experiments.faces.private_nets import PRIVATE_TRAINING, PrivateSteps, PrivateTraining, private_target
 from rp_tutorial.models.small_faces import SmallFaceNet
 
 SMALL = FaceLabSettings(identities=4, train_images=12, test_images=6, public_images=60)
@@ -106,7 +106,7 @@ def test_from_nothing_no_record_mixes_and_no_public_image_is_used(monkeypatch):
 
 
 def test_every_profile_has_a_recipe_with_a_delta_below_one_over_its_images():
-    from rp_tutorial.experiments.inversion import PROFILES as SETTINGS
+    from rp_tutorial.experiments.faces.inversion import PROFILES as SETTINGS
 
     assert set(PRIVATE_TRAINING) == set(PROFILES)
     for profile, recipe in PRIVATE_TRAINING.items():

@@ -8,10 +8,11 @@ import json
 import pytest
 import torch
 
-from rp_tutorial.experiments import face_smoothing, inversion
 from rp_tutorial.experiments.engine.runner import EXPERIMENTS, PROFILES, Stages
-from rp_tutorial.experiments.face_lab import FaceLabSettings
-from rp_tutorial.experiments.face_smoothing import FaceSmoothingSettings
+from rp_tutorial.experiments.faces import inversion
+from rp_tutorial.experiments.faces import smoothing as face_smoothing  # RENAME
+from rp_tutorial.experiments.faces.lab import FaceLabSettings
+from rp_tutorial.experiments.faces.smoothing import FaceSmoothingSettings
 from rp_tutorial.models.halfspace_net import at_distance, half_space_net
 from rp_tutorial.oracles.smoothing import Smoothing
 from rp_tutorial.statistics.binomial import certified_radius, lower_confidence_bound

@@ -14,11 +14,11 @@ pytest.importorskip("opacus", reason="the teachers trained by DP-SGD need the ex
 
 from rp_tutorial.attacks.inversion.verdicts import paired_comparison
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.experiments import distillation
-from rp_tutorial.experiments.distillation import DistillationSettings, School, Teacher
 from rp_tutorial.experiments.engine.runner import Stages
-from rp_tutorial.experiments.face_lab import FaceLab
-from rp_tutorial.experiments.student_comparisons import MEASURES, hits_of, pool, verdict
+from rp_tutorial.experiments.faces import distillation
+from rp_tutorial.experiments.faces.distillation import DistillationSettings, School, Teacher
+from rp_tutorial.experiments.faces.lab import FaceLab
+from rp_tutorial.experiments.faces.students import MEASURES, hits_of, pool, verdict
 from rp_tutorial.oracles.base import ABSTAIN
 
 TINY = DistillationSettings(

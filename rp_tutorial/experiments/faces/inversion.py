@@ -24,9 +24,9 @@ from rp_tutorial.attacks.inversion.verdicts import Judged, Rate, evaluate, paire
 from rp_tutorial.core.arguments import refuse
 from rp_tutorial.core.packed_bits import packed
 from rp_tutorial.data.faces.task import to_float, to_text
-from rp_tutorial.experiments.defenses import Defense, extra_nets, release
 from rp_tutorial.experiments.engine.runner import Stages
-from rp_tutorial.experiments.face_lab import FaceLab, FaceLabSettings
+from rp_tutorial.experiments.faces.defenses import Defense, extra_nets, release
+from rp_tutorial.experiments.faces.lab import FaceLab, FaceLabSettings
 from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
 from rp_tutorial.statistics.binomial import clopper_pearson
 

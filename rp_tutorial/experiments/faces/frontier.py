@@ -16,11 +16,19 @@ from typing import Any
 import pandas as pd
 
 from rp_tutorial.attacks.inversion.boundary_repulsion import deviations
-from rp_tutorial.experiments.defenses import DP_SGD, RESPONSES, defended_net, extra_nets, release
 from rp_tutorial.experiments.engine.runner import Stages
-from rp_tutorial.experiments.face_lab import FaceLab
-from rp_tutorial.experiments.inversion import BOUNDED, PER_TARGET, PICTURES, Arm, Bench, InversionSettings, pooled_arms
-from rp_tutorial.experiments.private_nets import EPSILONS, PRIVATE_TRAINING, PrivateTraining
+from rp_tutorial.experiments.faces.defenses import DP_SGD, RESPONSES, defended_net, extra_nets, release
+from rp_tutorial.experiments.faces.inversion import (
+    BOUNDED,
+    PER_TARGET,
+    PICTURES,
+    Arm,
+    Bench,
+    InversionSettings,
+    pooled_arms,
+)
+from rp_tutorial.experiments.faces.lab import FaceLab
+from rp_tutorial.experiments.faces.private_nets import EPSILONS, PRIVATE_TRAINING, PrivateTraining
 from rp_tutorial.experiments.tables.frontier import InsuranceFrontierSettings, pool_insurance, run_insurance
 from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.oracles.randomized_response import advantage, epsilon_for_accuracy, epsilon_for_advantage
