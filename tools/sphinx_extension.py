@@ -20,7 +20,7 @@ FIELD = re.compile(r"(?<=<t[hd]>)[^<]*_[^<]*(?=</t[hd]>)")  # a cell of a table 
 
 def setup(app: Any) -> dict[str, Any]:
     """Register the handlers. Sphinx calls this once a build."""
-    # The kernels inherit it; rp_tutorial.figures then emits what book/assets/rp-charts.js reads.
+    # The kernels inherit it; rp_tutorial.figures.base then emits what book/assets/rp-charts.js reads.
     os.environ["RP_TUTORIAL_RENDERER"] = "book"
     app.connect("config-inited", _prepare, priority=100)
     app.connect("html-page-context", _load_chart_scripts)

@@ -11,7 +11,7 @@ import pytest
 import vl_convert
 from scipy import stats
 
-from rp_tutorial import figures
+from rp_tutorial.figures import base as figures  # RENAME
 from rp_tutorial.statistics import binomial as statistics  # RENAME
 from rp_tutorial.theory import guarantees as privacy  # RENAME
 

@@ -16,8 +16,9 @@ import vl_convert
 from bs4 import BeautifulSoup
 from PIL import Image
 
-from rp_tutorial import contact_sheets, face_figures
 from rp_tutorial.core.arguments import InputError
+from rp_tutorial.figures import contact_sheets
+from rp_tutorial.figures import faces as face_figures  # RENAME
 
 WORDS = "Two made-up pictures in each of two rows, for a test."
 

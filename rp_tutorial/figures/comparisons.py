@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import altair as alt
 import pandas as pd
 
-from rp_tutorial.figures import ABOVE, BELOW, REFERENCE, _finish
+from rp_tutorial.figures.base import ABOVE, BELOW, REFERENCE, _finish
 
 __all__ = ["adaptive_attackers", "distillation_curves", "front_areas", "frontier", "gains"]
 

@@ -15,9 +15,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from rp_tutorial.contact_sheets import blurred, contact_sheet, mean_image
 from rp_tutorial.core.arguments import count
-from rp_tutorial.figures import ABOVE, BELOW, REFERENCE, _finish, _slider
+from rp_tutorial.figures.base import ABOVE, BELOW, REFERENCE, _finish, _slider
+from rp_tutorial.figures.contact_sheets import blurred, contact_sheet, mean_image
 
 __all__ = [
     "asr_against_accuracy",
