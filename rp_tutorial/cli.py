@@ -139,7 +139,7 @@ def ledger(
     format: Annotated[str, typer.Option(help="text, markdown, csv or json")] = "text",
 ) -> None:
     """Print the paper's claims beside our measurements, with intervals and verdicts."""
-    from rp_tutorial import ledger as claims
+    from rp_tutorial.ledger import table as claims
 
     one_of("format", format, FORMATS)
     documents = [document for folder in results for document in claims.read_documents(folder)] if results else None

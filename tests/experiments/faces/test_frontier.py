@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rp_tutorial import comparison_claims, ledger
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.experiments.engine.runner import Stages, run_experiment
 from rp_tutorial.experiments.faces import frontier, inversion
@@ -18,6 +17,8 @@ from rp_tutorial.experiments.faces.defenses import DP_SGD, RESPONSES
 from rp_tutorial.experiments.faces.frontier import FrontierBench, calibrated, pool, promise, summaries
 from rp_tutorial.experiments.faces.inversion import Arm, Bench
 from rp_tutorial.experiments.faces.lab import FaceLab
+from rp_tutorial.ledger import comparison_claims
+from rp_tutorial.ledger import table as ledger  # RENAME
 from rp_tutorial.oracles.randomized_response import accuracy, advantage
 
 PROMISED = {

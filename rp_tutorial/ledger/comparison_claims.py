@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rp_tutorial.claims import OPEN, Claim, Measurement, direction, every, printed_as
+from rp_tutorial.ledger.paper_claims import OPEN, Claim, Measurement, direction, every, printed_as
 
 FRONTIER, DISTILLATION, ADAPTIVE = "frontier", "distillation", "adaptive"
 WHERE = "Abstract v2"

@@ -17,10 +17,10 @@ from typing import Any
 
 import pandas as pd
 
-from rp_tutorial.claims import CLAIMS as PAPER_CLAIMS
-from rp_tutorial.claims import OPEN, TABLE1, Claim, Measurement
-from rp_tutorial.comparison_claims import CLAIMS as COMPARISON_CLAIMS
 from rp_tutorial.core.arguments import InputError
+from rp_tutorial.ledger.comparison_claims import CLAIMS as COMPARISON_CLAIMS
+from rp_tutorial.ledger.paper_claims import CLAIMS as PAPER_CLAIMS
+from rp_tutorial.ledger.paper_claims import OPEN, TABLE1, Claim, Measurement
 
 __all__ = ["OPEN", "TABLE1", "Claim", "Measurement", "published", "read_documents", "render", "table", "verdict"]
 CLAIMS = (*PAPER_CLAIMS, *COMPARISON_CLAIMS)
