@@ -31,12 +31,12 @@ import torch
 from scipy.stats import binomtest
 from torch import Tensor, nn
 
+from rp_tutorial.core.labels import ABSTAIN
+from rp_tutorial.core.threads import worker_pool
 from rp_tutorial.data.tables.tasks import ThresholdTask
 from rp_tutorial.experiments.engine.runner import Stages
-from rp_tutorial.experiments.tables import threshold as insurance  # RENAME
+from rp_tutorial.experiments.tables import threshold as insurance
 from rp_tutorial.oracles.attribute import AttributeSmoothing
-from rp_tutorial.oracles.base import ABSTAIN
-from rp_tutorial.oracles.noise import worker_pool
 from rp_tutorial.oracles.smoothing import Smoothing, significant_plurality
 
 SIGMAS, N, ALPHA = (1.0, 2.0, 3.0), 1000, 0.01

@@ -26,9 +26,9 @@ from rounds import measure, ratio_line
 from scipy.stats import binomtest
 from torch import Tensor, nn
 
+from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.experiments.engine.runner import Stages
-from rp_tutorial.experiments.tables import threshold as insurance  # RENAME
-from rp_tutorial.oracles.base import ABSTAIN
+from rp_tutorial.experiments.tables import threshold as insurance
 from rp_tutorial.oracles.smoothing import Smoothing
 
 SIGMA, N, ALPHA = 1.0, 1000, 0.01

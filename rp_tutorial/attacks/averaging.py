@@ -17,9 +17,10 @@ from scipy import fft, stats
 from torch import Tensor
 
 from rp_tutorial.core.arguments import count, open_unit, positive, refuse
-from rp_tutorial.oracles.base import ABSTAIN, LabelOracle, check_batch
-from rp_tutorial.oracles.randomized_response import keep_probability, response_law
+from rp_tutorial.core.labels import ABSTAIN, check_batch
+from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.theory.guarantees import repeated_tv
+from rp_tutorial.theory.response import keep_probability, response_law
 
 NEGLIGIBLE = 1e-16  # probability of counts that are left out of a sum
 MAX_QUERIES = 10_000  # as far as `queries_needed` looks

@@ -16,10 +16,11 @@ from torch import Tensor, nn
 
 from rp_tutorial.attacks.inversion.queries import strict_plurality
 from rp_tutorial.core.arguments import InputError, count, refuse
+from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.core.streams import keyed_generator
 from rp_tutorial.data.faces.task import to_bytes, to_float
 from rp_tutorial.models.priors import Prior
-from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
+from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.training.classify import fit_classifier
 from rp_tutorial.training.image_batches import augmented, check_images, check_labels
 

@@ -12,18 +12,17 @@ the logits tie exactly, and the tie goes to the lowest index, as argmax has it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import count, positive, refuse
+from rp_tutorial.core.labels import check_batch
+from rp_tutorial.core.threads import side_by_side
 from rp_tutorial.models.affine import affine_stack
-from rp_tutorial.oracles.base import check_batch
-from rp_tutorial.oracles.noise import worker_pool
 
 FAR = 1e150  # a bend further out than this is taken as never reached; its square still fits a float64
 CHUNK_MIB = 4  # fits a cache
@@ -138,15 +137,6 @@ def _flat_rows(x: Tensor, weight: Tensor) -> Tensor:
     if rows.shape[1] != weight.shape[1]:
         raise refuse("x", tuple(x.shape), f"rows of {weight.shape[1]} numbers")
     return rows
-
-
-def side_by_side(work: Callable[[Tensor], Any], parts: Sequence[Tensor]) -> list[Any]:
-    """`work` on every part of the records: each core its own parts on a CPU, in turn on a GPU.
-
-    Small parts stay in a core's cache, and no core waits for another within an operation, as torch's own threads do.
-    """
-    run = torch.no_grad()(work)  # the mode belongs to a thread
-    return list((worker_pool().map if parts[0].device.type == "cpu" and len(parts) > 1 else map)(run, parts))
 
 
 def _chunk_records(widths: list[int], mib: float) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rp_tutorial.attributes.rap import IntervalSet
+from rp_tutorial.attributes.sets import IntervalSet
 from rp_tutorial.core.arguments import count, open_unit, refuse
 
 

@@ -19,8 +19,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rp_tutorial.attributes.pieces import LabelPieces, padded, side_by_side
+from rp_tutorial.attributes.pieces import LabelPieces, padded
 from rp_tutorial.core.arguments import positive, refuse
+from rp_tutorial.core.threads import side_by_side
 
 FIRST, SECOND = 0.7979, 0.9679  # E|xi| and E|xi^2 - 1| = 4 phi(1), rounded up
 EPS = torch.finfo(torch.float64).eps

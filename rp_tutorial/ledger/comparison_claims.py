@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from rp_tutorial.ledger.paper_claims import OPEN, Claim, Measurement, direction, every, printed_as
+from rp_tutorial.statistics.paired import paired_comparison
 
 FRONTIER, DISTILLATION, ADAPTIVE = "frontier", "distillation", "adaptive"
 WHERE = "Abstract v2"
@@ -79,10 +80,6 @@ def _knowing_is_useless(results: dict[str, Any]) -> bool | str | None:
 
 def _best_lowered(results: dict[str, Any]) -> bool | None:
     """Whether the best attacker that knows the vote does worse than the best against the bare net, at every vote."""
-    from rp_tutorial.attacks.inversion.verdicts import (
-        paired_comparison,  # torch, which a table of claims can do without
-    )
-
     best = {row["defense"]: np.array(row["hits"], dtype=bool) for row in results["best"]}
     found = [paired_comparison(best["none"], hits) for name, hits in best.items() if name.startswith(RP)]
     return every(test.difference > 0 and test.p_value < 0.05 for test in found)

@@ -155,7 +155,7 @@ def every(shown: Iterable[bool]) -> bool | None:
 
 def _lowered(results: dict[str, Any], arm: dict[str, Any]) -> bool:
     """Whether the arm's ASR is below the undefended one, by the exact test on the same targets at 5 %."""
-    from rp_tutorial.attacks.inversion.verdicts import paired_comparison
+    from rp_tutorial.statistics.paired import paired_comparison
 
     hits = (np.array(row["hits"], dtype=bool) for row in (_arm(results, "none"), arm))
     found = paired_comparison(*hits)

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import closed_unit
-from rp_tutorial.oracles.base import ABSTAIN, LabelOracle, argmax_labels
+from rp_tutorial.core.labels import ABSTAIN, argmax_labels
+from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.oracles.plain import logits_in_batches
 
 

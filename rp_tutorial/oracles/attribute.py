@@ -12,11 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial.attributes.pieces import CHUNK_MIB, LabelPieces, label_pieces
-from rp_tutorial.attributes.rap import IntervalSet, Scale, StandardScale, inference_set
+from rp_tutorial.attributes.rap import inference_set
+from rp_tutorial.attributes.sets import IntervalSet, Scale, StandardScale
 from rp_tutorial.attributes.smoothed_pieces import leader_pieces, probabilities
 from rp_tutorial.core.arguments import count, positive, refuse
+from rp_tutorial.core.labels import check_batch
 from rp_tutorial.models.affine import affine_stack
-from rp_tutorial.oracles.base import LabelOracle, check_batch
+from rp_tutorial.oracles.base import LabelOracle
 
 
 class AttributeSmoothing(LabelOracle):

@@ -13,9 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rp_tutorial.core.arguments import InputError, count, refuse
-
-ABSTAIN = -1  # the released symbol for "no answer"; an adversary sees it like any other label
+from rp_tutorial.core.arguments import count, refuse
+from rp_tutorial.core.labels import ABSTAIN, check_batch
 
 
 class LabelOracle(ABC):
@@ -89,23 +88,3 @@ def state_entry(state: dict[str, Any], key: str) -> Any:
     if not isinstance(state, dict) or key not in state:
         raise refuse("state", sorted(state) if isinstance(state, dict) else type(state).__name__, f"one with {key!r}")
     return state[key]
-
-
-def check_batch(x: Tensor) -> Tensor:
-    """`x` itself, if it is a finite float batch [B, ...] with at least one axis beside the batch."""
-    if not isinstance(x, Tensor) or not x.is_floating_point():
-        raise refuse("x", type(x).__name__ if not isinstance(x, Tensor) else x.dtype, "a floating-point torch tensor")
-    if x.ndim < 2:
-        raise refuse("x", tuple(x.shape), "a batch of shape [B, ...], one row an input")
-    if not bool(torch.isfinite(x).all()):
-        raise InputError("x: got NaN or infinite values, allowed are finite numbers")
-    return x
-
-
-def argmax_labels(logits: Tensor, num_classes: int) -> Tensor:
-    """Logits [B, K] -> int64 labels [B], with the one check that tells a wrong net from a right one."""
-    if logits.ndim != 2 or logits.shape[1] != num_classes:
-        raise refuse("net", f"outputs of shape {tuple(logits.shape)}", f"logits of shape [B, {num_classes}]")
-    if num_classes == 2:  # one comparison instead of a reduction; a tie is class 0 either way
-        return (logits[:, 1] > logits[:, 0]).long()
-    return logits.argmax(dim=1)

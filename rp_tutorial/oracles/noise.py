@@ -14,10 +14,7 @@ feature needs a single normal. Nothing is approximated: the law of every label s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
-from threading import Barrier
 
 import torch
 from torch import Tensor, nn
@@ -173,23 +170,3 @@ def generator_from(state: Tensor, device: torch.device) -> torch.Generator:
     except RuntimeError as error:
         raise refuse("state", str(error), f"what a generator on {device.type} has given") from error
     return generator
-
-
-@lru_cache(maxsize=1)
-def worker_pool() -> ThreadPoolExecutor:
-    """Threads that each run torch on one core: whole tiles side by side beat threads inside every small product.
-
-    torch.set_num_threads speaks for the calling thread, but also for threads that have not started yet. So every
-    worker is started here, and the caller's own number is put back.
-    """
-    workers, callers_own = min(LANES, torch.get_num_threads()), torch.get_num_threads()
-    pool = ThreadPoolExecutor(workers, initializer=_run_on_one_core)
-    all_started = Barrier(workers)
-    list(pool.map(lambda _: all_started.wait(), range(workers)))
-    torch.set_num_threads(callers_own)
-    return pool
-
-
-def _run_on_one_core() -> None:
-    torch.get_num_threads()  # a thread's first look fixes its number; set before that, it would be forgotten
-    torch.set_num_threads(1)

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import count
-from rp_tutorial.oracles.base import LabelOracle, argmax_labels
-from rp_tutorial.oracles.noise import worker_pool
+from rp_tutorial.core.labels import argmax_labels
+from rp_tutorial.core.threads import worker_pool
+from rp_tutorial.oracles.base import LabelOracle
 
 TABLE_ROWS = 65536
 IMAGE_VALUES = {"cpu": 2**19, "cuda": 2**24}  # numbers in a batch of images; on a CPU activations stay near the cache

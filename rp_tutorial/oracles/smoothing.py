@@ -19,8 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import count, one_of, open_unit, positive, refuse
-from rp_tutorial.oracles.base import ABSTAIN, LabelOracle, argmax_labels, check_batch, state_entry
-from rp_tutorial.oracles.noise import LANES, NoiseSet, NoiseStream, noisy_view, worker_pool
+from rp_tutorial.core.labels import ABSTAIN, argmax_labels, check_batch
+from rp_tutorial.core.threads import worker_pool
+from rp_tutorial.oracles.base import LabelOracle, state_entry
+from rp_tutorial.oracles.noise import LANES, NoiseSet, NoiseStream, noisy_view
 from rp_tutorial.oracles.votes import plurality, significant_plurality, votes_needed
 from rp_tutorial.statistics.binomial import (
     certified_radius,

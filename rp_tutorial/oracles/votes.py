@@ -14,7 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rp_tutorial.oracles.base import ABSTAIN
+from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.statistics.binomial import predict_thresholds
 
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from rp_tutorial.attacks.inversion.verdicts import paired_comparison, rate
 from rp_tutorial.core.arguments import refuse
 from rp_tutorial.statistics.families import holm
+from rp_tutorial.statistics.paired import paired_comparison, rate
 
 Hits = Mapping[str, np.ndarray]  # attacker -> bool [T], all over the same targets in the same order
 

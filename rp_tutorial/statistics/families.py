@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from rp_tutorial.attacks.inversion.verdicts import paired_comparison, rate
 from rp_tutorial.core.arguments import one_of, refuse
 from rp_tutorial.statistics.binomial import clopper_pearson
 from rp_tutorial.statistics.fronts import Outcome, percentiles, resampled
+from rp_tutorial.statistics.paired import paired_comparison, rate
 
 ALONG = ("accuracy", "advantage")
 ROUNDING = 1e-9  # an epsilon calibrated to an advantage gives it back up to rounding

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import InputError, one_of, refuse
-from rp_tutorial.oracles.base import argmax_labels, check_batch
+from rp_tutorial.core.labels import argmax_labels, check_batch
 
 Norm = Literal["l1", "l2", "linf"]
 NORMS = ("l1", "l2", "linf")

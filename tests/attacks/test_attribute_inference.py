@@ -10,9 +10,10 @@ from torch import nn
 
 from rp_tutorial.attacks.attribute_inference import Inference, infer_attribute
 from rp_tutorial.core.arguments import InputError
+from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.data.tables.insurance import load
 from rp_tutorial.data.tables.tasks import ThresholdTask, threshold_task
-from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
+from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.oracles.plain import PlainOracle
 
 CANDIDATES = np.linspace(12, 50.4, 385)  # the attribute's domain in steps of .1 kg/m^2

@@ -22,17 +22,14 @@ from rp_tutorial.attacks.averaging import (
 )
 from rp_tutorial.attacks.distinguishing import play
 from rp_tutorial.core.arguments import InputError
+from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.models.halfspace_net import at_distance, half_space_net
-from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
+from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.oracles.plain import PlainOracle
-from rp_tutorial.oracles.randomized_response import (
-    RandomizedResponse,
-    advantage,
-    keep_probability,
-    response_law,
-)
+from rp_tutorial.oracles.randomized_response import RandomizedResponse
 from rp_tutorial.oracles.smoothing import PredictOracle, Smoothing, VoteOracle
 from rp_tutorial.theory.guarantees import halfspace_laws, repeated_tv, tv_of_dp
+from rp_tutorial.theory.response import advantage, keep_probability, response_law
 
 ERROR = 1e-6
 LAWS = ([0.3, 0.7], [0.5, 0.3, 0.2], [0.4, 0.1, 0.25, 0.25], [0.4, 0.6, 0.0], [0.0, 1.0])

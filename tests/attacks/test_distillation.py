@@ -7,10 +7,11 @@ from torch import nn
 from rp_tutorial.attacks.distillation import ask, distil, query_images, train_student
 from rp_tutorial.attacks.inversion.queries import strict_plurality
 from rp_tutorial.core.arguments import InputError
+from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.models.priors import PCAPrior
 from rp_tutorial.models.small_faces import SmallFaceNet
-from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
+from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.oracles.randomized_response import RandomizedResponse
 from rp_tutorial.training.classify import image_logits

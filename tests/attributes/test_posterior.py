@@ -7,7 +7,7 @@ import pytest
 from scipy import integrate, stats
 
 from rp_tutorial.attributes.posterior import Posterior, posterior
-from rp_tutorial.attributes.rap import IntervalSet
+from rp_tutorial.attributes.sets import IntervalSet
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.theory import halfspace
 

@@ -14,8 +14,6 @@ from torch import nn
 
 from rp_tutorial.attributes.pieces import label_pieces
 from rp_tutorial.attributes.rap import (
-    IntervalSet,
-    StandardScale,
     ape,
     inference_set,
     rap_set,
@@ -23,10 +21,11 @@ from rp_tutorial.attributes.rap import (
     sampled_inference_set,
     sampled_rap_set,
 )
+from rp_tutorial.attributes.sets import IntervalSet, StandardScale
 from rp_tutorial.core.arguments import InputError
+from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.models.mlp import two_layer_net
 from rp_tutorial.oracles.attribute import AttributeSmoothing
-from rp_tutorial.oracles.base import ABSTAIN
 from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.oracles.smoothing import PredictOracle, Smoothing, VoteOracle
 from rp_tutorial.theory import halfspace

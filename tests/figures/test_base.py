@@ -11,9 +11,9 @@ import pytest
 import vl_convert
 from scipy import stats
 
-from rp_tutorial.figures import base as figures  # RENAME
-from rp_tutorial.statistics import binomial as statistics  # RENAME
-from rp_tutorial.theory import guarantees as privacy  # RENAME
+from rp_tutorial.figures import base as figures
+from rp_tutorial.statistics import binomial as statistics
+from rp_tutorial.theory import guarantees as privacy
 
 
 def live_table() -> pd.DataFrame:

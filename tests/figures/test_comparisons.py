@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import vl_convert
 
-from rp_tutorial.figures import comparisons as comparison_figures  # RENAME
+from rp_tutorial.figures import comparisons as comparison_figures
 
 
 def arm(name: str, family: str, accuracy: float, asr: float) -> dict[str, object]:

@@ -18,7 +18,7 @@ from PIL import Image
 
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.figures import contact_sheets
-from rp_tutorial.figures import faces as face_figures  # RENAME
+from rp_tutorial.figures import faces as face_figures
 
 WORDS = "Two made-up pictures in each of two rows, for a test."
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from rp_tutorial.ledger import table as ledger  # RENAME
+from rp_tutorial.ledger import table as ledger
 from rp_tutorial.ledger.table import Claim, Measurement
 
 

@@ -15,11 +15,11 @@ from torch import nn
 
 from rp_tutorial.attributes import smoothed_pieces
 from rp_tutorial.attributes.pieces import LabelPieces
-from rp_tutorial.attributes.rap import StandardScale
+from rp_tutorial.attributes.sets import StandardScale
 from rp_tutorial.attributes.smoothed_pieces import leader_pieces, level_pieces, probabilities
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.experiments.engine.runner import Stages
-from rp_tutorial.experiments.tables import threshold as insurance  # RENAME
+from rp_tutorial.experiments.tables import threshold as insurance
 from rp_tutorial.oracles.attribute import AttributeSmoothing
 from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.oracles.smoothing import Smoothing

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.oracles.base import ABSTAIN, LabelOracle, argmax_labels, check_batch
+from rp_tutorial.core.labels import ABSTAIN, argmax_labels, check_batch
+from rp_tutorial.oracles.base import LabelOracle
 
 
 class Releasing(LabelOracle):

@@ -16,7 +16,7 @@ from known_nets import ERROR, Opaque
 from scipy import stats
 from torch import nn
 
-from rp_tutorial.oracles.base import ABSTAIN
+from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.oracles.smoothing import Smoothing
 
 DIMENSION, SIGMA, N, ALPHA = 8, 0.5, 150, 0.05

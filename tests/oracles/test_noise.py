@@ -203,7 +203,7 @@ def test_worker_pool_leaves_the_callers_threads_alone_and_gives_one_to_each_work
     program = """
 import torch
 torch.set_num_threads(3)
-from rp_tutorial.oracles.noise import worker_pool
+from rp_tutorial.core.threads import worker_pool
 pool = worker_pool()
 workers = list(pool.map(lambda _: torch.get_num_threads(), range(12)))
 torch.ones(300, 300) @ torch.ones(300, 300)

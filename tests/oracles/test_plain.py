@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from rp_tutorial.core.arguments import InputError
+from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.oracles.abstaining import AbstainingOracle
-from rp_tutorial.oracles.base import ABSTAIN
 from rp_tutorial.oracles.plain import PlainOracle
 
 

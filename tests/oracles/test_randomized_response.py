@@ -11,12 +11,13 @@ from torch import nn
 
 from rp_tutorial.attacks.distinguishing import play
 from rp_tutorial.core.arguments import InputError
+from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.models.halfspace_net import at_distance, half_space_net
 from rp_tutorial.oracles.abstaining import AbstainingOracle, confidence_for_abstention
-from rp_tutorial.oracles.base import ABSTAIN
 from rp_tutorial.oracles.plain import PlainOracle
-from rp_tutorial.oracles.randomized_response import (
-    RandomizedResponse,
+from rp_tutorial.oracles.randomized_response import RandomizedResponse
+from rp_tutorial.theory.guarantees import hockey_stick, total_variation, tv_of_dp
+from rp_tutorial.theory.response import (
     accuracy,
     advantage,
     epsilon_for_accuracy,
@@ -24,7 +25,6 @@ from rp_tutorial.oracles.randomized_response import (
     keep_probability,
     response_law,
 )
-from rp_tutorial.theory.guarantees import hockey_stick, total_variation, tv_of_dp
 
 
 def constant_oracle(label: int, classes: int) -> PlainOracle:

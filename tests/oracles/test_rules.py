@@ -6,8 +6,8 @@ import torch
 from known_nets import ERROR, at, bands, half_space
 from scipy import stats
 
+from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.models.mlp import two_layer_net
-from rp_tutorial.oracles.base import ABSTAIN
 from rp_tutorial.oracles.smoothing import Smoothing, plurality, significant_plurality
 from rp_tutorial.statistics.binomial import max_certifiable_radius
 

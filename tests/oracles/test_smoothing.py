@@ -16,8 +16,8 @@ from scipy import stats
 from torch import nn
 
 from rp_tutorial.core.arguments import InputError
+from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.models.mlp import two_layer_net
-from rp_tutorial.oracles.base import ABSTAIN
 from rp_tutorial.oracles.smoothing import PredictOracle, Smoothing, VoteOracle
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rp_tutorial.attacks.inversion.verdicts import paired_comparison
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.statistics.best_of_several import alternating, best_against, cross_fitted
+from rp_tutorial.statistics.paired import paired_comparison
 
 A = np.array([1, 0, 1, 0, 1, 0, 0, 0], dtype=bool)  # better on the even targets
 B = np.array([0, 1, 0, 1, 0, 0, 0, 1], dtype=bool)  # better on the odd ones

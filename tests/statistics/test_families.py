@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rp_tutorial.attacks.inversion.verdicts import paired_comparison
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.statistics.families import dominance, holm, slices
 from rp_tutorial.statistics.fronts import outcomes
+from rp_tutorial.statistics.paired import paired_comparison
 
 TARGETS = 80
 

@@ -10,7 +10,7 @@ import pytest
 
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.packed_bits import packed
-from rp_tutorial.statistics import fronts as pareto  # RENAME
+from rp_tutorial.statistics import fronts as pareto
 
 IMAGES, TARGETS = 200, 40
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import special, stats
 
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.oracles.base import ABSTAIN
+from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.oracles.smoothing import plurality, significant_plurality
 from rp_tutorial.statistics.binomial import (
     certified_radius,

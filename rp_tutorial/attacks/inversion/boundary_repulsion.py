@@ -34,8 +34,9 @@ from rp_tutorial.attacks.inversion.state import (
     fingerprint,
 )
 from rp_tutorial.core.arguments import count, refuse
+from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.core.streams import keyed_generator
-from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
+from rp_tutorial.oracles.base import LabelOracle
 
 COUNT_SLACK = 1e-4  # of the count of a sphere: parts of abstentions are not exact in float32
 RADIUS_LIMIT = 1e6  # beyond it float32 loses z inside z + R u; the published loop would go on for ever

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import count, refuse
-from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
+from rp_tutorial.core.labels import ABSTAIN
+from rp_tutorial.oracles.base import LabelOracle
 
 Prior = Callable[[Tensor], Tensor]  # latents [B, d] -> inputs [B, ...]
 

@@ -29,6 +29,7 @@ from torch import nn
 
 import rp_tutorial
 from rp_tutorial.core.arguments import InputError, count, one_of
+from rp_tutorial.core.files import replacing, write_atomically
 from rp_tutorial.data.faces.sources import is_face_source, source_name
 
 EXPERIMENTS = {
@@ -44,17 +45,7 @@ EXPERIMENTS = {
 }
 PROFILES = ("smoke", "cpu", "gpu")
 PACKAGE = Path(rp_tutorial.__file__).parent
-SHOWS = (
-    "claims.py",
-    "cli.py",
-    "comparison_claims.py",
-    "comparison_figures.py",
-    "contact_sheets.py",
-    "doctor.py",
-    "face_figures.py",
-    "figures.py",
-    "ledger.py",
-)
+SHOWS = ("figures", "ledger", "cli.py", "doctor.py")  # rooms that only show results
 VERSIONS_OF = ("torch", "numpy", "scipy", "pandas", "scikit-learn")
 
 
@@ -92,7 +83,7 @@ class Stages:
             net.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
             return net.eval()
         train()
-        with _replacing(path) as part:
+        with replacing(path) as part:
             torch.save(net.state_dict(), part)
         return net.eval()
 
@@ -197,7 +188,7 @@ def code_hash() -> str:
 
     What only shows results is left out: no stage of any experiment calls it.
     """
-    return _sources_hash(path for path in PACKAGE.rglob("*.py") if path.relative_to(PACKAGE).as_posix() not in SHOWS)
+    return _sources_hash(path for path in PACKAGE.rglob("*.py") if path.relative_to(PACKAGE).parts[0] not in SHOWS)
 
 
 @lru_cache(maxsize=8)
@@ -212,30 +203,6 @@ def _sources_hash(paths: Iterable[Path]) -> str:
     for path in sorted(paths):
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """The whole file or the old one: what reads `path` never sees half of it."""
-    with _replacing(path) as part:
-        part.write_text(text)
-
-
-class _replacing:  # noqa: N801  (reads as a verb: with _replacing(path) as part)
-    """A temporary name beside `path` that takes its place when the block ends well, and vanishes when it does not."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.part = path.with_name(f".{path.name}.{os.getpid()}.part")
-
-    def __enter__(self) -> Path:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        return self.part
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None:
-            os.replace(self.part, self.path)
-        else:
-            self.part.unlink(missing_ok=True)
 
 
 def _write_out(module: Any, document: dict[str, Any], folder: Path) -> None:

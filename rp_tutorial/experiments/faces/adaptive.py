@@ -26,9 +26,10 @@ from rp_tutorial.attacks.inversion.attackers import PRESETS, Attacker, walk
 from rp_tutorial.attacks.inversion.settings import BoundaryRepulsion, deviations
 from rp_tutorial.attacks.inversion.starts import candidate_latents
 from rp_tutorial.attacks.inversion.surrogates import SURROGATES, transfer
-from rp_tutorial.attacks.inversion.verdicts import evaluate, rate
+from rp_tutorial.attacks.inversion.verdicts import evaluate
 from rp_tutorial.attacks.inversion.white_box import WhiteBox, invert_white_box
 from rp_tutorial.core.arguments import refuse
+from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.experiments.engine.runner import Stages
 from rp_tutorial.experiments.faces.adaptive_results import REFERENCE, best, best_table, table
@@ -40,7 +41,8 @@ from rp_tutorial.experiments.faces.private_nets import PRIVATE_TRAINING, Private
 from rp_tutorial.models.facenet import FaceNet64
 from rp_tutorial.models.fold import folded
 from rp_tutorial.models.small_faces import SmallFaceNet
-from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
+from rp_tutorial.oracles.base import LabelOracle
+from rp_tutorial.statistics.paired import rate
 
 TIERS = ("synthetic", "lfw")  # or folder:PATH, celeba:PATH
 DISTIL, TRANSFER = SURROGATES

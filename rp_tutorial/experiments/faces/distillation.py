@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial.attacks.distillation import ask, query_images, train_student
+from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.core.packed_bits import packed
 from rp_tutorial.core.streams import keyed_generator
 from rp_tutorial.experiments.engine.runner import Stages
@@ -30,7 +31,7 @@ from rp_tutorial.experiments.faces.students import MEASURES, claims, comparisons
 from rp_tutorial.models.facenet import FaceNet64
 from rp_tutorial.models.fold import folded
 from rp_tutorial.models.small_faces import SmallFaceNet
-from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
+from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.training.classify import image_logits
 
 TIERS = ("synthetic", "lfw")  # or folder:PATH, celeba:PATH

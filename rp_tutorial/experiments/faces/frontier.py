@@ -31,9 +31,9 @@ from rp_tutorial.experiments.faces.lab import FaceLab
 from rp_tutorial.experiments.faces.private_nets import EPSILONS, PRIVATE_TRAINING, PrivateTraining
 from rp_tutorial.experiments.tables.frontier import InsuranceFrontierSettings, pool_insurance, run_insurance
 from rp_tutorial.oracles.base import LabelOracle
-from rp_tutorial.oracles.randomized_response import advantage, epsilon_for_accuracy, epsilon_for_advantage
 from rp_tutorial.statistics.families import dominance, slices
 from rp_tutorial.statistics.fronts import Outcome, areas, front, outcomes
+from rp_tutorial.theory.response import advantage, epsilon_for_accuracy, epsilon_for_advantage
 
 TIERS = ("synthetic", "lfw")  # or folder:PATH, celeba:PATH
 RP, RR = "smoothing", RESPONSES[0]  # the two families that the claim of the abstract is about, beside DP-SGD

@@ -20,15 +20,17 @@ from torch import nn
 
 from rp_tutorial.attacks.inversion.boundary_repulsion import BREP_MI, BoundaryRepulsion, Inversion, deviations, invert
 from rp_tutorial.attacks.inversion.starts import candidate_latents
-from rp_tutorial.attacks.inversion.verdicts import Judged, Rate, evaluate, paired_comparison, rate
+from rp_tutorial.attacks.inversion.verdicts import Judged, evaluate
 from rp_tutorial.core.arguments import refuse
+from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.core.packed_bits import packed
 from rp_tutorial.data.faces.task import to_float, to_text
 from rp_tutorial.experiments.engine.runner import Stages
 from rp_tutorial.experiments.faces.defenses import Defense, extra_nets, release
 from rp_tutorial.experiments.faces.lab import FaceLab, FaceLabSettings
-from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
+from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.statistics.binomial import clopper_pearson
+from rp_tutorial.statistics.paired import Rate, paired_comparison, rate
 
 SHOWN, THUMBNAIL = 8, 8  # thumbnails of real people: how many, and of how many pixels a side
 TIERS = ("synthetic", "lfw")  # or folder:PATH, celeba:PATH

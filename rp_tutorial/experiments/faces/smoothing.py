@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from rp_tutorial.attacks.inversion.verdicts import rate
+from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.experiments.engine.runner import Stages
 from rp_tutorial.experiments.faces import inversion
@@ -27,11 +27,11 @@ from rp_tutorial.experiments.faces.lab import FaceLab, FaceLabSettings
 from rp_tutorial.models.facenet import FaceNet64
 from rp_tutorial.models.fold import folded
 from rp_tutorial.models.small_faces import SmallFaceNet
-from rp_tutorial.oracles.base import ABSTAIN
 from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.oracles.smoothing import Smoothing, VoteOracle
 from rp_tutorial.oracles.votes import plurality, significant_plurality
 from rp_tutorial.statistics.binomial import max_certifiable_radius
+from rp_tutorial.statistics.paired import rate
 from rp_tutorial.theory.guarantees import deployable_radius
 
 try:

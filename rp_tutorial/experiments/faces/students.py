@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rp_tutorial.attacks.inversion.verdicts import paired_comparison, rate
 from rp_tutorial.core.arguments import refuse
 from rp_tutorial.core.packed_bits import packed, unpacked
+from rp_tutorial.statistics.paired import paired_comparison, rate
 
 MARGIN = 0.05  # a loss of the student below this, with its whole interval, is none: stated before any run
 MEASURES = {

@@ -20,20 +20,21 @@ from numpy.typing import NDArray
 from sklearn.linear_model import RidgeCV
 from torch import Tensor, nn
 
-from rp_tutorial.attributes import pieces as piecewise  # RENAME
+from rp_tutorial.attributes import pieces as piecewise
 from rp_tutorial.attributes.posterior import Posterior
 from rp_tutorial.core.arguments import refuse
+from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.data.tables.insurance import load_at_most
 from rp_tutorial.data.tables.tasks import AttributeTask, labelled_task
 from rp_tutorial.experiments.engine.runner import Stages
 from rp_tutorial.models.mlp import two_layer_net
 from rp_tutorial.oracles.abstaining import AbstainingOracle, confidence_for_abstention
 from rp_tutorial.oracles.attribute import AttributeSmoothing
-from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
+from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.oracles.plain import PlainOracle
-from rp_tutorial.oracles.randomized_response import epsilon_for_advantage, keep_probability
 from rp_tutorial.oracles.smoothing import Smoothing
 from rp_tutorial.theory import halfspace
+from rp_tutorial.theory.response import epsilon_for_advantage, keep_probability
 from rp_tutorial.training.fit import fit
 
 TIERS = ("synthetic", "kaggle")  # or the path of a CSV file

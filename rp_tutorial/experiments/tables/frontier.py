@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rp_tutorial.attacks.bayes_guess import band_success, law_of_releases, side_success
-from rp_tutorial.attacks.inversion.verdicts import paired_difference
 from rp_tutorial.core.arguments import refuse
 from rp_tutorial.core.threads import one_thread
 from rp_tutorial.data.tables.tasks import AttributeTask
@@ -38,6 +37,7 @@ from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.statistics.binomial import clopper_pearson
 from rp_tutorial.statistics.families import holm, verdict
 from rp_tutorial.statistics.fronts import unbeaten
+from rp_tutorial.statistics.paired import paired_difference
 from rp_tutorial.training.dp_sgd import PrivateNet, fit_privately
 
 NAMES = {  # of the mechanisms of `eligibility`, as the face experiments call the same defence

@@ -16,12 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import InputError
+from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.data.tables.insurance import load_at_most
 from rp_tutorial.data.tables.tasks import ThresholdTask, threshold_task
 from rp_tutorial.experiments.engine.runner import Stages
-from rp_tutorial.figures import base as figures  # RENAME
+from rp_tutorial.figures import base as figures
 from rp_tutorial.models.mlp import two_layer_net
-from rp_tutorial.oracles.base import ABSTAIN
 from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.oracles.smoothing import Smoothing, significant_plurality
 from rp_tutorial.statistics.binomial import clopper_pearson

@@ -14,7 +14,8 @@ from rp_tutorial.attacks.inversion.settings import BREP_MI, deviations
 from rp_tutorial.attacks.inversion.starts import candidate_latents
 from rp_tutorial.attacks.inversion.sure_starts import SureStart, sure_starts
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
+from rp_tutorial.core.labels import ABSTAIN
+from rp_tutorial.oracles.base import LabelOracle
 
 DIM, CLASSES, BUDGET = 3, 5, 700
 TARGETS = torch.arange(CLASSES)

@@ -11,7 +11,8 @@ from rp_tutorial.attacks.inversion.boundary_repulsion import BREP_MI, deviations
 from rp_tutorial.attacks.inversion.queries import strict_plurality
 from rp_tutorial.attacks.inversion.starts import SEARCH_BLOCK, candidate_latents
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
+from rp_tutorial.core.labels import ABSTAIN
+from rp_tutorial.oracles.base import LabelOracle
 
 DIM, CLASSES = 3, 6
 TARGETS = torch.arange(CLASSES)

@@ -11,7 +11,8 @@ from torch import Tensor
 from rp_tutorial.attacks.inversion.boundary_repulsion import Inversion, invert, sphere_directions
 from rp_tutorial.attacks.inversion.settings import BREP_MI, BoundaryRepulsion, deviations
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.oracles.base import ABSTAIN, LabelOracle
+from rp_tutorial.core.labels import ABSTAIN
+from rp_tutorial.oracles.base import LabelOracle
 
 ONE = torch.tensor([1])
 START = torch.tensor([[0.1, 0.0, 0.0]])

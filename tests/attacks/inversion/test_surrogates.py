@@ -7,12 +7,12 @@ import torch
 
 from rp_tutorial.attacks.inversion.surrogates import SURROGATES, transfer
 from rp_tutorial.core.arguments import InputError
+from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.data.faces.drawn import synthetic_faces
 from rp_tutorial.data.faces.task import FaceTask, to_float
 from rp_tutorial.models.fold import folded
 from rp_tutorial.models.small_faces import SmallFaceNet
 from rp_tutorial.models.whitened_head import WhitenedHead
-from rp_tutorial.oracles.base import ABSTAIN
 from rp_tutorial.training.pretrain import fit_exemplars
 
 

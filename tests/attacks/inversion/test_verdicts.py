@@ -10,9 +10,10 @@ from scipy import stats
 from torch import nn
 
 from rp_tutorial.attacks.inversion.boundary_repulsion import BREP_MI, Inversion
-from rp_tutorial.attacks.inversion.verdicts import evaluate, paired_comparison, paired_difference, rate
+from rp_tutorial.attacks.inversion.verdicts import evaluate
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.statistics.binomial import clopper_pearson
+from rp_tutorial.statistics.paired import paired_comparison, paired_difference, rate
 
 CLASSES = 7
 

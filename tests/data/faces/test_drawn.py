@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.data.faces import drawn_pixels as face_drawing  # RENAME
+from rp_tutorial.data.faces import drawn_pixels as face_drawing
 from rp_tutorial.data.faces.drawn import (
     IDENTITY,
     LIMIT,

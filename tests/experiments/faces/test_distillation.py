@@ -12,14 +12,14 @@ import torch
 
 pytest.importorskip("opacus", reason="the teachers trained by DP-SGD need the extra dp")
 
-from rp_tutorial.attacks.inversion.verdicts import paired_comparison
 from rp_tutorial.core.arguments import InputError
+from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.experiments.engine.runner import Stages
 from rp_tutorial.experiments.faces import distillation
 from rp_tutorial.experiments.faces.distillation import DistillationSettings, School, Teacher
 from rp_tutorial.experiments.faces.lab import FaceLab
 from rp_tutorial.experiments.faces.students import MEASURES, hits_of, pool, verdict
-from rp_tutorial.oracles.base import ABSTAIN
+from rp_tutorial.statistics.paired import paired_comparison
 
 TINY = DistillationSettings(
     identities=6, train_images=30, test_images=8, public_images=200, images_seen=5400, latent_dim=16,

@@ -18,8 +18,8 @@ from rp_tutorial.experiments.faces.frontier import FrontierBench, calibrated, po
 from rp_tutorial.experiments.faces.inversion import Arm, Bench
 from rp_tutorial.experiments.faces.lab import FaceLab
 from rp_tutorial.ledger import comparison_claims
-from rp_tutorial.ledger import table as ledger  # RENAME
-from rp_tutorial.oracles.randomized_response import accuracy, advantage
+from rp_tutorial.ledger import table as ledger
+from rp_tutorial.theory.response import accuracy, advantage
 
 PROMISED = {
     "defense", "settings", "test_accuracy", "accuracy_ci", "asr", "asr_ci", "queries", "forward_passes",

@@ -12,12 +12,12 @@ import torch
 
 from rp_tutorial.attacks.inversion.boundary_repulsion import BREP_MI
 from rp_tutorial.core.arguments import InputError
+from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.data.faces.task import from_text, to_float
 from rp_tutorial.experiments.engine.runner import Stages, run_experiment
 from rp_tutorial.experiments.faces import inversion
 from rp_tutorial.experiments.faces.inversion import Arm, Bench, InversionSettings, comparisons, pool
 from rp_tutorial.experiments.faces.lab import FaceLab
-from rp_tutorial.oracles.base import ABSTAIN
 from rp_tutorial.oracles.smoothing import Smoothing
 
 PROMISED = {

@@ -10,7 +10,7 @@ import torch
 
 from rp_tutorial.experiments.engine.runner import EXPERIMENTS, PROFILES, Stages
 from rp_tutorial.experiments.faces import inversion
-from rp_tutorial.experiments.faces import smoothing as face_smoothing  # RENAME
+from rp_tutorial.experiments.faces import smoothing as face_smoothing
 from rp_tutorial.experiments.faces.lab import FaceLabSettings
 from rp_tutorial.experiments.faces.smoothing import FaceSmoothingSettings
 from rp_tutorial.models.halfspace_net import at_distance, half_space_net

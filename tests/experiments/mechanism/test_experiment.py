@@ -17,7 +17,7 @@ from rp_tutorial.experiments.engine.runner import EXPERIMENTS, PROFILES, Stages
 from rp_tutorial.experiments.faces import inversion
 from rp_tutorial.experiments.faces.inversion import BOUNDED, Arm
 from rp_tutorial.experiments.faces.lab import FaceLabSettings
-from rp_tutorial.experiments.mechanism import experiment as inversion_mechanism  # RENAME
+from rp_tutorial.experiments.mechanism import experiment as inversion_mechanism
 from rp_tutorial.experiments.mechanism.latent_measures import over_targets, pass_probability, sphere
 from rp_tutorial.experiments.mechanism.probe import MechanismSettings, Probe, rule_of
 from rp_tutorial.experiments.mechanism.verdicts import COMPARISONS, pool, verdicts

@@ -9,10 +9,10 @@ import torch
 from scipy import stats
 
 from rp_tutorial.core.arguments import InputError
+from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.data.tables.insurance import load
 from rp_tutorial.experiments.engine.runner import Stages, run_experiment
 from rp_tutorial.experiments.tables import eligibility
-from rp_tutorial.oracles.base import ABSTAIN
 from rp_tutorial.oracles.smoothing import PredictOracle, Smoothing, VoteOracle
 
 pytestmark = pytest.mark.usefixtures("own_cache")

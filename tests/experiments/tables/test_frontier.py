@@ -10,7 +10,7 @@ import pytest
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data.tables.insurance import LEAKING
 from rp_tutorial.experiments.engine.runner import Stages
-from rp_tutorial.experiments.tables import frontier as insurance_frontier  # RENAME
+from rp_tutorial.experiments.tables import frontier as insurance_frontier
 from rp_tutorial.experiments.tables.eligibility import Bench, load_task, trained_net
 from rp_tutorial.experiments.tables.frontier import (
     ATTACKS,
