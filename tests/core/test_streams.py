@@ -1,0 +1,73 @@
+"""Streams of random numbers: no two purposes draw the same, and a stream depends on its purpose and key alone."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from rp_tutorial.core.arguments import InputError
+from rp_tutorial.core.streams import Purpose, child_seed, global_stream, numpy_generator, torch_generator, torch_seed
+
+SEEDS = (0, 1, 7, 2**32 - 1, 2**40 + 3)
+PURPOSE = Purpose.COINS
+
+
+def torch_draws(purpose: Purpose, *key: int) -> tuple[float, ...]:
+    return tuple(torch.rand(4, generator=torch_generator(purpose, *key), dtype=torch.float64).tolist())
+
+
+def numpy_draws(purpose: Purpose, *key: int) -> tuple[float, ...]:
+    return tuple(numpy_generator(purpose, *key).random(4).tolist())
+
+
+@pytest.mark.parametrize("draws", [torch_draws, numpy_draws, child_seed], ids=["torch", "numpy", "child"])
+def test_no_two_purposes_draw_the_same_at_any_of_several_seeds(draws):
+    drawn = {draws(purpose, seed) for purpose in Purpose for seed in SEEDS}
+    assert len(drawn) == len(Purpose) * len(SEEDS)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_purposes_of_one_key_have_seeds_that_a_cpu_generator_tells_apart(seed):
+    assert len({torch_seed(purpose, seed) for purpose in Purpose}) == len(Purpose)
+    assert all(0 <= torch_seed(purpose, seed) < 2**32 for purpose in Purpose)
+
+
+@pytest.mark.parametrize("draws", [torch_draws, numpy_draws, child_seed], ids=["torch", "numpy", "child"])
+def test_length_and_order_of_a_key_and_its_high_bits_are_part_of_it(draws):
+    keys = [(), (0,), (0, 0), (11,), (11, 0), (0, 11), (11 + 2**32,), (11, 1), (1, 11), (2**32,), (0, 1), (1, 0), (1,)]
+    drawn = [draws(PURPOSE, *key) for key in keys]
+    assert all(a != b for a, b in itertools.combinations(drawn, 2))
+
+
+@pytest.mark.parametrize("draws", [torch_draws, numpy_draws, child_seed], ids=["torch", "numpy", "child"])
+def test_a_stream_is_the_same_whatever_was_drawn_before(draws):
+    first = draws(PURPOSE, 3, 4)
+    torch.rand(3), torch_draws(Purpose.LIES, 3, 4), np.random.default_rng(3).random()
+    assert draws(PURPOSE, 3, 4) == first
+
+
+def test_streams_are_the_same_in_every_version():
+    """Stored results rest on these draws: if they change, every stored run is stale."""
+    assert torch_seed(Purpose.SMOOTHING_NOISE, 0) == 194972592
+    assert child_seed(Purpose.COINS, 1, 2**40) == 1839761342821165795
+
+
+def test_the_global_generator_is_lent_and_given_back():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    with global_stream(Purpose.INITIAL_WEIGHTS, 8):
+        inside = torch.rand(3)
+    assert torch.equal(torch.rand(3), expected)
+    with global_stream(Purpose.INITIAL_WEIGHTS, 8):
+        assert torch.equal(torch.rand(3), inside)
+    assert torch.equal(inside, torch.rand(3, generator=torch_generator(Purpose.INITIAL_WEIGHTS, 8)))
+
+
+@pytest.mark.parametrize("part", [-1, 0.5, True, "0"])
+def test_a_part_of_a_key_that_is_no_count_is_refused(part):
+    with pytest.raises(InputError):
+        torch_generator(PURPOSE, part)
