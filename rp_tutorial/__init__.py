@@ -1,9 +1,12 @@
 """Robust Privacy: certified robustness read as inference-time privacy (arXiv 2601.17360).
 
-Rooms, from the ground up: `statistics` and `halfspace` (what can be computed exactly), `data`, `models`,
-`training`, `oracles` (what the inference interface releases), `attacks` (what an adversary does with it),
-`experiments` (settings and one `run` each), `figures`, `ledger` and the command line `rp-tutorial`.
-Nothing is imported here, so that `import rp_tutorial` costs nothing.
+`import rp_tutorial as rp` offers the names of `__init__.pyi`, and each room of the package those of its own stub:
+`rp.Smoothing`, `rp.statistics.clopper_pearson`. A name is imported when it is first used, so that the import itself
+costs a few milliseconds and needs no torch. The file with the code is what everything inside the package imports from.
 """
 
+import lazy_loader
+
 __version__ = "0.1.0"
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -56,9 +56,9 @@ def fetch(name: Annotated[str, typer.Argument(help="insurance or faces")]) -> No
     """
     one_of("name", name, DATA_SETS)
     if name == "insurance":
-        from rp_tutorial.data.tables.insurance import load
+        from rp_tutorial.data.tables.insurance import load_table
 
-        _print_table(load("kaggle"))
+        _print_table(load_table("kaggle"))
         return
     from rp_tutorial.data.faces.celeba import HOW_TO_GET
     from rp_tutorial.data.faces.lfw import lfw_folder
@@ -86,9 +86,9 @@ def check(
     """
     one_of("name", name, DATA_SETS)
     if name == "insurance":
-        from rp_tutorial.data.tables.insurance import load
+        from rp_tutorial.data.tables.insurance import load_table
 
-        _print_table(load(source))
+        _print_table(load_table(source))
         return
     from rp_tutorial.data.faces.sources import load_faces
 

@@ -49,6 +49,14 @@ def imported(path: Path) -> set[str]:
 GRAPH = {name: imported(path) for name, path in MODULES.items()}
 
 
+def through_faces(path: Path) -> list[str]:
+    """Names that a file takes from a room instead of the file they live in."""
+    froms = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.ImportFrom)]
+    taken = [(node.module, alias.name) for node in froms for alias in node.names]
+    rooms = {name for name, file in MODULES.items() if file.stem == "__init__"}
+    return [f"{room}.{name}" for room, name in taken if room in rooms and f"{room}.{name}" not in MODULES]
+
+
 def room_of(module: str) -> str:
     return module.split(".")[1] if "." in module else ""
 
@@ -78,6 +86,19 @@ def test_no_imports_run_in_a_circle() -> None:
         TopologicalSorter(GRAPH).prepare()
     except CycleError as error:
         pytest.fail(" imports ".join(error.args[1]))
+
+
+def test_inside_the_package_nothing_is_imported_through_a_face() -> None:
+    """Faces are for users: an import from the file itself is what the graph above and the hash of a stage follow."""
+    taken = {module: through_faces(path) for module, path in MODULES.items()}
+    version = {"rp_tutorial.__version__"}  # of the package itself
+    assert {module: names for module, names in taken.items() if set(names) - version} == {}
+
+
+def test_an_import_through_a_face_would_be_found(tmp_path: Path) -> None:
+    file = tmp_path / "file.py"
+    file.write_text("from rp_tutorial.theory import halfspace, plan\nfrom rp_tutorial import Smoothing\n")
+    assert through_faces(file) == ["rp_tutorial.theory.plan", "rp_tutorial.Smoothing"]
 
 
 def test_an_arrow_that_runs_back_would_be_found() -> None:

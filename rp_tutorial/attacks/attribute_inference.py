@@ -72,6 +72,15 @@ def infer_attribute(
     known [B, d]: the victims' inputs; their own attribute value is overwritten and never read. released [B]: the
     labels seen. candidates [G]: increasing, evenly spaced values in `unit`. with_attribute(x, values) gives
     [B, G, d], as `ThresholdTask.with_attribute`. Costs B * G * repeats queries; repeat where the oracle is random.
+
+    >>> oracle, grid = rp.PlainOracle(rp.models.half_space_net(), num_classes=2), [-1.5, -0.5, 0.5, 1.5]
+    >>> def with_first(x, values):
+    ...     return torch.stack([values.expand(len(x), -1), x[:, 1:].expand(-1, len(values))], dim=2)
+    >>> x, y = torch.tensor([[2.0, 0.0]]), torch.tensor([1])
+    >>> rp.infer_attribute(oracle, x, y, candidates=grid, with_attribute=with_first, unit="std").compatible()
+    array([[False, False,  True,  True]])
+
+    Chapter: foundations/side-channel.
     """
     candidates = np.asarray(candidates, dtype=float)
     if not _is_even_grid(candidates):

@@ -57,6 +57,12 @@ def average(
     clips them to a range that the interface accepts, (0, 1) for images; a clipped point is nearer than `radius`.
     `seed` is that of the attacker's directions and lots. `batch_rows` inputs are asked at a time.
     Raises InputError for queries < 1, a negative or infinite radius, or bounds that are not increasing.
+
+    >>> liar = rp.RandomizedResponse(rp.PlainOracle(rp.models.half_space_net(), num_classes=2), epsilon=1.0)
+    >>> rp.average(liar, rp.models.at_distance([1.0, -1.0]), queries=1000).label
+    tensor([1, 0])
+
+    Chapter: comparisons/randomized-response.
     """
     x, queries, batch_rows = check_batch(x), count("queries", queries), count("batch_rows", batch_rows)
     radius = 0.0 if radius == 0 else positive("radius", radius)

@@ -198,6 +198,14 @@ def distil(
     student, to the bit. Costs N * repeats queries. The student has as many outputs as the oracle has classes; it needs
     no other likeness to the net behind the oracle. See `ask` and `train_student` for the arguments and errors.
     Source: Tramer et al. 2016, section 6 (labels only); Jagielski et al. 2020 for agreement as the measure.
+
+    >>> teacher, student = (torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2)) for _ in range(2))
+    >>> images = torch.arange(100 * 192).remainder(251).byte().view(100, 3, 8, 8)
+    >>> copied = rp.distil(rp.PlainOracle(teacher, num_classes=2), images, student, images_seen=1000, seed=0)
+    >>> copied.queries, copied.released
+    (100, 100)
+
+    Chapter: comparisons/distillation.
     """
     answers = ask(oracle, images, repeats=repeats)
     seen = train_student(

@@ -93,6 +93,12 @@ def play(
     sees="abstention": only whether the interface abstained.
     sees="labels": an adversary who takes an ABSTAIN for no answer and guesses on the rest; the naive one.
     Raises InputError for fewer than one round, shapes that do not match or an unknown `sees`.
+
+    >>> oracle = rp.PlainOracle(rp.models.half_space_net(), num_classes=2)
+    >>> rp.play(oracle, rp.models.at_distance(1.0), rp.models.at_distance(-1.0), rounds=100).advantage
+    0.5
+
+    Chapter: foundations/robust-privacy.
     """
     rounds = count("rounds", rounds)
     calibration_rounds = rounds if calibration_rounds is None else count("calibration_rounds", calibration_rounds)

@@ -82,6 +82,13 @@ def posterior(
     sets; then masses are exact. Where it is random, its law z [G] -> Pr[M(z) = y] [..., G], taken at the middle of
     each cell, with an error of the order of the squared cell width.
     domain: one bounded interval. Raises InputError for an unbounded domain or a release in another unit.
+
+    >>> from scipy import stats
+    >>> label, domain = (rp.IntervalSet.of(ends, unit="std") for ends in ((0, 1), (-3, 3)))
+    >>> rp.posterior(stats.norm(), label, domain=domain).credible_width(0.95).round(2)
+    np.float64(0.93)
+
+    Chapter: foundations/attributes.
     """
     pairs = domain.pairs()
     if len(pairs) != 1 or not np.isfinite(pairs[0]).all() or pairs[0][0] == pairs[0][1]:

@@ -34,6 +34,12 @@ def inference_set(
     pieces: `piecewise.label_pieces` for a net itself, `smoothed_pieces.leader_pieces` for a smoothed one. label: one
     for all or [B]. `scale` gives the unit ("std" without it), `domain` the attribute's range in that unit.
     Source: chapter "Attributes".
+
+    >>> pieces = rp.attributes.label_pieces(rp.models.half_space_net(), torch.tensor([[2.0, 0.0]]), attribute=0)
+    >>> rp.inference_set(pieces, 1)[0].contains([-1.0, 1.0])
+    array([False,  True])
+
+    Chapter: foundations/attributes.
     """
     scale = scale or StandardScale()
     low, high = (scale.to_unit(ends.cpu().numpy()) for ends in pieces.of_label(label))
@@ -131,6 +137,12 @@ def rap_set(
     rule="ideal": g itself, so the preimage of y under g for every tau. "vote": VOTE(n). "predict": PREDICT(n, alpha).
     For the last two the votes are binomial in p_y(z), so that the set is where p_y passes a level: two classes only.
     End points are rounded into the set. Raises InputError for three or more classes under a rule with votes: sample.
+
+    >>> pieces = rp.attributes.label_pieces(rp.models.half_space_net(), torch.tensor([[2.0, 0.0]]), attribute=0)
+    >>> rp.rap_set(pieces, 1, tau=0.9, sigma=1.0, rule="vote", n=100)[0].low.round(3)
+    array([0.173])
+
+    Chapter: foundations/attributes.
     """
     open_unit("tau", tau)
     one_of("rule", rule, ("ideal", "vote", "predict"))

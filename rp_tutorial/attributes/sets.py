@@ -47,6 +47,12 @@ class IntervalSet:
     they may be given; kept are sorted, disjoint intervals, those that touch joined, filled up with low = inf,
     high = -inf. Given entries with low > high are filling too. End points may be infinite. Batches broadcast.
     Raises InputError for NaN, shapes that differ, and wherever two units would be mixed.
+
+    >>> ages = rp.IntervalSet.of((18, 30), (25, 40), (60, 65), unit="years")
+    >>> ages.pairs(), float(ages.length())
+    ([(18.0, 40.0), (60.0, 65.0)], 27.0)
+
+    Chapter: foundations/attributes.
     """
 
     low: NDArray[np.float64]

@@ -12,7 +12,17 @@ from numbers import Integral, Real
 
 
 class InputError(ValueError):
-    """Bad input from a caller. Its text is one line: argument, what was given, what is allowed."""
+    """Bad input from a caller. Its text is one line: argument, what was given, what is allowed.
+
+    >>> rp.deployable_radius(0.9, sigma=-1.0, n_vote=100, beta=0.01)
+    Traceback (most recent call last):
+        ...
+    rp_tutorial.core.arguments.InputError: sigma: got -1.0, allowed is a finite number above 0
+    >>> issubclass(rp.InputError, ValueError)
+    True
+
+    Chapter: practice/choosing-parameters.
+    """
 
 
 def refuse(argument: str, given: object, allowed: str) -> InputError:

@@ -1,1 +1,5 @@
 """Tables and images, from the embedded generators to the papers' own files."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -16,6 +16,12 @@ class AbstainingOracle(LabelOracle):
 
     It guarantees nothing: the release is a function of x with three values, so its boundaries tell more, not less.
     net maps [B, ...] to logits [B, num_classes] and is put into eval mode. Labels come back on the device of x.
+
+    >>> oracle = rp.AbstainingOracle(rp.models.half_space_net(), num_classes=2, confidence=0.9)
+    >>> oracle(rp.models.at_distance([-3.0, 1.0, 3.0]))
+    tensor([ 0, -1,  1])
+
+    Chapter: comparisons/frontier.
     """
 
     def __init__(

@@ -36,6 +36,12 @@ class AttributeSmoothing(LabelOracle):
     The label is that of g up to the rounding of its probabilities (about 1e-14): at a boundary either label may come.
     One evaluation of the net's pieces counts as one forward pass.
     Raises InputError for other nets, a bad column or sigma <= 0. Source: chapter "Exact attribute smoothing".
+
+    >>> oracle = rp.AttributeSmoothing(rp.models.half_space_net(), attribute=0, sigma=1.0)
+    >>> oracle.inference_set(torch.tensor([[2.0, 0.0]]), 1)[0].contains([-1.0, 1.0])
+    array([False,  True])
+
+    Chapter: insurance/exact-attribute-smoothing.
     """
 
     def __init__(

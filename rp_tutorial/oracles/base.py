@@ -23,6 +23,14 @@ class LabelOracle(ABC):
     x: float tensor [B, ...], finite. Labels: int64 [B], in 0..num_classes-1, or ABSTAIN where the mechanism may
     abstain. `queries` counts released labels, `forward_passes` evaluations of the net behind them.
     Raises InputError for an x that is not a finite float batch.
+
+    >>> class Always(rp.LabelOracle):
+    ...     def _release(self, x):
+    ...         return torch.ones(len(x), dtype=torch.int64)
+    >>> Always(num_classes=2)(torch.zeros(3, 4))
+    tensor([1, 1, 1])
+
+    Chapter: foundations/side-channel.
     """
 
     def __init__(self, *, num_classes: int) -> None:

@@ -98,6 +98,12 @@ class DeterministicRP(LabelOracle):
     answers every query and never abstains; nothing is promised beyond the radius, which is 0 at the boundary itself.
     net and x as in `certify_deterministic`. Labels come back on the device of x.
     Raises InputError for a net that cannot be read, or a number of classes other than its own.
+
+    >>> oracle = rp.DeterministicRP(rp.models.half_space_net(), num_classes=2)
+    >>> oracle.certify(rp.models.at_distance([2.0, -0.5])).radius.round(3)
+    array([2. , 0.5])
+
+    Chapter: insurance/deterministic.
     """
 
     def __init__(self, net: nn.Module, *, num_classes: int, norm: Norm = "l2", unit: str = "std") -> None:

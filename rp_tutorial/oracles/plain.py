@@ -20,6 +20,12 @@ class PlainOracle(LabelOracle):
     net: maps [B, ...] to logits [B, num_classes]; put into eval mode, so that it is a function of x alone.
     `batch_size` bounds memory and does not change a label; without it it fits the kind of input and of device.
     Labels come back on the device of x.
+
+    >>> oracle = rp.PlainOracle(rp.models.half_space_net(), num_classes=2)
+    >>> oracle(rp.models.at_distance([-1.0, 2.0])), oracle.queries
+    (tensor([0, 1]), 2)
+
+    Chapter: foundations/side-channel.
     """
 
     def __init__(

@@ -32,6 +32,12 @@ class RandomizedResponse(LabelOracle):
     memoised=False: every query is drawn afresh, m queries of one input are m epsilon-private, and averaging wins.
     memoised=True: an input that was seen before gets the answer it got, so repeating it teaches nothing; its
     neighbours still draw their own. Costs what `oracle` costs. Raises InputError if `oracle` abstains.
+
+    >>> truth = rp.PlainOracle(rp.models.half_space_net(), num_classes=2)
+    >>> round(rp.RandomizedResponse(truth, epsilon=2.0).keep_probability, 4)
+    0.8808
+
+    Chapter: comparisons/randomized-response.
     """
 
     def __init__(self, oracle: LabelOracle, *, epsilon: float, seed: int = 0, memoised: bool = False) -> None:

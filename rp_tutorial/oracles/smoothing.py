@@ -76,6 +76,13 @@ class Smoothing:
     That is nothing for standardised features and breaks certificates from |x| of about 1e5 on: standardise, or pass
     net and x in float64.
     Raises InputError for sigma <= 0, a net with the wrong number of outputs, or an unknown `noise`.
+
+    >>> smoothing = rp.Smoothing(rp.models.half_space_net(), num_classes=2, sigma=1.0)
+    >>> certificate = smoothing.certify(rp.models.at_distance([3.0, -3.0]), n0=100, n=1000, alpha=0.001)
+    >>> certificate.label, certificate.radius.shape
+    (array([1, 0]), (2,))
+
+    Chapter: foundations/certified-robustness.
     """
 
     def __init__(
@@ -297,6 +304,12 @@ class VoteOracle(_SmoothedOracle):
     """Releases VOTE(n) of a smoothed classifier, with the noise of the `Smoothing`: n forward passes each.
 
     curtailed=True: the same law for fewer passes, whose number tells the margin (`Smoothing.vote`).
+
+    >>> oracle = rp.VoteOracle(rp.Smoothing(rp.models.half_space_net(), num_classes=2, sigma=1.0), n=100)
+    >>> oracle(rp.models.at_distance([3.0, -3.0])), oracle.queries, oracle.forward_passes
+    (tensor([1, 0]), 2, 200)
+
+    Chapter: foundations/certified-robustness.
     """
 
     def __init__(self, smoothing: Smoothing, *, n: int, curtailed: bool = False) -> None:
@@ -308,7 +321,16 @@ class VoteOracle(_SmoothedOracle):
 
 
 class PredictOracle(_SmoothedOracle):
-    """Releases PREDICT(n, alpha) of a smoothed classifier, with the noise of the `Smoothing`. May ABSTAIN."""
+    """Releases PREDICT(n, alpha) of a smoothed classifier, with the noise of the `Smoothing`. May ABSTAIN.
+
+    >>> smoothing = rp.Smoothing(rp.models.half_space_net(), num_classes=2, sigma=1.0)
+    >>> rp.PredictOracle(smoothing, n=100, alpha=0.01)(rp.models.at_distance([3.0, -3.0]))
+    tensor([1, 0])
+    >>> rp.PredictOracle(smoothing, n=7, alpha=0.01)(rp.models.at_distance([3.0, -3.0]))  # even 7 : 0 is not enough
+    tensor([-1, -1])
+
+    Chapter: foundations/certified-robustness.
+    """
 
     def __init__(self, smoothing: Smoothing, *, n: int, alpha: float) -> None:
         super().__init__(smoothing, n=n)

@@ -73,6 +73,12 @@ class RobustPrivacy:
     Nothing is said about inputs further away, about what the label says of the whole ball, or about many releases
     of *neighbours*. Source: the paper, Definition of (R, alpha)-RP and the alpha / 2 theorem, which is beta = 0.
     Raises InputError for a negative or NaN radius, or alpha or beta outside [0, 1].
+
+    >>> kept = rp.RobustPrivacy(radius=0.5, alpha=0.01, unit="kg/m^2")
+    >>> kept.tv_bound, kept.advantage_bound
+    (0.01, 0.005)
+
+    Chapter: foundations/robust-privacy.
     """
 
     radius: float
@@ -173,6 +179,13 @@ def deployable_radius(p_low: ArrayLike, *, sigma: float, n_vote: int, beta: floa
 
     sigma * (Phi^-1(p_low) - Phi^-1(q)), rounded down; 0 where no positive radius exists. Unit: that of sigma; shape:
     that of p_low. Raises InputError for p_low outside [0, 1], sigma <= 0, n_vote < 1 or beta outside (0, 1).
+
+    >>> rp.deployable_radius([0.5, 0.9, 0.99], sigma=1.0, n_vote=100, beta=0.01).round(3)
+    array([0.   , 0.978, 2.023])
+    >>> rp.deployable_radius(0.9, sigma=1.0, n_vote=10, beta=0.01).round(3)
+    np.float64(0.247)
+
+    Chapter: foundations/finite-samples.
     """
     return _radius_above(p_low, vote_quantile(n_vote, beta), sigma)
 

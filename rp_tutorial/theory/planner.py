@@ -126,6 +126,12 @@ def plan(
     `unit`. n is within a twentieth of the smallest, N within an eighth.
 
     Raises InputError, with the reason, where nothing within `max_passes` attains the target.
+
+    >>> found = rp.plan(0.05, 0.5, margin=2.0, sigma=1.0)  # advantage, radius
+    >>> found.n, found.n_vote, found.forward_passes
+    (36, 19, 155)
+
+    Chapter: practice/choosing-parameters.
     """
     target = positive("target_advantage", target_advantage)
     if target >= 0.5:

@@ -11,7 +11,7 @@ from torch import nn
 from rp_tutorial.attacks.attribute_inference import Inference, infer_attribute
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.labels import ABSTAIN
-from rp_tutorial.data.tables.insurance import load
+from rp_tutorial.data.tables.insurance import load_table
 from rp_tutorial.data.tables.tasks import ThresholdTask, threshold_task
 from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.oracles.plain import PlainOracle
@@ -24,7 +24,7 @@ ERROR = 1e-6
 
 @pytest.fixture(scope="module")
 def task() -> ThresholdTask:
-    return threshold_task(load("synthetic", rows=2000, seed=3), seed=1)
+    return threshold_task(load_table("synthetic", rows=2000, seed=3), seed=1)
 
 
 @pytest.fixture(scope="module")

@@ -1,1 +1,5 @@
 """Label-only model inversion: the boundary attack, its adaptive forms, and how they are judged."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

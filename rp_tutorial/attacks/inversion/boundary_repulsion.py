@@ -132,6 +132,15 @@ def invert(
     With the published settings there is no bound on the number of passes: set rejected_limit or max_iterations
     where the oracle is random. Raises InputError for bad arguments or the state of another run.
     Source: Kahla et al. 2022, Algorithm 1 and the authors' code (attack_single_target).
+
+    >>> oracle, prior = rp.PlainOracle(rp.models.half_space_net(), num_classes=2), torch.nn.Identity()
+    >>> settings = rp.attacks.inversion.BoundaryRepulsion(max_iterations=20)
+    >>> start = rp.models.at_distance([0.5])  # barely inside
+    >>> found = rp.invert(oracle, prior, torch.tensor([1]), seed=0, start=start, settings=settings)
+    >>> found.queries, oracle(found.latent)
+    (tensor([660]), tensor([1]))
+
+    Chapter: faces/label-only-inversion.
     """
     attack = _Attack(oracle, prior, targets, candidates, start, settings, seed, chunk_rows, device, record)
     file = None if state_path is None else StateFile(state_path, attack.fingerprint)

@@ -52,6 +52,13 @@ def load_faces(
     from `seed`. Images are uint8 [N, 3, size, size]; size from 8 to 256. What was converted or left out stands in
     `notes`. `download` allows "lfw" to be fetched (200 MB, once) if it is not there.
     Raises InputError, one line, where an argument is not allowed or the source cannot be used.
+
+    >>> few = {"identities": 3, "train_images": 4, "test_images": 2, "public_images": 10}
+    >>> task = rp.load_faces("synthetic", size=16, **few)
+    >>> task.x_train.shape, task.y_test
+    (torch.Size([12, 3, 16, 16]), tensor([0, 0, 1, 1, 2, 2]))
+
+    Chapter: faces/label-only-inversion.
     """
     if not is_face_source(source):
         raise refuse("data", source, "one of " + ", ".join(SOURCES))

@@ -1,8 +1,8 @@
 """The insurance table from any of its sources, checked, with the role of every column.
 
-`load` is the one door: the seeded stand-in ("synthetic"), scikit-learn's diabetes study ("diabetes"), the Kaggle file
-("kaggle") or the path of a CSV of the same schema. What comes in from outside is refused with one line if it is not
-what the schema says. Splitting, encoding and labels are in `tasks.py`, the columns in `schema.py`.
+`load_table` is the one door: the seeded stand-in ("synthetic"), scikit-learn's diabetes study ("diabetes"), the Kaggle
+file ("kaggle") or the path of a CSV of the same schema. What comes in from outside is refused with one line if it is
+not what the schema says. Splitting, encoding and labels are in `tasks.py`, the columns in `schema.py`.
 """
 
 from __future__ import annotations
@@ -60,13 +60,19 @@ class InsuranceTable:
         return dataclasses.replace(self, numeric=self.numeric + new)
 
 
-def load(source: str | os.PathLike, *, rows: int | None = None, seed: int = 0) -> InsuranceTable:
+def load_table(source: str | os.PathLike, *, rows: int | None = None, seed: int = 0) -> InsuranceTable:
     """The table from "synthetic", "diabetes", "kaggle" or the path of a CSV with the 54 columns.
 
     With `rows`, a seeded random subset of that many rows, in the source's order; for "synthetic", that many rows are
     generated. `seed` makes the synthetic rows and chooses the subset, and does nothing else.
     Raises InputError, one line, if the source cannot be read or fails the schema, or if `rows` is below 100 or above
     what the source has.
+
+    >>> table = rp.load_table("synthetic", rows=1000)
+    >>> table.attribute, table.unit, table.frame.shape
+    ('bmi', 'kg/m^2', (1000, 54))
+
+    Chapter: foundations/side-channel.
     """
     seed = count("seed", seed, minimum=0)
     if rows is not None:
@@ -85,11 +91,11 @@ def load(source: str | os.PathLike, *, rows: int | None = None, seed: int = 0) -
 
 
 def load_at_most(source: str | os.PathLike, rows: int | None, *, seed: int = 0) -> InsuranceTable:
-    """`load`, but a source that has fewer than `rows` rows is used whole; None keeps every row."""
+    """`load_table`, but a source that has fewer than `rows` rows is used whole; None keeps every row."""
     if rows is None or os.fspath(source) == "synthetic":
-        return load(source, rows=rows, seed=seed)
-    whole = load(source, seed=seed)
-    return whole if len(whole.frame) <= rows else load(source, rows=rows, seed=seed)
+        return load_table(source, rows=rows, seed=seed)
+    whole = load_table(source, seed=seed)
+    return whole if len(whole.frame) <= rows else load_table(source, rows=rows, seed=seed)
 
 
 def read_csv(path: str | os.PathLike) -> pd.DataFrame:

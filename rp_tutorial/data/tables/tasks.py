@@ -84,6 +84,12 @@ def threshold_task(
     Nothing of the test rows enters the encoding, the scaling or the threshold. A category that only the test rows
     have becomes all zeros; a constant numeric column becomes 0. Defaults are the paper's: 90th percentile, 60/40.
     Raises InputError if the training or the test rows would all have the same label.
+
+    >>> task = rp.threshold_task(rp.load_table("synthetic", rows=1000))
+    >>> task.x_train.shape, task.feature_names[task.attribute_column], task.unit
+    (torch.Size([600, 81]), 'bmi', 'kg/m^2')
+
+    Chapter: foundations/side-channel.
     """
     quantile = open_unit("quantile", quantile)
     split = _split(len(table.frame), open_unit("train_fraction", train_fraction), seed)

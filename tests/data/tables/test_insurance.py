@@ -9,7 +9,7 @@ import pytest
 
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data.tables import insurance
-from rp_tutorial.data.tables.insurance import LEAKING, InsuranceTable, fingerprint, load, read_csv
+from rp_tutorial.data.tables.insurance import LEAKING, InsuranceTable, fingerprint, load_table, read_csv
 from rp_tutorial.data.tables.schema import CATEGORICAL, COLUMNS
 from rp_tutorial.data.tables.synthetic import generate
 
@@ -94,7 +94,7 @@ def test_an_unknown_plan_is_a_new_category_not_an_error(frame, write):
 
 
 def test_real_rows_are_read(real_insurance_csv):
-    table = load(str(real_insurance_csv))
+    table = load_table(str(real_insurance_csv))
     assert table.frame.shape == (5000, 54)
     assert (table.frame.alcohol_freq == "None").mean() == pytest.approx(0.3, abs=0.03)
 
@@ -197,13 +197,13 @@ def test_a_missing_file_and_a_directory_are_refused(tmp_path):
 @pytest.mark.parametrize("source", ["", "  ", None, 3, b"synthetic", "synthetics", "a\0b"])
 def test_an_unknown_source_is_refused_with_the_known_ones(source):
     with pytest.raises(InputError, match=r"^data: .*synthetic, diabetes, kaggle") as error:
-        load(source)
+        load_table(source)
     assert "\n" not in str(error.value)
 
 
 def test_a_path_with_a_line_end_still_gives_one_line():
     with pytest.raises(InputError) as error:
-        load("no\nsuch\nfile.csv")
+        load_table("no\nsuch\nfile.csv")
     assert "\n" not in str(error.value)
 
 
@@ -211,7 +211,7 @@ def test_a_path_with_a_line_end_still_gives_one_line():
 
 
 def test_roles_leave_out_the_identifier_and_the_leak():
-    table = load("synthetic", rows=200)
+    table = load_table("synthetic", rows=200)
     assert isinstance(table, InsuranceTable)
     assert set(table.numeric) | set(table.categorical) == set(COLUMNS) - {"person_id", *LEAKING}
     assert table.categorical == CATEGORICAL
@@ -221,7 +221,7 @@ def test_roles_leave_out_the_identifier_and_the_leak():
 
 
 def test_the_leak_can_be_let_in():
-    table = load("synthetic", rows=200)
+    table = load_table("synthetic", rows=200)
     leaky = table.with_leaking()
     assert leaky.numeric == table.numeric + LEAKING
     assert leaky.with_leaking().numeric == leaky.numeric
@@ -229,7 +229,7 @@ def test_the_leak_can_be_let_in():
 
 
 def test_diabetes_is_numeric_throughout_and_has_no_leak():
-    table = load("diabetes")
+    table = load_table("diabetes")
     assert table.frame.shape == (442, 10)
     assert table.categorical == ()
     assert table.frame.bmi.between(18, 42.3).all()
@@ -238,9 +238,9 @@ def test_diabetes_is_numeric_throughout_and_has_no_leak():
 
 
 def test_rows_generate_or_choose_a_seeded_subset(frame, write):
-    assert len(load("synthetic", rows=1234).frame) == 1234
+    assert len(load_table("synthetic", rows=1234).frame) == 1234
     path = str(write(frame))
-    first, again, other = (load(path, rows=150, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (load_table(path, rows=150, seed=seed) for seed in (1, 1, 2))
     assert len(first.frame) == 150
     assert first.fingerprint == again.fingerprint != other.fingerprint
     kept = frame[frame.person_id.isin(first.frame.person_id)].reset_index(drop=True)
@@ -250,18 +250,20 @@ def test_rows_generate_or_choose_a_seeded_subset(frame, write):
 @pytest.mark.parametrize(("source", "rows"), [("diabetes", 443), ("diabetes", 99), ("synthetic", 0), ("diabetes", 2.5)])
 def test_too_many_or_too_few_rows_are_refused(source, rows):
     with pytest.raises(InputError, match=r"^rows: got"):
-        load(source, rows=rows)
+        load_table(source, rows=rows)
 
 
 @pytest.mark.parametrize("seed", [-1, 0.5, None])
 def test_a_bad_seed_is_refused(seed):
     with pytest.raises(InputError, match=r"^seed: got"):
-        load("diabetes", seed=seed)
+        load_table("diabetes", seed=seed)
 
 
 def test_seed_without_rows_leaves_a_file_as_it_is():
-    assert load("diabetes", seed=0).fingerprint == load("diabetes", seed=1).fingerprint
-    assert load("synthetic", rows=200, seed=0).fingerprint != load("synthetic", rows=200, seed=1).fingerprint
+    assert load_table("diabetes", seed=0).fingerprint == load_table("diabetes", seed=1).fingerprint
+    assert (
+        load_table("synthetic", rows=200, seed=0).fingerprint != load_table("synthetic", rows=200, seed=1).fingerprint
+    )
 
 
 def test_fingerprint_is_of_the_content_not_of_its_storage(frame):
@@ -313,7 +315,7 @@ def test_kaggle_reads_the_right_file_of_the_downloaded_folder(frame, kagglehub):
     inner = kagglehub.folder / "versions" / "1"
     inner.mkdir(parents=True)
     frame.to_csv(inner / "medical_insurance.csv", index=False)
-    table = load("kaggle")
+    table = load_table("kaggle")
     assert table.source == "kaggle"
     assert table.fingerprint == fingerprint(frame)
     assert kagglehub.asked == ["mohankrishnathalla/medical-insurance-cost-prediction"]
@@ -322,7 +324,7 @@ def test_kaggle_reads_the_right_file_of_the_downloaded_folder(frame, kagglehub):
 def test_kaggle_without_the_file_says_what_it_found(kagglehub):
     (kagglehub.folder / "other.csv").write_text("a,b\n1,2\n")
     with pytest.raises(InputError, match=r"^data: kaggle: no CSV with the 54 columns .*other\.csv"):
-        load("kaggle")
+        load_table("kaggle")
 
 
 def test_kaggle_offline_says_how_to_get_the_file_by_hand(kagglehub, monkeypatch):
@@ -331,7 +333,7 @@ def test_kaggle_offline_says_how_to_get_the_file_by_hand(kagglehub, monkeypatch)
 
     monkeypatch.setattr(kagglehub.module, "dataset_download", unreachable)
     with pytest.raises(InputError) as error:
-        load("kaggle")
+        load_table("kaggle")
     line = str(error.value)
     assert line.startswith("data: kaggle: the download failed (no route to host)")
     assert "by hand" in line

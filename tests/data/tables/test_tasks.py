@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.data.tables.insurance import InsuranceTable, load
+from rp_tutorial.data.tables.insurance import InsuranceTable, load_table
 from rp_tutorial.data.tables.tasks import labelled_task, threshold_task
 
 
 @pytest.fixture(scope="module")
 def table() -> InsuranceTable:
-    return load("synthetic", rows=4000, seed=2)
+    return load_table("synthetic", rows=4000, seed=2)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_label_is_the_attribute_above_the_training_rows_quantile(table, task):
 
 
 def test_full_synthetic_table_reproduces_the_papers_threshold():
-    task = threshold_task(load("synthetic"))
+    task = threshold_task(load_table("synthetic"))
     assert len(task.x_train) == 60_000
     assert len(task.x_test) == 40_000
     assert abs(task.threshold - 33.4) <= 0.1 + 1e-9
@@ -182,13 +182,13 @@ def test_a_constant_column_becomes_zero_not_nan():
 
 @pytest.mark.parametrize("quantile", [0.5, 0.75, 0.9])
 def test_diabetes_and_other_quantiles_work(quantile):
-    task = threshold_task(load("diabetes"), quantile=quantile)
+    task = threshold_task(load_table("diabetes"), quantile=quantile)
     assert task.x_train.shape == (265, 10)
     assert task.y_train.float().mean().item() == pytest.approx(1 - quantile, abs=0.03)
 
 
 def test_real_rows_give_the_papers_threshold(real_insurance_csv):
-    task = threshold_task(load(str(real_insurance_csv)))
+    task = threshold_task(load_table(str(real_insurance_csv)))
     assert task.x_train.shape[0] == 3000
     # the 90th percentile of 3,000 rows has standard error .16
     assert abs(task.threshold - 33.4) <= 0.5

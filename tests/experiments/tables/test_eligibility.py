@@ -10,7 +10,7 @@ from scipy import stats
 
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.labels import ABSTAIN
-from rp_tutorial.data.tables.insurance import load
+from rp_tutorial.data.tables.insurance import load_table
 from rp_tutorial.experiments.engine.runner import Stages, run_experiment
 from rp_tutorial.experiments.tables import eligibility
 from rp_tutorial.oracles.smoothing import PredictOracle, Smoothing, VoteOracle
@@ -59,7 +59,7 @@ def test_the_rule_is_the_programmes() -> None:
 
 def test_a_table_without_the_conditions_is_refused() -> None:
     with pytest.raises(InputError, match="hypertension") as caught:
-        eligibility.eligible(load("diabetes").frame)
+        eligibility.eligible(load_table("diabetes").frame)
     assert "\n" not in str(caught.value)
 
 
