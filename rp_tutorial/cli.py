@@ -139,11 +139,12 @@ def ledger(
     format: Annotated[str, typer.Option(help="text, markdown, csv or json")] = "text",
 ) -> None:
     """Print the paper's claims beside our measurements, with intervals and verdicts."""
-    from rp_tutorial.ledger import table as claims
+    from rp_tutorial.ledger.documents import read_documents
+    from rp_tutorial.ledger.verdicts import render, table
 
     one_of("format", format, FORMATS)
-    documents = [document for folder in results for document in claims.read_documents(folder)] if results else None
-    typer.echo(claims.render(claims.table(documents), format))
+    documents = [document for folder in results for document in read_documents(folder)] if results else None
+    typer.echo(render(table(documents), format))
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

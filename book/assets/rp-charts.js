@@ -1,6 +1,6 @@
 /* Draws the charts of a page, with no network and no kernel.
  *
- * A chart arrives as a box and a queued pair (id, Vega-Lite specification); see rp_tutorial/figures.py. This file
+ * A chart arrives as a box and a queued pair (id, Vega-Lite specification); see rp_tutorial/figures/base.py. This file
  * fits it to the page's width, follows the theme between light and dark, and keeps the sliders where the reader
  * put them when it has to draw again. Views are kept in window.rpViews. What a chart shows is decided in Python.
  */

@@ -1,15 +1,15 @@
-"""Every chart of the book: one function a figure, a tidy DataFrame in, an Altair chart with alt text out.
+"""What all charts share: palette, finish, sliders, the book's renderer, and the two charts that any chapter may draw.
 
-No function here computes a result; the tables come from the experiments and from `statistics`. The book's build sets
-RP_TUTORIAL_RENDERER=book, which writes charts for the Vega bundle that the pages carry themselves, so that they work
-from a file and without a network. Anywhere else (Jupyter, Colab) Altair's own renderer stays.
+Every chart of the room is one function: a tidy DataFrame in, an Altair chart with alt text out. None computes a result;
+the tables come from the experiments and from `statistics`. The book's build sets RP_TUTORIAL_RENDERER=book, which
+writes charts for the Vega bundle that the pages carry themselves, so that they work from a file and without a network.
+Anywhere else (Jupyter, Colab) Altair's own renderer stays.
 """
 
 from __future__ import annotations
 
 import hashlib
 import html
-import importlib.util
 import json
 import os
 from typing import Any
@@ -20,68 +20,6 @@ import pandas as pd
 ABOVE, BELOW = "#2b6cb0", "#dd6b20"  # the paper's blue and orange, told apart by most colour-blind readers too
 REFERENCE = "#718096"
 WIDTH = 420  # of charts with rows of panels; charts of one panel take the width of the page
-
-
-def release_histogram(table: pd.DataFrame, *, threshold: float, panels: str = "classifier") -> alt.FacetChart:
-    """Figures 1 and 4 of the paper: BMI of everything released as class 1, a panel a classifier, log counts.
-
-    table: columns `panels`, bin_left, count, as `tables()["figure1"]` of the experiment. Threshold in kg/m^2.
-    """
-    width = 0.2
-    shown = table.assign(
-        bin_right=table["bin_left"] + width,
-        side=(table["bin_left"] >= threshold - 1e-6).map({True: "above B", False: "below B"}),
-        B=threshold,
-        floor=0.8,
-    )[[panels, "bin_left", "bin_right", "count", "side", "B", "floor"]]
-    shown = shown[shown["bin_left"] < threshold + 8]  # the right tail is the population's, not the mechanism's
-    base = alt.Chart(shown)
-    bars = base.mark_bar(binSpacing=0).encode(
-        x=alt.X("bin_left:Q", title="BMI (kg/m²)", scale=alt.Scale(zero=False), bin=alt.Bin(binned=True)),
-        x2="bin_right:Q",
-        y=alt.Y("count:Q", title="count, log", scale=alt.Scale(type="log", domainMin=0.8)),
-        y2="floor:Q",
-        color=alt.Color(
-            "side:N", title="side of B", scale=alt.Scale(domain=["above B", "below B"], range=[ABOVE, BELOW])
-        ),
-        tooltip=[alt.Tooltip("bin_left:Q", title="from"), alt.Tooltip("count:Q")],
-    )
-    rule = base.mark_rule(strokeDash=[6, 4], color=REFERENCE).encode(x="B:Q")
-    order = list(dict.fromkeys(table[panels]))
-    chart = (bars + rule).properties(width=WIDTH, height=90)
-    return _finish(
-        chart.facet(
-            row=alt.Row(f"{panels}:N", sort=order, title=None, header=alt.Header(labelAngle=0, labelAlign="left"))
-        ),
-        f"Histograms of the BMI of inputs released as class 1, one panel for each of {', '.join(map(str, order))}. "
-        f"A dashed line marks the threshold B = {threshold:g}. Bars to its left are releases below the threshold.",
-    )
-
-
-def rates_by_sigma(table: pd.DataFrame, *, quantity: str, title: str) -> alt.LayerChart:
-    """One quantity of Table 1 against sigma: a point a source (paper, closed form, ours), an interval where given.
-
-    table: columns sigma, source, `quantity`, and optionally low and high.
-    """
-    base = alt.Chart(table).encode(
-        x=alt.X("sigma:O", title="σ (std)", axis=alt.Axis(labelAngle=0)),
-        xOffset="source:N",
-        color=alt.Color("source:N", title="source"),
-    )
-    layers = [
-        base.mark_point(filled=True, size=80).encode(
-            y=alt.Y(f"{quantity}:Q", title=title, scale=alt.Scale(zero=False)),
-            shape=alt.Shape("source:N", title="source"),
-            tooltip=["source:N", "sigma:O", alt.Tooltip(f"{quantity}:Q", format=".4f")],
-        )
-    ]
-    if {"low", "high"} <= set(table.columns):
-        layers.append(base.mark_rule().encode(y=alt.Y("low:Q", title=title), y2="high:Q"))
-    sources = ", ".join(dict.fromkeys(table["source"]))
-    return _finish(
-        alt.layer(*layers).properties(width="container", height=220),
-        f"{title} against sigma = {', '.join(f'{s:g}' for s in sorted(table['sigma'].unique()))}, from {sources}.",
-    )
 
 
 def lines(
@@ -103,56 +41,7 @@ def lines(
         )
         .properties(width="container", height=260)
     )
-    return _finish(chart, description)
-
-
-def inferred_intervals(table: pd.DataFrame, *, threshold: float, unit: str = "kg/m²") -> alt.LayerChart:
-    """What a label-only adversary concludes about some people: an interval each, with the truth marked on it.
-
-    table: columns person, low, high, truth, released; one row a person.
-    """
-    base = alt.Chart(table.assign(B=threshold))
-    person = alt.Y("person:O", title="person")
-    chart = (
-        base.mark_bar(height=8, opacity=0.7).encode(
-            x=alt.X("low:Q", title=f"attribute ({unit})", scale=alt.Scale(zero=False)),
-            x2="high:Q",
-            y=person,
-            color=alt.Color("released:N", title="released label", scale=alt.Scale(range=[BELOW, ABOVE])),
-        )
-        + base.mark_tick(thickness=3, size=16, color=REFERENCE).encode(x="truth:Q", y=person, tooltip=["truth:Q"])
-        + base.mark_rule(strokeDash=[6, 4], color=REFERENCE).encode(x="B:Q")
-    ).properties(width="container", height=20 * len(table))  # a step would not fit a container
-    return _finish(
-        chart,
-        f"For each of {len(table)} people the interval of attribute values compatible with the released label, and a "
-        f"tick at the true value. The intervals end at the threshold {threshold:g} {unit}, marked by a dashed line.",
-    )
-
-
-def radius_against_distance(table: pd.DataFrame, *, largest: float) -> alt.LayerChart:
-    """Certified radius of every input against its true distance to the boundary; above the diagonal it is wrong.
-
-    table: columns distance and radius, in one unit (std). `largest`: what the number of samples can certify at most.
-    """
-    end = float(table["distance"].max())
-    points = (
-        alt.Chart(table)
-        .mark_point(size=18, filled=True, opacity=0.6, color=ABOVE)
-        .encode(
-            x=alt.X("distance:Q", title="true distance to the boundary (std)"),
-            y=alt.Y("radius:Q", title="certified radius (std)"),
-            tooltip=[alt.Tooltip("distance:Q", format=".3f"), alt.Tooltip("radius:Q", format=".3f")],
-        )
-    )
-    diagonal = pd.DataFrame({"distance": [0.0, min(end, 1.1 * largest)], "radius": [0.0, min(end, 1.1 * largest)]})
-    line = alt.Chart(diagonal).mark_line(strokeDash=[5, 4], color=REFERENCE).encode(x="distance:Q", y="radius:Q")
-    wall = alt.Chart(pd.DataFrame({"largest": [largest]})).mark_rule(color=BELOW).encode(y="largest:Q")
-    return _finish(
-        alt.layer(points, line, wall).properties(width="container", height=280),
-        f"Certified radius against true distance, {len(table)} inputs. Points lie below the dashed diagonal and below "
-        f"a horizontal line at {largest:.2f} std, the most this number of samples can certify.",
-    )
+    return finish(chart, description)
 
 
 def estimates(table: pd.DataFrame, *, group: str, source: str, title: str, description: str) -> alt.LayerChart:
@@ -174,153 +63,10 @@ def estimates(table: pd.DataFrame, *, group: str, source: str, title: str, descr
         shape=alt.Shape(f"{source}:N", title=None, sort=sources, scale=alt.Scale(domain=sources)),
         tooltip=[f"{group}:N", f"{source}:N", *(alt.Tooltip(f"{c}:Q", format=".2f") for c in ("value", "low", "high"))],
     )
-    return _finish((bars + points).properties(width="container", height=18 * len(table)), description)
+    return finish((bars + points).properties(width="container", height=18 * len(table)), description)
 
 
-def live_certificate(table: pd.DataFrame) -> alt.LayerChart:
-    """Sliders for p_A, N, alpha and sigma: the radius CERTIFY prints, beside the one with all the samples in the world.
-
-    table: columns p, log10_n, log10_alpha, low: the exact lower bound from a count of p N of N. The rest (the normal
-    quantile, sigma) is computed in the page by Vega, so the chart needs no kernel.
-    """
-    n_steps, alpha_steps = sorted(table["log10_n"].unique()), sorted(table["log10_alpha"].unique())
-    p_a = _slider("p_A", "p_A", 0.9, float(table["p"].min()), float(table["p"].max()), 0.01)
-    log_n = _slider("log10_N", "log₁₀ N", 3.0, n_steps[0], n_steps[-1], n_steps[1] - n_steps[0])
-    log_alpha = _slider(
-        "log10_alpha", "log₁₀ α", -2.0, alpha_steps[0], alpha_steps[-1], alpha_steps[1] - alpha_steps[0]
-    )
-    sigma = _slider("sigma", "σ", 1.0, 0.25, 3.0, 0.25)
-    chosen = "abs(datum.log10_n - log10_N) < 0.01 && abs(datum.log10_alpha - log10_alpha) < 0.01"
-    curve = (
-        alt.Chart(table)
-        .transform_filter(chosen)
-        .transform_calculate(
-            certified="max(0, sigma * quantileNormal(datum.low, 0, 1))",
-            ideal="sigma * quantileNormal(datum.p, 0, 1)",
-        )
-    )
-    x = alt.X("p:Q", title="p_A, share of the top label", scale=alt.Scale(domain=[0.5, 1.0]))
-    y = alt.Y("ideal:Q", title="radius, in the unit of σ", scale=alt.Scale(domainMin=0))
-    at_slider = curve.transform_filter("abs(datum.p - p_A) < 0.005")
-    label = "'certified ' + format(datum.certified, '.3f') + ', ideal ' + format(datum.ideal, '.3f')"
-    layers = [
-        curve.mark_line(strokeDash=[5, 4], color=REFERENCE).encode(x=x, y=y),
-        curve.mark_line(strokeWidth=2.5, color=ABOVE).encode(x=x, y="certified:Q"),
-        at_slider.mark_point(size=110, filled=True, color=BELOW).encode(x=x, y="certified:Q"),
-        at_slider.transform_calculate(label=label)
-        .mark_text(align="right", dx=-10, dy=-14, fontSize=13, color=BELOW)
-        .encode(x=x, y="certified:Q", text="label:N"),
-    ]
-    chart = alt.layer(*layers).add_params(p_a, log_n, log_alpha, sigma).properties(width="container", height=280)
-    return _finish(
-        chart,
-        "Certified radius against p_A for a chosen number of samples N, failure probability alpha and noise scale "
-        "sigma, with the radius of infinitely many samples as a dashed line. Sliders below the chart set all four.",
-    )
-
-
-def interval_sets(
-    table: pd.DataFrame, *, row: str, series: str, title: str, description: str, reference: float | None = None
-) -> alt.Chart | alt.LayerChart:
-    """Sets on a line, one a row, drawn as the bars of their intervals; a dashed line at `reference`.
-
-    table: columns `row`, `series`, low, high; as many lines for a row as its set has intervals.
-    """
-    rows, names = (list(dict.fromkeys(table[column])) for column in (row, series))
-    colours = alt.Scale(domain=names, range=[ABOVE, BELOW, REFERENCE][: len(names)])
-    base = alt.Chart(table.assign(B=reference))
-    chart: Any = base.mark_bar(height=9, opacity=0.75).encode(
-        x=alt.X("low:Q", title=title, scale=alt.Scale(zero=False)),
-        x2="high:Q",
-        y=alt.Y(f"{row}:N", title=None, sort=rows),
-        color=alt.Color(f"{series}:N", title=None, sort=names, scale=colours),
-        tooltip=[f"{row}:N", alt.Tooltip("low:Q", format=".2f"), alt.Tooltip("high:Q", format=".2f")],
-    )
-    if reference is not None:
-        chart = chart + base.mark_rule(strokeDash=[6, 4], color=REFERENCE).encode(x="B:Q")
-    return _finish(chart.properties(width="container", height=26 * len(rows)), description)
-
-
-def live_plan(
-    table: pd.DataFrame, prices: pd.DataFrame, *, unit: str, population: tuple[float, float], threshold: float
-) -> alt.LayerChart:
-    """Sliders for sigma, n, N, the advantage and a radius: the deployable radius against an input's margin.
-
-    table: columns u (margin / sigma), log10_n, log10_advantage, low: the bound on p_A that a certificate of n samples
-    reaches as often as wanted. prices: log10_N, log10_advantage, vote, predict, in sigma. `population`: mean and std
-    of a normal attribute, in `unit` like sigma and the radius; it tells who is nearer to the threshold than the margin
-    needed. Quantiles and shares are computed in the page by Vega, so the chart needs no kernel.
-    """
-    steps = {name: sorted(part[name].unique()) for part in (table, prices) for name in part if name.startswith("log10")}
-    sliders = [_slider("sigma", f"σ ({unit})", 3.0, 0.5, 15.0, 0.5), _slider("R", f"R ({unit})", 2.0, 0.5, 6.0, 0.25)]
-    for name, label, value in (
-        ("log10_n", "log₁₀ n", 3.0),
-        ("log10_N", "log₁₀ N", 3.0),
-        ("log10_advantage", "log₁₀ advantage", -2.0),
-    ):
-        sliders.append(_slider(name, label, value, steps[name][0], steps[name][-1], steps[name][1] - steps[name][0]))
-    # One whole number a pair (N, advantage), for the page to look the prices up by.
-    key = 1000 * (4 * prices["log10_N"]).round() - (4 * prices["log10_advantage"]).round()
-    chosen_key = "1000 * round(4 * log10_N) - round(4 * log10_advantage)"
-    same = "abs(datum.log10_n - log10_n) < 0.01 && abs(datum.log10_advantage - log10_advantage) < 0.01"
-    bound = "sigma * (quantileNormal(datum.low, 0, 1) - datum.{})"
-    curve = (
-        alt.Chart(table)
-        .transform_filter(same)
-        .transform_calculate(key=chosen_key, margin="datum.u * sigma")
-        .transform_lookup("key", alt.LookupData(prices.assign(key=key), "key", ["vote", "predict"]))
-        .transform_calculate(
-            VOTE=f"max(0, {bound.format('vote')})", PREDICT=f"max(0, {bound.format('predict')})", ideal="datum.margin"
-        )
-    )
-    names = ["ideal", "VOTE", "PREDICT"]
-    x = alt.X("margin:Q", title=f"margin: distance to the boundary ({unit})", scale=alt.Scale(domain=[0, 15]))
-    y = alt.Y("radius:Q", title=f"deployable radius ({unit})", scale=alt.Scale(domain=[0, 12]))
-    lines = (
-        curve.transform_fold(names, as_=["rule", "radius"])
-        .mark_line(strokeWidth=2.5, clip=True)
-        .encode(
-            x=x,
-            y=y,
-            color=alt.Color(
-                "rule:N", title=None, sort=names, scale=alt.Scale(domain=names, range=[REFERENCE, ABOVE, BELOW])
-            ),
-            strokeDash=alt.condition("datum.rule == 'ideal'", alt.value([5, 4]), alt.value([1, 0])),
-        )
-    )
-    wanted = alt.Chart(pd.DataFrame({"x": [0.0]})).transform_calculate(wanted="R")
-    rule = wanted.mark_rule(strokeDash=[2, 3], color=REFERENCE).encode(y="wanted:Q")
-    mean, std = population
-    share = " - ".join(f"cumulativeNormal({threshold} {sign} datum.needed, {mean}, {std})" for sign in "+-")
-    needs = "'VOTE: R from a margin of ' + format(datum.needed, '.2f') + '; nearer: ' + format(datum.share, '.0%')"
-    passes = "format(100 + pow(10, log10_n) + pow(10, log10_N), ',.0f') + ' passes'"
-    label = (
-        curve.transform_calculate(enough="datum.VOTE >= R ? datum.margin : 1e9")
-        .transform_aggregate(needed="min(enough)")
-        .transform_calculate(share=share)
-        .transform_calculate(text=f"(datum.needed > 1e8 ? 'VOTE: R at no margin' : {needs}) + '; ' + {passes}")
-        .mark_text(align="left", baseline="top", fontSize=13, color=ABOVE)
-        .encode(x=alt.value(8), y=alt.value(4), text="text:N")
-    )
-    chart = alt.layer(lines, rule, label).add_params(*sliders).properties(width="container", height=300)
-    return _finish(
-        chart,
-        "Deployable radius of VOTE and PREDICT against the distance of an input to a flat boundary, with the ideal "
-        "classifier's radius as a dashed line. Sliders set sigma, the radius wanted, both sample sizes and the "
-        "advantage; a line of text says from which margin VOTE reaches the radius and which share of people is nearer.",
-    )
-
-
-def page(chart: Any) -> str:
-    """The chart as a web page of its own: without a network where vl-convert is installed, else from Altair's CDN."""
-    return chart.to_html(inline=importlib.util.find_spec("vl_convert") is not None)
-
-
-def _slider(name: str, label: str, value: float, low: float, high: float, step: float) -> alt.Parameter:
-    return alt.param(name=name, value=value, bind=alt.binding_range(min=low, max=high, step=step, name=label + " "))
-
-
-def _finish(chart: Any, description: str) -> Any:
+def finish(chart: Any, description: str) -> Any:
     """What every chart has: alt text, no frame, no background of its own (dark pages)."""
     return (
         chart.properties(description=description)
@@ -329,6 +75,10 @@ def _finish(chart: Any, description: str) -> Any:
         .configure_axis(labelLimit=0)  # a name cut short may be the name of another row
         .configure_legend(orient="bottom", labelLimit=0)
     )
+
+
+def slider(name: str, label: str, value: float, low: float, high: float, step: float) -> alt.Parameter:
+    return alt.param(name=name, value=value, bind=alt.binding_range(min=low, max=high, step=step, name=label + " "))
 
 
 def _book_renderer(spec: dict[str, Any], **_: Any) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Every chart of the chapters that compare defences: a tidy table in, an Altair chart with alt text out.
 
-The charts look and behave like those of `figures.py`, whose helpers they use. No function computes a result; the
-tables come from `experiments.frontier`, `distillation` and `adaptive`. Charts of one defence are in `face_figures.py`.
+No function computes a result; the tables come from the experiments on the frontier, distillation and attackers that
+know the defence. Charts of single defences are in `faces.py`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,7 @@ from collections.abc import Sequence
 import altair as alt
 import pandas as pd
 
-from rp_tutorial.figures.base import ABOVE, BELOW, REFERENCE, _finish
-
-__all__ = ["adaptive_attackers", "distillation_curves", "front_areas", "frontier", "gains"]
+from rp_tutorial.figures.base import ABOVE, BELOW, REFERENCE, finish
 
 # Colours that hold on light and dark pages; with shapes of another period no two families of a figure look alike.
 COLOURS = (REFERENCE, ABOVE, BELOW, "#2f855a", "#b83280", "#805ad5")
@@ -74,7 +72,7 @@ def frontier(
     spoken = (
         f"{title.capitalize()} against test accuracy of {len(arms)} arms with 95 % intervals. On the front: {steps}."
     )
-    return _finish(alt.layer(*layers).properties(width="container", height=340), spoken)
+    return finish(alt.layer(*layers).properties(width="container", height=340), spoken)
 
 
 def front_areas(table: pd.DataFrame) -> alt.LayerChart:
@@ -100,7 +98,7 @@ def front_areas(table: pd.DataFrame) -> alt.LayerChart:
         ),
     ]
     spoken = "; ".join(f"{row.family}: {row.area:.0%} ({row.low:.0%} to {row.high:.0%})" for row in areas.itertuples())
-    return _finish(
+    return finish(
         alt.layer(*layers).properties(width="container", height=26 * len(areas)),
         f"Area under the front of each family, which is a mean ASR, with 95 % intervals. {spoken}.",
     )
@@ -136,7 +134,7 @@ def gains(table: pd.DataFrame, *, gain: str = "asr_gain", title: str, descriptio
             tooltip=["name:N", "verdict:N", *(alt.Tooltip(f"{c}:Q", format="+.1%") for c in ("gain", "low", "high"))],
         ),
     ]
-    return _finish(alt.layer(*layers).properties(width="container", height=26 * max(len(shown), 1)), description)
+    return finish(alt.layer(*layers).properties(width="container", height=26 * max(len(shown), 1)), description)
 
 
 def distillation_curves(table: pd.DataFrame, *, measures: Sequence[str] = tuple(MEASURES)) -> alt.FacetChart:
@@ -171,7 +169,7 @@ def distillation_curves(table: pd.DataFrame, *, measures: Sequence[str] = tuple(
     spoken = "; ".join(f"{row.name}: {row.value:.0%}" for row in first.itertuples(index=False))
     chart = alt.layer(*layers).properties(width=PANEL, height=190)
     header = alt.Header(labelAngle=0, labelAnchor="start", labelOrient="top")
-    return _finish(
+    return finish(
         chart.facet(row=alt.Row("panel:N", sort=panels, title=None, header=header)),
         f"Against the number of queries, {' and '.join(panels)}, a line for each of {len(names)} teachers. "
         f"{panels[0].capitalize()} at {int(most['queries'].max())} queries: {spoken}.",
@@ -210,7 +208,7 @@ def adaptive_attackers(table: pd.DataFrame, *, reference: str) -> alt.FacetChart
         )
     chart = alt.layer(*layers).properties(width=PANEL, height=17 * len(attackers))
     header = alt.Header(labelAngle=0, labelAnchor="start", labelOrient="top")
-    return _finish(
+    return finish(
         chart.facet(row=alt.Row("defense:N", sort=defenses, title=None, header=header)),
         f"ASR of {len(attackers)} attackers with 95 % intervals, a panel a defence. {'; '.join(spoken)}.",
     )

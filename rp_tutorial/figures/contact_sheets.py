@@ -1,7 +1,7 @@
 """Contact sheets: rows of small images with their labels, as HTML with the pictures inside.
 
 A sheet needs no network and no file beside the page, every picture has its text, and the same pixels give the same
-bytes. Pictures of real people are never shown as they are. Charts are in `figures.py` and `face_figures.py`.
+bytes. Pictures of real people are never shown as they are. Charts are in the other files.
 """
 
 from __future__ import annotations

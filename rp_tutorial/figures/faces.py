@@ -1,7 +1,7 @@
 """Every chart of the face chapters: a tidy table in, an Altair chart with alt text out.
 
-The charts look and behave like those of `figures.py`, whose helpers they use. No function computes a result; the
-tables come from `experiments.inversion` and its kin. Pictures are made in `contact_sheets.py` and found here too.
+No function but `label_regions` computes anything; the tables come from `experiments.faces`. Pictures are made in
+`contact_sheets.py`; charts that compare families of defences are in `comparisons.py`.
 """
 
 from __future__ import annotations
@@ -16,28 +16,9 @@ import torch
 from torch import Tensor
 
 from rp_tutorial.core.arguments import count
-from rp_tutorial.figures.base import ABOVE, BELOW, REFERENCE, _finish, _slider
-from rp_tutorial.figures.contact_sheets import blurred, contact_sheet, mean_image
+from rp_tutorial.experiments.paper import FIGURE3
+from rp_tutorial.figures.base import ABOVE, BELOW, REFERENCE, finish, slider
 
-__all__ = [
-    "asr_against_accuracy",
-    "asr_arms",
-    "asr_by_sigma",
-    "blurred",
-    "contact_sheet",
-    "flip_rates",
-    "label_regions",
-    "latent_walk",
-    "mean_image",
-]
-
-# Figure 3 of the paper's first version, as far as its text prints numbers; in percent. None: not printed.
-PAPER_FIGURE_3 = (
-    {"sigma": 0.0, "n": 0, "asr": 73.0, "paper_accuracy": 100.0},
-    {"sigma": 0.03, "n": 100, "asr": 44.0, "paper_accuracy": 100.0},
-    {"sigma": 0.1, "n": 100, "asr": 4.0, "paper_accuracy": 59.4},
-    {"sigma": 0.1, "n": 10, "asr": 6.0, "paper_accuracy": None},
-)
 FAMILIES = {  # what an arm is, and its colour in every figure; told apart by shape or place as well
     "undefended": REFERENCE,
     "fresh noise": ABOVE,
@@ -92,7 +73,7 @@ def latent_walk(
     no kernel is needed. The target's region is tinted, the others are shades of grey.
     """
     last = int(passes["pass"].max())
-    shown = _slider("pass_", "pass", last // 3, 0, last, 1)
+    shown = slider("pass_", "pass", last // 3, 0, last, 1)
     ends = (regions[["x", "y"]].min(), regions[["x2", "y2"]].max())
     x = alt.X("x:Q", title="z₁ (latent units)", scale=alt.Scale(domain=[ends[0]["x"], ends[1]["x2"]], nice=False))
     y = alt.Y("y:Q", title="z₂ (latent units)", scale=alt.Scale(domain=[ends[0]["y"], ends[1]["y2"]], nice=False))
@@ -137,7 +118,7 @@ def latent_walk(
         .encode(x=alt.value(6), y=alt.value(6), text="text:N")
     )
     chart = alt.layer(background, path, points, centre, text).add_params(shown)
-    return _finish(chart.properties(width=WALK, height=WALK), description)
+    return finish(chart.properties(width=WALK, height=WALK), description)
 
 
 def asr_against_accuracy(table: pd.DataFrame) -> alt.LayerChart:
@@ -159,18 +140,18 @@ def asr_against_accuracy(table: pd.DataFrame) -> alt.LayerChart:
         ),
     ]  # fmt: skip
     low, high = arms.loc[arms["asr"].idxmin()], arms.loc[arms["asr"].idxmax()]
-    return _finish(
+    return finish(
         alt.layer(*layers).properties(width="container", height=300),
         f"Attack success rate against test accuracy for {len(arms)} arms, with 95 % intervals in both directions: "
         f"from {high['asr']:.0%} ({high['name']}) down to {low['asr']:.0%} ({low['name']}).",
     )
 
 
-def asr_by_sigma(table: pd.DataFrame, *, paper: Sequence[Mapping[str, Any]] = PAPER_FIGURE_3) -> alt.FacetChart:
+def asr_by_sigma(table: pd.DataFrame, *, paper: Sequence[Mapping[str, Any]] = FIGURE3) -> alt.FacetChart:
     """Figure 3 of the paper beside ours: ASR and two accuracies against sigma, a line for every N, intervals.
 
     table: `experiments.inversion.table`; drawn are the undefended net (sigma = 0) and fresh noise on a net trained
-    without noise, asked once a probe. `paper`: percentages as PAPER_FIGURE_3, drawn as open points.
+    without noise, asked once a probe. `paper`: percentages as FIGURE3, drawn as open points.
     """
     arms = _arms(table)
     plain = arms[arms["family"].isin(["undefended", "fresh noise"])]
@@ -200,7 +181,7 @@ def asr_by_sigma(table: pd.DataFrame, *, paper: Sequence[Mapping[str, Any]] = PA
     ]
     order = [name for name in PANELS.values() if name in set(both["panel"])]
     chart = alt.layer(*layers).properties(width=WALK, height=150)
-    return _finish(
+    return finish(
         chart.facet(
             row=alt.Row(
                 "panel:N",
@@ -234,7 +215,7 @@ def asr_arms(table: pd.DataFrame) -> alt.LayerChart:
         ),
     ]  # fmt: skip
     spoken = "; ".join(f"{row['name']}: {row['asr']:.0%}" for _, row in arms.iterrows())
-    return _finish(
+    return finish(
         alt.layer(*layers).properties(width="container", height=24 * len(arms)),
         f"Attack success rate with its 95 % interval for each arm, and a tick for the starting points. {spoken}.",
     )
@@ -262,7 +243,7 @@ def flip_rates(table: pd.DataFrame, *, description: str) -> alt.LayerChart:
             tooltip=["defense:N", "radius:Q", *_percent("rate", "low", "high")],
         ),
     ]
-    return _finish(alt.layer(*layers).properties(width="container", height=260), description)
+    return finish(alt.layer(*layers).properties(width="container", height=260), description)
 
 
 WALK = 420  # pixels a side of a plane that is walked through

@@ -1,7 +1,7 @@
 """What the abstract of version 2 says about other defences, distillation and the leakage channel, claim by claim.
 
-Read off the results of `frontier`, `distillation` and `adaptive`. How a claim becomes a verdict is in `ledger.py`;
-the claims on the paper's own tables and figures are in `claims.py`.
+Read off the results of `frontier`, `distillation` and `adaptive`. The claims on the paper's own tables and figures
+are in `paper_claims.py`; what a claim is, is in `claim.py`.
 """
 
 from __future__ import annotations
@@ -9,10 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from rp_tutorial.ledger.paper_claims import OPEN, Claim, Measurement, direction, every, printed_as
-from rp_tutorial.statistics.paired import paired_comparison
+from rp_tutorial.ledger.claim import OPEN, Claim, Measurement, direction, every, in_points, lowers, printed_as
 
 FRONTIER, DISTILLATION, ADAPTIVE = "frontier", "distillation", "adaptive"
 WHERE = "Abstract v2"
@@ -31,7 +28,7 @@ def _at_accuracy(results: dict[str, Any], accuracy: float) -> Measurement | None
     if not votes:
         return None
     found = min(votes, key=lambda point: point["test_accuracy"])
-    return Measurement(100 * found["asr"], *(100 * end for end in found["asr_ci"]))
+    return in_points(found["asr"], found["asr_ci"])
 
 
 def _private_at_asr(results: dict[str, Any], asr: float) -> Measurement | None:
@@ -40,7 +37,7 @@ def _private_at_asr(results: dict[str, Any], asr: float) -> Measurement | None:
     if not nets:
         return None
     found = max(nets, key=lambda point: point["test_accuracy"])
-    return Measurement(100 * found["test_accuracy"], *(100 * end for end in found["accuracy_ci"]))
+    return in_points(found["test_accuracy"], found["accuracy_ci"])
 
 
 def _dominates(family: str) -> Callable[[dict[str, Any]], bool | None]:
@@ -80,9 +77,8 @@ def _knowing_is_useless(results: dict[str, Any]) -> bool | str | None:
 
 def _best_lowered(results: dict[str, Any]) -> bool | None:
     """Whether the best attacker that knows the vote does worse than the best against the bare net, at every vote."""
-    best = {row["defense"]: np.array(row["hits"], dtype=bool) for row in results["best"]}
-    found = [paired_comparison(best["none"], hits) for name, hits in best.items() if name.startswith(RP)]
-    return every(test.difference > 0 and test.p_value < 0.05 for test in found)
+    best = {row["defense"]: row["hits"] for row in results["best"]}
+    return every(lowers(best["none"], hits) for name, hits in best.items() if name.startswith(RP))
 
 
 CLAIMS: tuple[Claim, ...] = (

@@ -1,51 +1,17 @@
-"""What the paper says, claim by claim, and how to read our number off a results document.
+"""What the paper says in Table 1, its figures and section 6, claim by claim, and how to read ours off a document.
 
-Here are the rows on Table 1, the figures and section 6; those on the comparisons of the abstract are in
-`comparison_claims.py`. What becomes of a claim and a measurement, the verdict and the table, is in `ledger.py`.
-Percentages are in points, lengths in the unit the paper uses (std for radii, kg/m^2 for reach).
+The claims on the comparisons of the abstract are in `comparison_claims.py`; what a claim is, is in `claim.py`.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
-
+from rp_tutorial.experiments.paper import FIGURE3, TABLE1
+from rp_tutorial.ledger.claim import Claim, Measurement, Reading, direction, every, in_points, lowers, printed_as
 from rp_tutorial.statistics.binomial import clopper_pearson
-
-OPEN = "open"
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """Our number with its 95 % interval; `holds` instead for a claim about a direction, which a run may leave OPEN."""
-
-    value: float
-    low: float
-    high: float
-    holds: bool | str | None = None
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One thing the paper says. `printed` are the edges of the values that would print as `paper` does.
-
-    `measure` reads ours off `document["results"]`, the seeds of one run joined. It is None where no experiment of this
-    version measures it.
-    """
-
-    where: str
-    text: str
-    paper: str
-    experiment: str
-    measure: Callable[[dict[str, Any]], Measurement | None] | None
-    printed: tuple[float, float] | None = None
-    note: str = ""
-    only_data: str = ""  # the start of the name of the data that the number belongs to; a direction holds anywhere
 
 
 def _smoothed(results: dict[str, Any], sigma: float) -> dict[str, Any]:
@@ -54,19 +20,18 @@ def _smoothed(results: dict[str, Any], sigma: float) -> dict[str, Any]:
 
 def _rate(share: float, n: int) -> Measurement:
     """A share of n test rows in points, with its exact interval."""
-    low, high = clopper_pearson(round(share * n), n)
-    return Measurement(100 * share, 100 * float(low), 100 * float(high))
+    return in_points(share, clopper_pearson(round(share * n), n))
 
 
 def _base_accuracy(results: dict[str, Any]) -> Measurement:
     return _rate(results["base"]["accuracy"], results["n_test"])
 
 
-def _smoothed_rate(quantity: str, sigma: float) -> Callable[[dict[str, Any]], Measurement]:
+def _smoothed_rate(quantity: str, sigma: float) -> Reading:
     return lambda results: _rate(_smoothed(results, sigma)[quantity], results["n_test"])
 
 
-def _radius(sigma: float) -> Callable[[dict[str, Any]], Measurement]:
+def _radius(sigma: float) -> Reading:
     """The mean radius over the inputs answered 1, with the interval of a mean."""
 
     def measure(results: dict[str, Any]) -> Measurement:
@@ -77,7 +42,7 @@ def _radius(sigma: float) -> Callable[[dict[str, Any]], Measurement]:
     return measure
 
 
-def _reach(sigma: float) -> Callable[[dict[str, Any]], Measurement]:
+def _reach(sigma: float) -> Reading:
     """The closed form's reach for the paper's number of records: the quantity that depends on that number."""
 
     def measure(results: dict[str, Any]) -> Measurement:
@@ -91,24 +56,12 @@ def _audit_cell(results: dict[str, Any], n_cert: int, n_vote: int) -> dict[str, 
     return next(r for r in results["table"] if (r["n_cert"], r["n_vote"], r["rule"]) == (n_cert, n_vote, "vote"))
 
 
-def _advantage_at_the_edge(n_cert: int, n_vote: int) -> Callable[[dict[str, Any]], Measurement]:
+def _advantage_at_the_edge(n_cert: int, n_vote: int) -> Reading:
     """The game as played against a deployed vote at the certified radius."""
 
     def measure(results: dict[str, Any]) -> Measurement:
         cell = _audit_cell(results, n_cert, n_vote)
         return Measurement(cell["advantage_played"], *cell["ci"])
-
-    return measure
-
-
-def direction(holds: Callable[[dict[str, Any]], bool | str | None]) -> Callable[[dict[str, Any]], Measurement | None]:
-    """Whether a direction shows; None where a run has nothing to compare, OPEN where it has too little to tell."""
-
-    def measure(results: dict[str, Any]) -> Measurement | None:
-        shown = holds(results)
-        if shown is None:
-            return None
-        return Measurement(math.nan, math.nan, math.nan, holds=shown if shown == OPEN else bool(shown))
 
     return measure
 
@@ -127,10 +80,10 @@ def _arm(results: dict[str, Any], defense: str, sigma: float = 0.0, n: int = 1) 
     return next((arm for arm in results["arms"] if all(arm[key] == value for key, value in wanted.items())), None)
 
 
-def _asr(*arm: Any) -> Callable[[dict[str, Any]], Measurement | None]:
+def _asr(*arm: Any) -> Reading:
     def measure(results: dict[str, Any]) -> Measurement | None:
         row = _arm(results, *arm)
-        return row and Measurement(100 * row["asr"], *(100 * edge for edge in row["asr_ci"]))
+        return row and in_points(row["asr"], row["asr_ci"])
 
     return measure
 
@@ -147,19 +100,9 @@ def _with_larger_n(results: dict[str, Any]) -> list[tuple[dict[str, Any], dict[s
     return [(smaller, larger) for smaller, larger in pairs if smaller is not None]
 
 
-def every(shown: Iterable[bool]) -> bool | None:
-    """`all`, but nothing shown is no evidence."""
-    known = list(shown)
-    return all(known) if known else None
-
-
 def _lowered(results: dict[str, Any], arm: dict[str, Any]) -> bool:
-    """Whether the arm's ASR is below the undefended one, by the exact test on the same targets at 5 %."""
-    from rp_tutorial.statistics.paired import paired_comparison
-
-    hits = (np.array(row["hits"], dtype=bool) for row in (_arm(results, "none"), arm))
-    found = paired_comparison(*hits)
-    return found.difference > 0 and found.p_value < 0.05
+    """Whether the arm's ASR is below the undefended one, on the same targets."""
+    return lowers(_arm(results, "none")["hits"], arm["hits"])
 
 
 def _significant(results: dict[str, Any], question: str) -> bool | None:
@@ -174,7 +117,6 @@ def falling(values: Iterable[float]) -> bool:
 
 _THRESHOLD, _AUDIT, _INVERSION = "insurance-threshold", "guarantee-audit", "inversion"
 _CELEBA = "a number of CelebA and FaceNet64: rp-tutorial run inversion --profile gpu --data celeba:PATH"
-TABLE1 = {1.0: (96.36, 3.64, 0.56), 2.0: (92.76, 7.23, 0.63), 3.0: (89.04, 10.96, 0.65)}
 _FRESH = (
     "CERTIFY on fresh samples. The paper's growth is what the true distance of the answered inputs does as abstention "
     "removes those near the boundary"
@@ -183,12 +125,6 @@ _REACH_NOTE = (
     "the furthest of some 2,000,000 noisy releases, from the closed form at the paper's 4,000 records and bins of 0.2: "
     "it grows with the number of records and vanishes with N"
 )
-
-
-def printed_as(value: float, digits: int = 2) -> tuple[float, float]:
-    """The values that print as `value` does."""
-    half = 0.5 * 10**-digits
-    return value - half, value + half
 
 
 CLAIMS: tuple[Claim, ...] = (
@@ -245,13 +181,11 @@ CLAIMS: tuple[Claim, ...] = (
         None, note="task, domain, mechanism and level are not in the abstract; see the chapter on eligibility",
     ),
     *(
-        Claim("Figure 3", text, paper, _INVERSION, _asr(*arm), printed_as(float(paper), 0), _CELEBA, "celeba:")
-        for text, paper, arm in (
-            ("ASR (%), undefended", "73", ("none",)),
-            ("ASR (%), sigma = .03, N = 100", "44", ("smoothing", 0.03, 100)),
-            ("ASR (%), sigma = .1, N = 100", "4", ("smoothing", 0.1, 100)),
-            ("ASR (%), sigma = .1, N = 10", "6", ("smoothing", 0.1, 10)),
+        Claim(
+            "Figure 3", f"ASR (%), sigma = {f'{s:g}'[1:]}, N = {n}" if s else "ASR (%), undefended", f"{asr:g}",
+            _INVERSION, _asr("smoothing", s, n) if s else _asr("none"), printed_as(asr, 0), _CELEBA, "celeba:",
         )
+        for s, n, asr in ((row["sigma"], row["n"], row["asr"]) for row in FIGURE3)
     ),
     Claim(
         "Figure 3", "RP lowers ASR at 100 % accuracy on hand-picked images", "yes", _INVERSION,

@@ -7,8 +7,8 @@ import json
 
 import pytest
 
+from rp_tutorial import ledger
 from rp_tutorial.experiments.engine import runner
-from rp_tutorial.ledger import table as ledger
 from tools.publish import rounded
 
 DOCUMENTS = ledger.published()

@@ -15,12 +15,12 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from rp_tutorial import figures
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.data.tables.insurance import load_at_most
 from rp_tutorial.data.tables.tasks import ThresholdTask, threshold_task
 from rp_tutorial.experiments.engine.runner import Stages
-from rp_tutorial.figures import base as figures
 from rp_tutorial.models.mlp import two_layer_net
 from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.oracles.smoothing import Smoothing, significant_plurality

@@ -18,7 +18,8 @@ from rp_tutorial.experiments.faces.frontier import FrontierBench, calibrated, po
 from rp_tutorial.experiments.faces.inversion import Arm, Bench
 from rp_tutorial.experiments.faces.lab import FaceLab
 from rp_tutorial.ledger import comparison_claims
-from rp_tutorial.ledger import table as ledger
+from rp_tutorial.ledger.claim import IN_DIRECTION, NOT_REPRODUCED
+from rp_tutorial.ledger.claim import verdict as verdict_of
 from rp_tutorial.theory.response import accuracy, advantage
 
 PROMISED = {
@@ -120,7 +121,7 @@ def made_up(name: str, family: str, asr: int, right: float) -> dict:
             "test_images": 400, "asr": asr / 40, "asr_ci": [0, 1], "accuracy_ci": [0, 1]}  # fmt: skip
 
 
-@pytest.mark.parametrize(("asr", "verdict"), [(5, ledger.IN_DIRECTION), (25, ledger.NOT_REPRODUCED)])
+@pytest.mark.parametrize(("asr", "verdict"), [(5, IN_DIRECTION), (25, NOT_REPRODUCED)])
 def test_the_ledger_says_dominates_only_where_every_setting_is_beaten(asr: int, verdict: str) -> None:
     points = [
         made_up("none", "none", 30, 0.99), made_up("vote", "smoothing", asr, 0.98),
@@ -129,7 +130,7 @@ def test_the_ledger_says_dominates_only_where_every_setting_is_beaten(asr: int, 
     found = {"points": points, **summaries([points])}
     for claim in comparison_claims.CLAIMS:
         if claim.experiment == "frontier" and "dominates" in claim.text:
-            assert ledger.verdict(claim, claim.measure(found)) == verdict
+            assert verdict_of(claim, claim.measure(found)) == verdict
 
 
 def test_the_profiles_hold_what_the_comparison_needs() -> None:

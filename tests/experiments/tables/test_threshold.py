@@ -11,9 +11,9 @@ import pytest
 import torch
 from scipy import stats
 
+from rp_tutorial import ledger
 from rp_tutorial.experiments.engine.runner import Stages, run_experiment
 from rp_tutorial.experiments.tables import threshold as insurance
-from rp_tutorial.ledger import table as ledger
 from rp_tutorial.oracles.noise import noisy_view
 from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.theory import halfspace

@@ -1,0 +1,76 @@
+"""The paper's claims beside our measurements: one row a claim and a run, with an interval and a verdict.
+
+The rule behind a verdict is in `claim.py`, the claims in `paper_claims.py` and `comparison_claims.py`; documents come
+from `documents.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from rp_tutorial.experiments.engine.runner import experiment_module
+from rp_tutorial.ledger.claim import OPEN, Claim, Measurement, verdict
+from rp_tutorial.ledger.comparison_claims import CLAIMS as COMPARISON_CLAIMS
+from rp_tutorial.ledger.documents import published
+from rp_tutorial.ledger.paper_claims import CLAIMS as PAPER_CLAIMS
+
+CLAIMS = (*PAPER_CLAIMS, *COMPARISON_CLAIMS)
+COLUMNS = ("where", "claim", "paper", "ours", "interval", "verdict", "profile", "data", "note")
+
+
+def table(documents: Iterable[dict[str, Any]] | None = None) -> pd.DataFrame:
+    """Every claim against every document that speaks of it, in the paper's order; columns as COLUMNS.
+
+    documents: results documents as the runner writes them; the published ones if not given.
+    """
+    found = _seeds_joined(published() if documents is None else documents)
+    rows = []
+    for claim in CLAIMS:
+        about = [d for d in found if claim.measure and _speaks_of(d, claim)]
+        rows += [_row(claim, claim.measure(d["results"]), d) for d in about] or [_row(claim, None, None)]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def render(claims: pd.DataFrame, form: str) -> str:
+    """The table as text (notes left out, to fit a terminal), markdown, csv or json."""
+    if form == "csv":
+        return claims.to_csv(index=False).rstrip()
+    if form == "json":
+        return claims.to_json(orient="records", indent=2)
+    if form == "markdown":
+        lines = [claims.columns, ["---"] * len(claims.columns), *claims.itertuples(index=False)]
+        return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+    shown = claims.drop(columns="note").astype(str)
+    widths = [max(len(name), *shown[name].str.len()) for name in shown]
+    lines = [shown.columns, *shown.itertuples(index=False)]
+    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+
+
+def _speaks_of(document: dict[str, Any], claim: Claim) -> bool:
+    return document["experiment"] == claim.experiment and document["data"].startswith(claim.only_data)
+
+
+def _seeds_joined(documents: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Runs that differ in their seed only, as one document, where the experiment knows how to join them."""
+    runs: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for document in documents:
+        runs.setdefault((document["experiment"], document["profile"], document["data"]), []).append(document)
+    return [joined for run in runs.values() for joined in (_pooled(run) if len(run) > 1 else run)]
+
+
+def _pooled(run: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    pool = getattr(experiment_module(run[0]["experiment"]), "pool", None)
+    return run if pool is None else [run[0] | {"results": pool(run)}]
+
+
+def _row(claim: Claim, measured: Measurement | None, document: dict[str, Any] | None) -> tuple[str, ...]:
+    ours, interval = "", ""
+    if measured is not None:
+        said = {True: "yes", False: "no", OPEN: "open", None: f"{measured.value:.4g}"}
+        ours = said[measured.holds]
+        interval = f"{measured.low:.4g} to {measured.high:.4g}" if measured.holds is None else ""
+    run = (document["profile"], document["data"]) if document else ("", "")
+    return (claim.where, claim.text, claim.paper, ours, interval, verdict(claim, measured), *run, claim.note)

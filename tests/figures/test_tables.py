@@ -1,0 +1,32 @@
+"""What the sliders of the live charts compute in the page is what the package computes."""
+
+from __future__ import annotations
+
+import numpy as np
+import vl_convert
+from sample_charts import CHARTS, plan_tables
+from scipy import stats
+
+from rp_tutorial.statistics import binomial as statistics
+from rp_tutorial.theory import guarantees as privacy
+
+
+def test_the_live_radius_in_the_page_is_the_packages_radius() -> None:
+    """Vega's quantileNormal and SciPy's give the same curve: evaluated in the page's own engine."""
+    chart = CHARTS["live_certificate"]()
+    vega = vl_convert.vegalite_to_vega(chart.to_json())
+    assert {"p_A", "log10_N", "log10_alpha", "sigma"} <= {signal["name"] for signal in vega["signals"]}
+    assert all("input" in signal["bind"] for signal in vega["signals"] if signal["name"] in ("p_A", "sigma"))
+    expected = statistics.certified_radius(statistics.lower_confidence_bound(900, 1000, alpha=0.01), sigma=1.0)
+    assert f"certified {expected:.3f}, ideal 1.282" in vl_convert.vegalite_to_svg(chart.to_json())
+
+
+def test_the_live_plan_in_the_page_is_the_packages_deployable_radius() -> None:
+    """Lookup, quantiles and the share of people, evaluated in the page's own engine at the sliders' first values."""
+    table, _ = plan_tables()
+    at = table[(table["log10_n"] == 3) & (table["log10_advantage"] == -2)]
+    radius = privacy.deployable_radius(at["low"].to_numpy(), sigma=3.0, n_vote=1000, beta=0.01)
+    needed = 3.0 * at["u"].to_numpy()[radius >= 2.0].min()
+    nearer = np.subtract(*stats.norm.cdf([33.4 + needed, 33.4 - needed], 27.0, 5.0))
+    expected = f"VOTE: R from a margin of {needed:.2f}; nearer: {nearer:.0%}; 2,100 passes"
+    assert expected in vl_convert.vegalite_to_svg(CHARTS["live_plan"]().to_json())
