@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from rp_tutorial.core.arguments import count, positive, refuse
 from rp_tutorial.core.labels import check_batch
 from rp_tutorial.core.threads import side_by_side
-from rp_tutorial.models.affine import affine_stack
+from rp_tutorial.verification.reading import read_net
+from rp_tutorial.verification.relu_net import ReluNet
 
 FAR = 1e150  # a bend further out than this is taken as never reached; its square still fits a float64
 CHUNK_MIB = 4  # fits a cache
@@ -103,11 +104,12 @@ def label_pieces(net: nn.Module, x: Tensor, *, attribute: int, chunk_mib: float 
     boundary is the crossing of two lines and inherits their rounding, divided by the angle at which they cross.
     x: [B, d], or [B, ...] if the net flattens it, `attribute` then counting the flattened inputs; its own value at
     `attribute` is not read. `chunk_mib` bounds memory and changes nothing else.
-    Raises InputError for layers other than linear, ReLU, BatchNorm1d (eval), dropout, identity, flatten.
+    Raises InputError for a net that `read_net` refuses, and for bad x, attribute or chunk_mib.
     """
-    layers = _above_class_zero(affine_stack(net))
+    plain = read_net(net)
+    x = _flat_rows(x, plain.weights[0]).detach()
+    layers = _above_class_zero(plain, x.device)
     (weight, bias), rest = layers[0], layers[1:]
-    x = _flat_rows(x, weight).detach()
     if count("attribute", attribute, minimum=0) >= weight.shape[1]:
         raise refuse("attribute", attribute, f"a column from 0 to {weight.shape[1] - 1}")
     others = weight.clone()
@@ -120,16 +122,16 @@ def label_pieces(net: nn.Module, x: Tensor, *, attribute: int, chunk_mib: float 
         return _runs(weight[:, attribute], part.to(weight) @ others.T + bias, rest, chunk_mib)
 
     runs = side_by_side(work, parts)
-    pieces = _from_runs(runs, [len(part) for part in parts], x.device)
+    pieces = _from_runs(runs, [len(part) for part in parts])
     if alike:  # one row, shown B times
         return LabelPieces(*(part.expand(len(x), -1) for part in (pieces.low, pieces.high, pieces.label)))
     return pieces
 
 
-def _above_class_zero(layers: list[tuple[Tensor, Tensor]]) -> list[tuple[Tensor, Tensor]]:
-    """The same stack with the logits of classes 1, 2, ... measured from that of class 0: one line fewer to follow."""
-    weight, bias = layers[-1]
-    return [*layers[:-1], (weight[1:] - weight[0], bias[1:] - bias[0])]
+def _above_class_zero(net: ReluNet, device: torch.device) -> list[tuple[Tensor, Tensor]]:
+    """Its layers with the logits of classes 1, 2, ... measured from that of class 0: one line fewer to follow."""
+    *hidden, (weight, bias) = [(w.to(device), b.to(device)) for w, b in zip(net.weights, net.biases, strict=True)]
+    return [*hidden, (weight[1:] - weight[0], bias[1:] - bias[0])]
 
 
 def _flat_rows(x: Tensor, weight: Tensor) -> Tensor:
@@ -329,7 +331,7 @@ def _merged(record: Tensor, start: Tensor, label: Tensor) -> tuple[Tensor, Tenso
     return record[new], start[new], label[new]
 
 
-def _from_runs(runs: list[tuple[Tensor, ...]], sizes: list[int], device: torch.device) -> LabelPieces:
+def _from_runs(runs: list[tuple[Tensor, ...]], sizes: list[int]) -> LabelPieces:
     """The runs of consecutive chunks of records, as one table."""
     before = torch.tensor([0, *sizes]).cumsum(0)
     record = torch.cat([run[0] + int(shift) for run, shift in zip(runs, before[:-1], strict=True)])

@@ -2,8 +2,8 @@
 
 If the adversary knows everything but one attribute, only that coordinate needs noise. Along it a ReLU net is
 piecewise affine, so that the ideal smoothed classifier, which elsewhere can only be sampled, is a sum of normal
-distribution functions. This file is the oracle and its units; the pieces are found in `piecewise`, the normal sums and
-their roots in `smoothed_pieces`, sets and posteriors in `rap`.
+distribution functions. This file is the oracle and its units; the pieces are found in `pieces`, the normal sums and
+their roots in `smoothed_pieces`, sets of values in `sets`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from rp_tutorial.attributes.sets import IntervalSet, Scale, StandardScale
 from rp_tutorial.attributes.smoothed_pieces import leader_pieces, probabilities
 from rp_tutorial.core.arguments import count, positive, refuse
 from rp_tutorial.core.labels import check_batch
-from rp_tutorial.models.affine import affine_stack
 from rp_tutorial.oracles.base import LabelOracle
+from rp_tutorial.verification.reading import read_net
 
 
 class AttributeSmoothing(LabelOracle):
@@ -30,7 +30,7 @@ class AttributeSmoothing(LabelOracle):
     or asks for it again and again, tells x from x' with any advantage; the set of all values with that label is
     `inference_set`. Nothing is promised about the other attributes.
 
-    net: linear layers and ReLUs (`models.affine`), taken in float64; put into eval mode. attribute: the column.
+    net: linear layers and ReLUs (`verification.reading`), taken in float64; put into eval mode. attribute: the column.
     sigma: in the net's own unit ("std"). scale: the attribute's unit for intervals and sets, for instance a
     `ThresholdTask`; "std" without it. domain: the attribute's range in that unit, which cuts inference sets.
     The label is that of g up to the rounding of its probabilities (about 1e-14): at a boundary either label may come.
@@ -55,10 +55,10 @@ class AttributeSmoothing(LabelOracle):
         chunk_mib: float = CHUNK_MIB,
     ) -> None:
         self.net = net.eval()
-        layers = affine_stack(net)
-        super().__init__(num_classes=len(layers[-1][1]))
-        if count("attribute", attribute, minimum=0) >= layers[0][0].shape[1]:
-            raise refuse("attribute", attribute, f"a column from 0 to {layers[0][0].shape[1] - 1}")
+        plain = read_net(net)
+        super().__init__(num_classes=plain.num_classes)
+        if count("attribute", attribute, minimum=0) >= plain.num_inputs:
+            raise refuse("attribute", attribute, f"a column from 0 to {plain.num_inputs - 1}")
         self.attribute, self.sigma = attribute, positive("sigma", sigma)
         self.scale = scale or StandardScale()
         self.domain = None if domain is None else IntervalSet.of(domain, unit=self.scale.unit)

@@ -6,7 +6,6 @@ label the certificate is about. How the radii are proven (interval bounds, CROWN
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,7 +18,8 @@ from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.verification.bounds import MAX_RADIUS, crown_radius, interval_radius
 from rp_tutorial.verification.complete import EXACT, ExactRadius, exact_radius
 from rp_tutorial.verification.nearest import find_change
-from rp_tutorial.verification.relu_net import Norm, check_norm, read_inputs, read_net
+from rp_tutorial.verification.reading import read_net
+from rp_tutorial.verification.relu_net import Norm, ReluNet, check_norm, read_inputs
 
 __all__ = [
     "DeterministicCertificate",
@@ -60,7 +60,7 @@ class DeterministicCertificate:
 
 
 def certify_deterministic(
-    net: nn.Module,
+    net: nn.Module | ReluNet,
     x: Tensor,
     *,
     norm: Norm,
@@ -72,7 +72,7 @@ def certify_deterministic(
 ) -> DeterministicCertificate:
     """For every x' with ||x' - x||_norm <= radius the net's own label is that of x: (R, 0)-Robust Privacy, no noise.
 
-    net: an nn.Sequential of nn.Linear and nn.ReLU, any depth; x: float [B, ...], flattened for the norm.
+    net: linear layers and ReLUs, any depth (`verification.reading`); x: float [B, ...], flattened for the norm.
     method: "interval" (fastest, loosest), "crown" (milliseconds an input), "exact" (branch and bound, to `tolerance`
     in the unit of x within `budget` nodes an input; its lower end where the budget is used up). Each radius is at
     least that of the method before. No radius above `max_radius` is looked for.
@@ -109,8 +109,7 @@ class DeterministicRP(LabelOracle):
     def __init__(self, net: nn.Module, *, num_classes: int, norm: Norm = "l2", unit: str = "std") -> None:
         super().__init__(num_classes=num_classes)
         self.norm, self.unit = check_norm(norm), unit
-        self._plain = read_net(net)
-        self._net = deepcopy(net)  # what is certified is what is released, also if the caller trains on
+        self._plain = read_net(net)  # a copy: what is certified is what is released, also if the caller trains on
         if self._plain.num_classes != num_classes:
             raise refuse("num_classes", num_classes, f"the net's own number of outputs, {self._plain.num_classes}")
 
@@ -121,4 +120,4 @@ class DeterministicRP(LabelOracle):
 
     def certify(self, x: Tensor, *, method: Method = "crown", **limits: float) -> DeterministicCertificate:
         """The certificate of every input: `certify_deterministic` with the oracle's net, norm and unit."""
-        return certify_deterministic(self._net, x, norm=self.norm, unit=self.unit, method=method, **limits)
+        return certify_deterministic(self._plain, x, norm=self.norm, unit=self.unit, method=method, **limits)

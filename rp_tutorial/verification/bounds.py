@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import positive
 from rp_tutorial.core.threads import one_thread
-from rp_tutorial.verification.relu_net import Norm, ReluNet, check_norm, dual_length, read_inputs, read_net
+from rp_tutorial.verification.reading import read_net
+from rp_tutorial.verification.relu_net import Norm, ReluNet, check_norm, dual_length, read_inputs
 
 MAX_RADIUS = 100.0  # no larger radius is looked for (in std far outside any data): some labels never change
 STEPS = 60  # at most so many cuts of the bracket around a radius; about 40 reach PRECISION
@@ -25,18 +26,18 @@ CHUNK_NUMBERS = 2**22  # of the largest tensor in memory at a time: 32 MiB
 Box = tuple[Tensor, Tensor]
 
 
-def interval_radius(net: nn.Module, x: Tensor, *, norm: Norm, max_radius: float = MAX_RADIUS) -> np.ndarray:
+def interval_radius(net: nn.Module | ReluNet, x: Tensor, *, norm: Norm, max_radius: float = MAX_RADIUS) -> np.ndarray:
     """For every x' with ||x' - x|| <= radius the net's label is that of x, by interval arithmetic; float64 [B].
 
     The first layer is exact for the ball, every later one takes its neurons as independent. Rounded down.
     0 where nothing is proven, `max_radius` where the label stays at least so far.
-    Raises InputError for a net that is no ReLU nn.Sequential, an x that does not fit it, or an unknown norm.
+    Raises InputError for a net that `read_net` refuses, an x that does not fit it, or an unknown norm.
     Source: Gowal et al. 2018, "On the effectiveness of interval bound propagation".
     """
     return _radius(net, x, norm, max_radius, interval_reach)
 
 
-def crown_radius(net: nn.Module, x: Tensor, *, norm: Norm, max_radius: float = MAX_RADIUS) -> np.ndarray:
+def crown_radius(net: nn.Module | ReluNet, x: Tensor, *, norm: Norm, max_radius: float = MAX_RADIUS) -> np.ndarray:
     """For every x' with ||x' - x|| <= radius the net's label is that of x, by CROWN and intervals; float64 [B].
 
     Linear bounds passed back through the net, with the adaptive lower slope. That alone may be looser than interval
@@ -184,7 +185,9 @@ def _with_signs(box: Box, net: ReluNet, layer: int, signs: Tensor | None) -> Box
 
 
 @torch.no_grad()
-def _radius(net: nn.Module, x: Tensor, norm: Norm, max_radius: float, reach: Callable[..., Tensor]) -> np.ndarray:
+def _radius(
+    net: nn.Module | ReluNet, x: Tensor, norm: Norm, max_radius: float, reach: Callable[..., Tensor]
+) -> np.ndarray:
     plain = read_net(net)
     x, norm = read_inputs(plain, x), check_norm(norm)
     widest = max([w.shape[0] * 2 for w in plain.weights]) * max(w.shape[1] for w in plain.weights)

@@ -20,8 +20,9 @@ from rp_tutorial.verification.bounds import MAX_RADIUS, Box, bisect_radius, crow
 from rp_tutorial.verification.dual import tighten
 from rp_tutorial.verification.nearest import attack, keep_nearest
 from rp_tutorial.verification.nodes import NodePool, Nodes, join
+from rp_tutorial.verification.reading import read_net
 from rp_tutorial.verification.region import describe_region, nearest_in_region, push_behind
-from rp_tutorial.verification.relu_net import Norm, ReluNet, check_norm, read_inputs, read_net
+from rp_tutorial.verification.relu_net import Norm, ReluNet, check_norm, read_inputs
 
 EXACT, BUDGET, NONE, TIE = "exact to tolerance", "budget used up", "no change within max_radius", "tie, not crossed"
 STRIDE = 1.25  # a node is next bounded on a ball wider than its reach by this factor
@@ -51,7 +52,7 @@ class ExactRadius:
 
 
 def exact_radius(
-    net: nn.Module,
+    net: nn.Module | ReluNet,
     x: Tensor,
     *,
     norm: Norm,

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from rp_tutorial.core.arguments import count, positive
 from rp_tutorial.core.threads import one_thread
 from rp_tutorial.verification.bounds import MAX_RADIUS, margin_rows
+from rp_tutorial.verification.reading import read_net
 from rp_tutorial.verification.relu_net import (
     Norm,
     ReluNet,
@@ -19,7 +20,6 @@ from rp_tutorial.verification.relu_net import (
     dual_length,
     length,
     read_inputs,
-    read_net,
     steepest,
 )
 
@@ -28,7 +28,7 @@ HALVINGS = 40  # of the segment between an input and a point with another label
 
 
 def find_change(
-    net: nn.Module,
+    net: nn.Module | ReluNet,
     x: Tensor,
     *,
     norm: Norm,

@@ -1,7 +1,7 @@
-"""A fully connected ReLU nn.Sequential as float64 matrices, and the geometry of the l1, l2 and linf norms.
+"""A fully connected ReLU net as float64 matrices, and the geometry of the l1, l2 and linf norms.
 
-Everything in this folder works on `ReluNet`. Here are its reading, its evaluation, the size of its rounding errors and
-what a norm needs (dual norm, steepest direction, length). No bound and no search lives here.
+Everything in this folder works on `ReluNet`. Here are its evaluation, the size of its rounding errors and what a norm
+needs (dual norm, steepest direction, length). `reading.py` makes one of a torch net; no bound and no search lives here.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from itertools import pairwise
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from rp_tutorial.core.arguments import InputError, one_of, refuse
+from rp_tutorial.core.arguments import one_of, refuse
 from rp_tutorial.core.labels import argmax_labels, check_batch
 
 Norm = Literal["l1", "l2", "linf"]
@@ -91,40 +91,6 @@ class ReluNet:
         return hidden, sizes[-1]
 
 
-def read_net(net: nn.Module) -> ReluNet:
-    """`net` as matrices: nn.Linear and nn.ReLU in any order; Flatten, Identity and Dropout (eval mode) change nothing.
-
-    Weights are converted to float64, which is exact from float32. Two nn.Linear in a row become one.
-    Raises InputError for another layer, by its name and place, for weights that are not finite, and for no nn.Linear.
-    """
-    if not isinstance(net, nn.Sequential):
-        raise refuse("net", type(net).__name__, "an nn.Sequential of nn.Linear and nn.ReLU")
-    affine: list[tuple[Tensor, Tensor]] = []  # one for each ReLU, then the one that is being collected
-    closed = True  # whether a ReLU has closed the last affine map
-    for place, layer in enumerate(_leaves(net)):
-        if isinstance(layer, nn.Linear):
-            weight, bias = _matrices(layer, place)
-            if not closed:
-                weight, bias = weight @ affine[-1][0], weight @ affine[-1][1] + bias
-                affine.pop()
-            affine.append((weight, bias))
-            closed = False
-        elif isinstance(layer, nn.ReLU):
-            if not affine:
-                raise refuse("net", "nn.ReLU before the first nn.Linear", "a net whose first layer is nn.Linear")
-            closed = True  # a second ReLU in a row changes nothing
-        elif not isinstance(layer, nn.Identity | nn.Flatten | nn.Dropout):
-            raise refuse("net", f"{type(layer).__name__} at place {place}", "nn.Linear and nn.ReLU layers")
-    if not affine:
-        raise refuse("net", "no nn.Linear", "a net of nn.Linear and nn.ReLU layers")
-    if closed:  # the logits are outputs of a ReLU
-        width = len(affine[-1][1])
-        affine.append((torch.eye(width, dtype=torch.float64), torch.zeros(width, dtype=torch.float64)))
-    if len(affine[-1][1]) < 2:
-        raise refuse("net", "one output", "logits of at least two classes")
-    return ReluNet(tuple(w for w, _ in affine), tuple(b for _, b in affine))
-
-
 def read_inputs(net: ReluNet, x: Tensor) -> Tensor:
     """A float batch [B, ...] as float64 [B, d] on the CPU. Raises InputError where it does not fit the net."""
     flat = check_batch(x).detach().flatten(1).to("cpu", torch.float64)
@@ -156,17 +122,3 @@ def steepest(a: Tensor, norm: Norm) -> Tensor:
         return a / dual_length(a, norm).clamp_min(1e-300)[..., None]
     largest = a.abs().argmax(dim=-1, keepdim=True)
     return torch.zeros_like(a).scatter(-1, largest, a.gather(-1, largest).sign())
-
-
-def _leaves(net: nn.Sequential) -> list[nn.Module]:
-    """Layers in order, through nested nn.Sequentials."""
-    return [leaf for layer in net for leaf in (_leaves(layer) if isinstance(layer, nn.Sequential) else [layer])]
-
-
-def _matrices(layer: nn.Linear, place: int) -> tuple[Tensor, Tensor]:
-    weight = layer.weight.detach().to("cpu", torch.float64)
-    bias = torch.zeros(len(weight), dtype=torch.float64) if layer.bias is None else layer.bias.detach()
-    bias = bias.to("cpu", torch.float64)
-    if not bool(torch.isfinite(weight).all() and torch.isfinite(bias).all()):
-        raise InputError(f"net: got NaN or infinite weights in Linear at place {place}, allowed are finite numbers")
-    return weight, bias

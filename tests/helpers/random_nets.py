@@ -1,5 +1,6 @@
 """Random ReLU nets of many shapes with inputs, and slow independent solvers of the exact radius for small ones."""
 
+import copy
 import itertools
 
 import numpy as np
@@ -26,6 +27,35 @@ def random_net(seed: int, widths: tuple[int, ...]) -> nn.Sequential:
     with torch.no_grad():
         net[-1].bias -= net(torch.randn(200, widths[0], generator=generator, dtype=torch.float64)).mean(dim=0)
     return net
+
+
+def with_batch_norm(seed: int, widths: tuple[int, ...]) -> nn.Sequential:
+    """`random_net` in eval mode with a BatchNorm1d of random statistics, weights and biases behind every Linear."""
+    generator, layers = torch.Generator().manual_seed(seed), []
+    for layer in random_net(seed, widths):
+        layers.append(layer)
+        if isinstance(layer, nn.Linear):
+            norm = nn.BatchNorm1d(layer.out_features).double()
+            for part, most in ((norm.running_mean, 0.5), (norm.weight.data, 1.5), (norm.bias.data, 0.5)):
+                part.uniform_(-most, most, generator=generator)
+            norm.running_var.uniform_(0.3, 3, generator=generator)
+            layers.append(norm)
+    return nn.Sequential(*layers).eval()
+
+
+@torch.no_grad()
+def folded(net: nn.Sequential) -> nn.Sequential:
+    """The net of `with_batch_norm` without BatchNorm1d, one neuron at a time: for the solvers below."""
+    layers = []
+    for layer in net:
+        if not isinstance(layer, nn.BatchNorm1d):
+            layers.append(copy.deepcopy(layer))
+            continue
+        for i in range(layer.num_features):
+            factor = layer.weight[i] / np.sqrt(float(layer.running_var[i]) + layer.eps)
+            layers[-1].weight[i] *= factor
+            layers[-1].bias[i] = (layers[-1].bias[i] - layer.running_mean[i]) * factor + layer.bias[i]
+    return nn.Sequential(*layers)
 
 
 def random_inputs(seed: int, rows: int, columns: int) -> torch.Tensor:

@@ -61,8 +61,9 @@ def test_released_labels_are_the_nets_own_up_to_float32_rounding():
     assert DeterministicRP(net, num_classes=4)(torch.zeros(0, 8)).shape == (0,)
 
 
-def test_what_is_certified_is_what_is_released_also_after_the_caller_trains_on():
-    net, x = two_layer_net(4), torch.randn(20, 4, generator=torch.Generator().manual_seed(4))
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_is_certified_is_what_is_released_also_after_the_caller_trains_on(dtype):
+    net, x = two_layer_net(4).to(dtype), torch.randn(20, 4, generator=torch.Generator().manual_seed(4))
     oracle = DeterministicRP(net, num_classes=2)
     before = oracle(x)
     with torch.no_grad():

@@ -15,7 +15,7 @@ from rp_tutorial.verification.bounds import (
     interval_radius,
     margin_rows,
 )
-from rp_tutorial.verification.relu_net import read_net
+from rp_tutorial.verification.reading import read_net
 
 
 def ball_bounds(net, x, radius, norm):

@@ -3,7 +3,18 @@
 import numpy as np
 import pytest
 import torch
-from random_nets import NORMS, ORDER, SHAPES, in_ball, radius_by_milp, radius_by_patterns, random_inputs, random_net
+from random_nets import (
+    NORMS,
+    ORDER,
+    SHAPES,
+    folded,
+    in_ball,
+    radius_by_milp,
+    radius_by_patterns,
+    random_inputs,
+    random_net,
+    with_batch_norm,
+)
 from torch import nn
 
 from rp_tutorial.core.arguments import InputError
@@ -61,6 +72,28 @@ def test_exact_radius_is_that_of_a_mixed_integer_programme(norm, widths):
             by_milp = radius_by_milp(net, x[i], norm, reach=1.1 * exact.upper[i] + 0.01)
             assert exact.lower[i] == pytest.approx(by_milp, abs=1e-6)
             assert exact.upper[i] == pytest.approx(by_milp, abs=1e-6)
+            compared += 1
+    assert compared >= 12
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_exact_radius_of_a_net_with_batch_norm_is_that_of_other_solvers_on_the_folded_net(norm):
+    rng, compared = np.random.default_rng(1), 0
+    for seed in range(8):
+        net, x = with_batch_norm(700 + seed, (3, 5, 2 + seed % 2)), random_inputs(800 + seed, 2, 3)
+        exact = exact_radius(net, x, norm=norm, tolerance=1e-7)
+        assert (crown_radius(net, x, norm=norm) <= exact.lower).all()
+        for i in np.flatnonzero(exact.upper < 10):
+            if norm == "l2":
+                other = radius_by_patterns(folded(net), x[i])
+            else:
+                other = radius_by_milp(folded(net), x[i], norm, reach=1.1 * exact.upper[i] + 0.01)
+            assert exact.lower[i] == pytest.approx(other, rel=1e-6, abs=1e-6)
+            assert exact.upper[i] == pytest.approx(other, rel=1e-6, abs=1e-6)
+            near = in_ball(rng, x[i].numpy(), exact.lower[i], norm, 500)
+            with torch.no_grad():  # the net itself, normalisation and all
+                assert (net(near).argmax(dim=1) == exact.label[i]).all()
+                assert net(torch.from_numpy(exact.point[i : i + 1])).argmax() != exact.label[i]
             compared += 1
     assert compared >= 12
 

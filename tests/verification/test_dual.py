@@ -8,7 +8,8 @@ from rp_tutorial.verification.bounds import crown_radius
 from rp_tutorial.verification.complete import exact_radius
 from rp_tutorial.verification.dual import tighten
 from rp_tutorial.verification.nodes import Nodes
-from rp_tutorial.verification.relu_net import length, read_net
+from rp_tutorial.verification.reading import read_net
+from rp_tutorial.verification.relu_net import length
 
 
 @pytest.mark.parametrize("norm", NORMS)

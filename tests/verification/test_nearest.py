@@ -8,7 +8,7 @@ from torch import nn
 
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.verification.nearest import find_change, gradient_of_margin
-from rp_tutorial.verification.relu_net import read_net
+from rp_tutorial.verification.reading import read_net
 
 
 @pytest.mark.parametrize("norm", NORMS)

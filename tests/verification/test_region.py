@@ -5,8 +5,8 @@ import pytest
 import torch
 from random_nets import NORMS, ORDER, random_inputs, random_net
 
+from rp_tutorial.verification.reading import read_net
 from rp_tutorial.verification.region import Region, describe_region, nearest_in_region, proven_distance
-from rp_tutorial.verification.relu_net import read_net
 
 
 def exact_region(rows, least):
