@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from close import assert_close_to_scale
 from scipy import stats
 from torch import nn
 
@@ -57,7 +58,7 @@ def test_visible_factor_has_the_covariance_of_the_noise_behind_the_weights(name)
 def test_visible_factor_of_a_double_weight_is_double():
     weight = normal(0, 8, 5).double()
     factor = visible_factor(weight)
-    assert torch.allclose(factor.T @ factor, weight @ weight.T, rtol=0, atol=1e-12)
+    assert_close_to_scale(factor.T @ factor, weight @ weight.T)
 
 
 def test_projected_noise_has_the_law_of_the_full_noise():
@@ -114,7 +115,7 @@ def test_view_without_noise_gives_the_nets_own_logits(name):
     assert (view.factor is not None) == projected
     encoded = view.encode(x).clone()
     silent = torch.zeros(len(x), *view.noise_shape(encoded))
-    assert torch.allclose(view.head(view.add_noise(encoded, silent, 3.0)), net(x), rtol=1e-5, atol=1e-5)
+    assert_close_to_scale(view.head(view.add_noise(encoded, silent, 3.0)), net(x))
 
 
 @pytest.mark.parametrize("name", NETS)

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from close import assert_close_to_scale
 from scipy import stats
 from torch import nn
 
@@ -78,7 +79,7 @@ def test_each_gradient_is_cut_to_the_clipping_norm_before_they_are_added():
     wanted = [p.detach() - rate * part / len(x) for p, part in zip(net.parameters(), total, strict=True)]
     private_steps(net, loss_of(x, y), len(x), dataclasses.replace(NOISELESS, clip=clip), learning_rate=rate)
     for parameter, value in zip(net.parameters(), wanted, strict=True):
-        torch.testing.assert_close(parameter.detach(), value, atol=1e-6, rtol=1e-5)
+        assert_close_to_scale(parameter.detach(), value)
 
 
 def test_noise_has_the_recorded_deviation_and_is_new_in_every_step():
@@ -129,7 +130,7 @@ def test_the_size_of_the_pieces_changes_nothing():
         net = linear()
         private_steps(net, loss_of(x, y), len(x), record, learning_rate=0.5, physical_batch=piece)
         weights.append(net.weight.detach())
-    torch.testing.assert_close(*weights, atol=1e-5, rtol=1e-5)
+    assert_close_to_scale(*weights)
 
 
 def test_an_empty_sample_is_a_step_of_noise():
@@ -173,7 +174,7 @@ def test_one_image_cannot_change_what_another_gets_while_training(make):
         return nn.functional.cross_entropy(model(x[rows]), labels[rows])
 
     private_steps(net, loss, 16, NOISELESS, learning_rate=0.1)
-    torch.testing.assert_close(seen[0], seen[1], atol=1e-5, rtol=1e-5)
+    assert_close_to_scale(seen[0], seen[1])
 
 
 def test_frozen_batch_norm_in_train_mode_mixes_records_and_is_refused():

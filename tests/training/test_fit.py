@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from close import assert_close_to_scale
 from scipy import optimize
 from torch import nn
 
@@ -64,7 +65,7 @@ def test_l1_penalty_makes_a_net_that_reads_the_attribute_alone():
     assert (first[:, 3] != 0).any()
     factor = visible_factor(first)
     assert factor.shape == (1, 64)
-    assert torch.allclose(factor.T @ factor, first @ first.T, atol=1e-5)
+    assert_close_to_scale(factor.T @ factor, first @ first.T)
     fresh_x, fresh_y = threshold_rows(4000, seed=5)
     assert accuracy(net, fresh_x, fresh_y) > 0.98
     garbage = fresh_x.clone()

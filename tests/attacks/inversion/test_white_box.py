@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from close import rounding
 from torch import nn
 
 from rp_tutorial.attacks.inversion.starts import candidate_latents
@@ -73,12 +74,13 @@ def test_it_starts_from_the_surest_of_the_pool():
 
 def test_of_several_restarts_the_surest_is_kept():
     """More restarts from one pool never end lower: the first restart is among them."""
+    net = Bumps(0.3)
     ends = [
-        invert_white_box(Bumps(0.3), Identity(), TARGETS, seed=2, pool=12, settings=WhiteBox(restarts=r, steps=15))
+        invert_white_box(net, Identity(), TARGETS, seed=2, pool=12, settings=WhiteBox(restarts=r, steps=15))
         for r in (1, 4, 12)
     ]
     for fewer, more in pairwise(ends):
-        assert bool((more.margin >= fewer.margin - 1e-5).all())
+        assert bool((more.margin >= fewer.margin - rounding(net(fewer.latent))).all())
     assert torch.equal(ends[0].start, ends[2].start)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from close import assert_close_to_scale
 
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data.tables.insurance import InsuranceTable, load_table
@@ -156,7 +157,7 @@ def test_with_attribute_takes_a_grid_for_each_row_or_one_number(task):
     assert torch.allclose(task.attribute_of(task.with_attribute(x, grid)), grid, atol=1e-4)
     assert task.with_attribute(x, 30.0).shape == (3, 1, x.shape[1])
     own = task.test_attribute[:3, None]
-    assert torch.allclose(task.with_attribute(x, own)[:, 0], x, atol=1e-6)
+    assert_close_to_scale(task.with_attribute(x, own)[:, 0], x, of=task.to_std(own).float())
     assert task.with_attribute(x, torch.empty(0)).shape == (3, 0, x.shape[1])
 
 
