@@ -92,7 +92,7 @@ BOUNDED = dataclasses.replace(
     BREP_MI, step_fraction=1.0, latent_clamp=3.0, patience=20, rejected_limit=40, max_iterations=200
 )
 SIGMAS = (0.06, 0.12, 0.18, 0.25)
-CONTROL = 0.18  # where test accuracy is still that of the base net: what lowers ASR here costs nothing
+CONTROL = 0.18  # where the vote of ten loses less than two points of accuracy: what lowers ASR here costs little
 
 PROFILES = {
     "smoke": InversionSettings(

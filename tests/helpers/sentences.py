@@ -1,0 +1,83 @@
+"""A sentence of a chapter beside the predicate that it states about stored runs, and those runs as chapters read them.
+
+Whoever edits the sentence finds the predicate here, and whoever stores another run finds the sentences it makes false.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from rp_tutorial.experiments.faces import adaptive, distillation, frontier, inversion
+from rp_tutorial.experiments.mechanism.experiment import pool as pool_mechanism
+from rp_tutorial.ledger.documents import published
+from rp_tutorial.statistics.paired import PairedComparison, paired_comparison
+
+BOOK = Path(__file__).resolve().parents[2] / "book"
+DRAWN, PHOTOGRAPHS = "synthetic", "folder:lfw64"
+POOLS = {
+    "inversion": inversion.pool,
+    "frontier": frontier.pool,
+    "adaptive": adaptive.pool,
+    "distillation": distillation.pool,
+    "inversion-mechanism": pool_mechanism,
+}
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """Words of a chapter, and what has to be true of the stored runs for them to be."""
+
+    chapter: str
+    words: str
+    holds: Callable[[], Any]
+
+    def __str__(self) -> str:
+        return f"{self.chapter}: {self.words[:50]}"
+
+    def check(self) -> None:
+        text = (BOOK / f"{self.chapter}.md").read_text(encoding="utf-8")
+        assert self.words in text, f"{self.chapter} no longer says: {self.words}"
+        assert self.holds(), f"{self.chapter} says what the stored runs do not: {self.words}"
+
+
+@cache
+def results(experiment: str, data: str = DRAWN) -> dict[str, Any]:
+    """The stored results of an experiment, all seeds together."""
+    documents = published(experiment, data)
+    return POOLS[experiment](documents) if len(documents) > 1 else documents[0]["results"]
+
+
+@cache
+def rows(experiment: str, data: str = DRAWN, part: str = "arms") -> pd.DataFrame:
+    """One list of the results as a table, a row for each name."""
+    return pd.DataFrame(results(experiment, data)[part]).set_index("name", drop=False)
+
+
+def hits_of(row: Any, key: str = "hits") -> np.ndarray:
+    return np.array(row[key], dtype=bool)
+
+
+def paired(table: pd.DataFrame, a: str, b: str, key: str = "hits") -> PairedComparison:
+    """a less b, target by target."""
+    return paired_comparison(hits_of(table.loc[a], key), hits_of(table.loc[b], key))
+
+
+def holm(p_values: pd.Series) -> pd.Series:
+    """Holm's correction."""
+    ranked = p_values.sort_values()
+    return (ranked * np.arange(len(ranked), 0, -1)).cummax().clip(upper=1).reindex(p_values.index)
+
+
+def rising(values: Any) -> bool:
+    return bool((np.diff(np.asarray(values, dtype=float)) > 0).all())
+
+
+def falling(values: Any) -> bool:
+    return rising(-np.asarray(values, dtype=float))
