@@ -1,6 +1,6 @@
 """Priors: what an attacker knows about faces before the first query, as a map from a normal latent to an image.
 
-A prior is made empty, from its sizes, and filled by training on public images (`training/priors.py`) or by
+A prior is made empty, from its sizes, and filled by training on public images (`training/fill_prior.py`) or by
 `load_state_dict`. Which latent gives which person's label is the business of `attacks`, and so is any box on z.
 """
 

@@ -8,11 +8,11 @@ from .dp_sgd import (
     train_only,
     with_group_norm,
 )
+from .fill_prior import train_prior
 from .fit import accuracy, fit
 from .gan import fit_gan
 from .pca import fit_pca
 from .pretrain import fit_exemplars, image_features
-from .priors import train_prior
 from .privacy_accounting import calibrated_noise, spent_epsilon
 from .vae import fit_vae
 

@@ -19,7 +19,7 @@ from rp_tutorial.core.threads import one_thread
 from rp_tutorial.verification.bounds import MAX_RADIUS, Box, bisect_radius, crown_reach
 from rp_tutorial.verification.dual import tighten
 from rp_tutorial.verification.nearest import attack, keep_nearest
-from rp_tutorial.verification.nodes import NodePool, Nodes, join
+from rp_tutorial.verification.nodes import Nodes, OpenNodes, join
 from rp_tutorial.verification.reading import read_net
 from rp_tutorial.verification.region import describe_region, nearest_in_region, push_behind
 from rp_tutorial.verification.relu_net import Norm, ReluNet, check_norm, read_inputs
@@ -98,12 +98,12 @@ class _Search:
         return (self.best[1] - 0.999 * self.tolerance).clamp_max(self.max_radius)
 
     def run(self) -> ExactRadius:
-        pool = NodePool(self._roots())
+        waiting = OpenNodes(self._roots())
         while True:
-            self._close(*pool.drop(self._settled))
-            if not len(pool):
+            self._close(*waiting.drop(self._settled))
+            if not len(waiting):
                 return self._result()
-            pool.add(self._round(pool.take(ROUND)))
+            waiting.add(self._round(waiting.take(ROUND)))
 
     def _roots(self) -> Nodes:
         """One node for every input and other class, no sign fixed."""

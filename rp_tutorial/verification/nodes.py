@@ -39,8 +39,8 @@ def join(first: Nodes, second: Nodes) -> Nodes:
     return Nodes(*(torch.cat([getattr(first, f.name), getattr(second, f.name)]) for f in fields(Nodes)))
 
 
-class NodePool:
-    """Open nodes in tables that grow by doubling, so that a round costs what it takes and adds, not what lies there."""
+class OpenNodes:
+    """Nodes in tables that grow by doubling, so that a round costs what it takes and adds, not what lies there."""
 
     def __init__(self, nodes: Nodes) -> None:
         self._table = nodes

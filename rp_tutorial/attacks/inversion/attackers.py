@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from rp_tutorial.attacks.inversion.boundary_repulsion import Inversion, invert
-from rp_tutorial.attacks.inversion.queries import Prior
+from rp_tutorial.attacks.inversion.queries import Decoder
 from rp_tutorial.attacks.inversion.settings import BoundaryRepulsion
 from rp_tutorial.attacks.inversion.sure_starts import SureStart, sure_starts
 from rp_tutorial.core.arguments import count, refuse
@@ -168,7 +168,7 @@ class Walked:
 
 def walk(
     oracle: LabelOracle,
-    prior: Prior,
+    prior: Decoder,
     targets: Tensor,
     attacker: Attacker,
     *,
@@ -182,8 +182,8 @@ def walk(
 
     prior, targets, candidates, state_path: as in `invert`. The budget covers the choice of a starting point, the walk,
     and every repeat; a published search asks `candidates` once whatever the attacker repeats later. So no attacker
-    spends more than len(targets) * budget + len(candidates), and two of them with one seed see the same pool and
-    directions. Raises InputError for a budget below what the starting point and one pass cost.
+    spends more than len(targets) * budget + len(candidates), and two of them with one seed see the same candidates
+    and directions. Raises InputError for a budget below what the starting point and one pass cost.
     """
     left = count("budget", budget) - (attacker.start.queries if attacker.start else 0)
     if left < attacker.settings.pass_queries:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rp_tutorial.attacks.inversion.queries import LatentQueries, Prior
+from rp_tutorial.attacks.inversion.queries import Decoder, LatentQueries
 from rp_tutorial.attacks.inversion.settings import BREP_MI as BREP_MI
 from rp_tutorial.attacks.inversion.settings import BoundaryRepulsion as BoundaryRepulsion
 from rp_tutorial.attacks.inversion.settings import deviations as deviations
@@ -66,7 +66,7 @@ class Inversion:
     R0 times 1.3 ^ expansions. `iterations` = passes of a target; each is accepted or rejected. `queries` [T] are those
     of the walk; `search_queries` those of the search for starting points, which all targets share. `forward_passes` is
     what the oracle spent on both, `search_forward_passes` the part of the search. `stopped` says why each target
-    ended. `chosen` is the index into the pool or -1.
+    ended. `chosen` is the index of the candidate or -1.
     """
 
     targets: Tensor
@@ -102,7 +102,7 @@ def sphere_directions(seed: int, iteration: int, targets: int, directions: int, 
 
 def invert(
     oracle: LabelOracle,
-    prior: Prior,
+    prior: Decoder,
     targets: Tensor,
     *,
     seed: int,
@@ -118,7 +118,7 @@ def invert(
     """Attack all targets at once through labels alone, starting from the first candidate labelled as each target.
 
     prior: latents [B, d] -> inputs [B, ...] of the oracle, on `device`; a module is put into eval mode. targets:
-    int64 [T] labels. candidates: float [P, d], a pool as `candidate_latents` gives it, searched in order through this
+    int64 [T] labels. candidates: float [P, d], as `candidate_latents` gives them, searched in order through this
     very oracle. Instead, `start` [T, d] sets the starting points (a row of NaN: not found); nothing is searched then.
     ABSTAIN counts as outside. An oracle may answer at random: the start is not asked again, as the authors' code does.
 
@@ -171,7 +171,7 @@ class _Attack:
     def __init__(
         self,
         oracle: LabelOracle,
-        prior: Prior,
+        prior: Decoder,
         targets: Tensor,
         candidates: Tensor | None,
         start: Tensor | None,

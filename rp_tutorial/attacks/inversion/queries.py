@@ -15,7 +15,7 @@ from rp_tutorial.core.arguments import count, refuse
 from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.oracles.base import LabelOracle
 
-Prior = Callable[[Tensor], Tensor]  # latents [B, d] -> inputs [B, ...]
+Decoder = Callable[[Tensor], Tensor]  # latents [B, d] -> inputs [B, ...]
 
 
 class LatentQueries:
@@ -27,7 +27,7 @@ class LatentQueries:
     """
 
     def __init__(
-        self, oracle: LabelOracle, prior: Prior, *, repeats: int, chunk_rows: int, device: torch.device | str
+        self, oracle: LabelOracle, prior: Decoder, *, repeats: int, chunk_rows: int, device: torch.device | str
     ) -> None:
         self._oracle, self._prior = oracle, prior
         if isinstance(prior, nn.Module):

@@ -1,8 +1,8 @@
 """Where an inversion starts: a latent that the *defended* oracle itself labels as the target.
 
-One pool of random latents is searched in order for all targets together. The pool comes from a seed alone, so every
-arm of a comparison walks through the same candidates. The published code draws until each target is found; here the
-pool ends the search, and a target without a starting point is a failed attack, not a missing value.
+Random latents, the candidates, are searched in order for all targets together. They come from a seed alone, so every
+arm of a comparison walks through the same ones. The published code draws until each target is found; here the search
+ends with the last candidate, and a target without a starting point is a failed attack, not a missing value.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ CANDIDATES, DIRECTIONS = 0, 1  # what a stream of random numbers is for: no two 
 
 
 def candidate_latents(size: int, latent_dim: int, *, seed: int, clamp: float | None = 1.5) -> Tensor:
-    """A pool of `size` latents z ~ N(0, I), each coordinate cut at +-clamp as published: float32 [size, latent_dim].
+    """`size` latents z ~ N(0, I), each coordinate cut at +-clamp as published: float32 [size, latent_dim].
 
-    Give every arm of a comparison the same pool. clamp=None leaves the latents as drawn.
+    Give every arm of a comparison the same. clamp=None leaves the latents as drawn.
     """
     size, latent_dim, seed = count("size", size), count("latent_dim", latent_dim), count("seed", seed, minimum=0)
-    pool = torch.randn(size, latent_dim, generator=keyed_generator(CANDIDATES, seed))
-    return pool if clamp is None else pool.clamp_(-positive("clamp", clamp), clamp)
+    latents = torch.randn(size, latent_dim, generator=keyed_generator(CANDIDATES, seed))
+    return latents if clamp is None else latents.clamp_(-positive("clamp", clamp), clamp)
 
 
 def search_block(queries: LatentQueries, candidates: Tensor, begin: int, targets: Tensor, chosen: Tensor) -> int:
-    """Ask one block of the pool and fill in `chosen` [T] (index of the first candidate of each target, or -1).
+    """Ask one block of candidates and fill in `chosen` [T] (index of the first candidate of each target, or -1).
 
     Returns the number of candidates asked.
     """
@@ -53,7 +53,7 @@ def check_targets(targets: Tensor, num_classes: int) -> Tensor:
 
 
 def check_points(candidates: Tensor | None, start: Tensor | None, targets: int, latent_dim: int | None) -> Tensor:
-    """The pool or the starting points, whichever was given: exactly one must be."""
+    """The candidates or the starting points, whichever was given: exactly one must be."""
     if (candidates is None) == (start is None):
         raise refuse("candidates", "both or neither of candidates and start", "exactly one of the two")
     name, points = ("candidates", candidates) if start is None else ("start", start)

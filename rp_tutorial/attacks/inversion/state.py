@@ -29,7 +29,7 @@ REASONS = (
 class State:
     """One entry a target in every tensor; `passes` counts the passes through the loop made so far by all."""
 
-    chosen: Tensor  # [T] index into the pool, -1: none
+    chosen: Tensor  # [T] index of the candidate, -1: none
     start: Tensor  # [T, d]
     z: Tensor  # [T, d] current centre of the sphere
     latent: Tensor  # [T, d] at the last accepted expansion

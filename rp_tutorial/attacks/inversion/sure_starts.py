@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial.attacks.inversion.boundary_repulsion import sphere_directions
-from rp_tutorial.attacks.inversion.queries import LatentQueries, Prior
+from rp_tutorial.attacks.inversion.queries import Decoder, LatentQueries
 from rp_tutorial.attacks.inversion.starts import SEARCH_BLOCK, check_points, check_targets
 from rp_tutorial.core.arguments import count, positive
 from rp_tutorial.oracles.base import LabelOracle
@@ -27,7 +27,7 @@ FAR_PASS = 2**31 - 1  # the number of a pass that no walk reaches: its direction
 class SureStart:
     """How an attacker chooses where to begin. The points asked differ, so memoised answers are no answer to it."""
 
-    candidates: int = 8  # a target: the first of the pool that the release calls so
+    candidates: int = 8  # a target: the first that the release calls so
     probes: int = 12  # queries around each
     radius: float = 2.0  # of the sphere they lie on: that of the walk's first sphere
 
@@ -45,7 +45,7 @@ class Starts:
     """Where the walks begin, one entry a target; tensors on the CPU.
 
     start: float32 [T, d], NaN where no candidate was found. share: of the probes around it that were answered as the
-    target [T], NaN likewise. queries [T]: spent on the choice; search_queries: on the pool, shared by all.
+    target [T], NaN likewise. queries [T]: spent on the choice; search_queries: on the candidates, shared by all.
     """
 
     start: Tensor
@@ -56,7 +56,7 @@ class Starts:
 
 def sure_starts(
     oracle: LabelOracle,
-    prior: Prior,
+    prior: Decoder,
     targets: Tensor,
     candidates: Tensor,
     *,
@@ -67,8 +67,8 @@ def sure_starts(
 ) -> Starts:
     """Choose a starting point for every target through labels alone: of its first candidates the surest.
 
-    prior: latents [B, d] -> inputs of the oracle, on `device`. targets int64 [T]. candidates: float [P, d], a pool as
-    `candidate_latents` gives it. The pool is asked in order, once each, until every target has `rule.candidates` of
+    prior: latents [B, d] -> inputs of the oracle, on `device`. targets int64 [T]. candidates: float [P, d], as
+    `candidate_latents` gives them. They are asked in order, once each, until every target has `rule.candidates` of
     them or it ends; then `rule.probes` points on a sphere around each. A tie goes to the earlier candidate.
     rule=None is the published rule: the first candidate, no more asked about it.
     """
@@ -77,22 +77,22 @@ def sure_starts(
     if isinstance(prior, nn.Module):
         prior.eval()
     queries = LatentQueries(oracle, prior, repeats=1, chunk_rows=chunk_rows, device=device)
-    pool = candidates.to(device, torch.float32)
+    candidates = candidates.to(device, torch.float32)
     wanted = rule or SureStart(candidates=1)
-    labels = _labelled(queries, pool, targets.to(device), wanted.candidates)
-    asked = pool[: len(labels)]
-    units = sphere_directions(seed, FAR_PASS, 1, wanted.probes, pool.shape[1])[0].to(device)
+    labels = _labelled(queries, candidates, targets.to(device), wanted.candidates)
+    asked = candidates[: len(labels)]
+    units = sphere_directions(seed, FAR_PASS, 1, wanted.probes, candidates.shape[1])[0].to(device)
     own = [asked[labels == target][: wanted.candidates] for target in targets.to(device)]
     best = [_surest(queries, points, target, rule, units) for points, target in zip(own, targets, strict=True)]
     start, share, spent = zip(*best, strict=True)
     return Starts(torch.stack(start).cpu(), torch.tensor(share), torch.tensor(spent), len(labels))
 
 
-def _labelled(queries: LatentQueries, pool: Tensor, targets: Tensor, wanted: int) -> Tensor:
-    """Released labels of the pool's first latents, as many blocks of them as it takes."""
+def _labelled(queries: LatentQueries, candidates: Tensor, targets: Tensor, wanted: int) -> Tensor:
+    """Released labels of the first candidates, as many blocks of them as it takes."""
     labels = targets.new_empty(0)
-    while len(labels) < len(pool) and bool(((labels == targets[:, None]).sum(dim=1) < wanted).any()):
-        labels = torch.cat([labels, queries.ask(pool[len(labels) : len(labels) + SEARCH_BLOCK])])
+    while len(labels) < len(candidates) and bool(((labels == targets[:, None]).sum(dim=1) < wanted).any()):
+        labels = torch.cat([labels, queries.ask(candidates[len(labels) : len(labels) + SEARCH_BLOCK])])
     return labels
 
 

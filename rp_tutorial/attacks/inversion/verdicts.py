@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial.attacks.inversion.boundary_repulsion import Inversion
-from rp_tutorial.attacks.inversion.queries import Prior
+from rp_tutorial.attacks.inversion.queries import Decoder
 from rp_tutorial.core.arguments import count, one_of, refuse
 from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.statistics.paired import Rate, rate
@@ -92,7 +92,7 @@ class Verdicts:
 
 def evaluate(
     inversion: Inversion,
-    prior: Prior,
+    prior: Decoder,
     evaluator: nn.Module,
     images: Tensor,
     labels: Tensor,
@@ -146,7 +146,7 @@ class _Reference:
         with torch.inference_mode():
             self.features = torch.cat([self._features(self._float(batch)) for batch in self.images.split(batch_rows)])
 
-    def judge(self, prior: Prior, latents: Tensor) -> Judged:
+    def judge(self, prior: Decoder, latents: Tensor) -> Judged:
         """latents [T, d], NaN rows where there is nothing to judge."""
         there = latents.isfinite().all(dim=1)
         rows = there.nonzero()[:, 0]

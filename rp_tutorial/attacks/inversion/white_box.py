@@ -26,7 +26,7 @@ VIEWS = 8  # noisy copies of an image that its margin is the mean of
 class WhiteBox:
     """Settings of the ascent. The loss of a latent is the cross-entropy of its target plus `weight` * |z|^2 / 2."""
 
-    restarts: int = 4  # starting points a target: the surest of the pool
+    restarts: int = 4  # starting points a target: the surest of the candidates
     steps: int = 100  # of Adam
     learning_rate: float = 0.05
     weight: float = 0.0  # a pull towards the average face: once the net is sure of a target, only this one still moves
@@ -47,7 +47,7 @@ class WhiteBoxInversion:
     """What the ascent found, one entry a target; tensors on the CPU, T targets, d latent dimensions.
 
     `latent` [T, d]: of all restarts the end that the net itself is surest of, by its margin; `start` [T, d]: the surest
-    point of the pool. `margin`, `start_margin` [T]: logit of the target less the largest other, at the two. All targets
+    candidate. `margin`, `start_margin` [T]: logit of the target less the largest other, at the two. All targets
     are `found`; `kept_expansions` is 1 where the ascent raised the margin above that of `start`, else 0 and `latent`
     is `start`: what the evaluator's rules take for "it walked".
     """
@@ -69,23 +69,24 @@ def invert_white_box(
     *,
     seed: int,
     candidates: Tensor | None = None,
-    pool: int = 4000,
+    num_candidates: int = 4000,
     settings: WhiteBox | None = None,
     device: torch.device | str = "cpu",
 ) -> WhiteBoxInversion:
     """Images of the prior that `net` is surest show each target: ascent by Adam from several points, the best kept.
 
     net: images -> logits [B, K], differentiable; put into eval mode, its weights are not changed. prior: on `device`
-    as the net is. targets: int64 [T]. candidates: float [P, d], the latents to start from; without them `pool` draws as
-    `candidate_latents` gives them from the seed, which are also those of the label-only attack. The surest `restarts`
-    of them for each target begin. No oracle takes part, so no query is spent. The same seed gives the same result.
+    as the net is. targets: int64 [T]. candidates: float [P, d], the latents to start from; without them as
+    many as `num_candidates`, as `candidate_latents` gives them from the seed, also to the label-only attack. The surest
+    `restarts` of them for each target begin. No oracle takes part, so no query is spent. The same seed gives the same
+    result.
     Nothing says that a net's surest image shows the person: that is for a second net to judge.
     Source: the loss of Zhang et al. 2020 (cross-entropy of the target, in latent space) with a Gaussian for the prior.
     """
     settings = WhiteBox() if settings is None else settings
     seed = count("seed", seed, minimum=0)
     if candidates is None:
-        candidates = candidate_latents(pool, prior.latent_dim, seed=seed, clamp=settings.latent_clamp)
+        candidates = candidate_latents(num_candidates, prior.latent_dim, seed=seed, clamp=settings.latent_clamp)
     check_points(candidates, None, len(targets), prior.latent_dim)
     ascent = _Ascent(net, prior, settings, seed, device)
     margins = ascent.margins_of_all(candidates.to(device, torch.float32), check_targets(targets, ascent.num_classes))

@@ -130,7 +130,7 @@ def sample_identities(n: int, *, seed: int) -> Tensor:
 def sample_nuisance(n: int, *, seed: int) -> Tensor:
     """n independent photographs, float32 [n, J]: normal factors, cut off at two standard deviations.
 
-    Columns are those of NUISANCE; the last one, the place of the pixel noise in a fixed pool, is uniform on [-2, 2].
+    Columns are those of NUISANCE; the last one, the place of the pixel noise in a fixed ring, is uniform on [-2, 2].
     Raises InputError for n < 1 or a negative seed.
     """
     nuisance = _bell(count("n", n), len(NUISANCE), seed)

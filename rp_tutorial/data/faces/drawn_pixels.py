@@ -20,7 +20,7 @@ from rp_tutorial.data.faces.drawn_plan import Number, Numbers, Spot, plan
 
 # On a CPU a plane of 256 KiB: enough to pay for a call, few enough for a core's cache.
 CHUNK_PIXELS = {"cpu": 2**16, "cuda": 2**22}
-NOISE_POOL = 2**20  # normals that pixel noise is cut from; every image has its own place to cut
+NOISE_RING = 2**20  # normals that pixel noise is cut from; every image has its own place to cut
 
 
 def draw(measures: Numbers, *, size: int) -> Tensor:
@@ -100,17 +100,17 @@ def _background(m: Numbers, paints: Numbers, x: Tensor, y: Tensor) -> Tensor:
 
 
 def _pixel_noise(m: Numbers, size: int) -> Tensor:
-    """White noise [B, 3, S, S], cut from one fixed pool at the place that the image's nuisance names."""
-    start = (m.noise_place.flatten() * NOISE_POOL).long().clamp_(0, NOISE_POOL - 1)
+    """White noise [B, 3, S, S], cut from one fixed ring at the place that the image's nuisance names."""
+    start = (m.noise_place.flatten() * NOISE_RING).long().clamp_(0, NOISE_RING - 1)
     cuts = _noise_cuts(3 * size * size, m.scale.device).index_select(0, start)
     return cuts.view(-1, 3, size, size)
 
 
 @lru_cache(maxsize=4)
 def _noise_cuts(length: int, device: torch.device) -> Tensor:
-    """All slices of this length of NOISE_POOL normals in a ring, the same ones in every process; a view."""
-    pool = torch.randn(NOISE_POOL, generator=torch.Generator().manual_seed(0))
-    return torch.cat([pool, pool[:length]]).to(device).unfold(0, length, 1)
+    """All slices of this length of NOISE_RING normals in a ring, the same ones in every process; a view."""
+    ring = torch.randn(NOISE_RING, generator=torch.Generator().manual_seed(0))
+    return torch.cat([ring, ring[:length]]).to(device).unfold(0, length, 1)
 
 
 # --- The head ---------------------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ from rp_tutorial.data.faces.task import FaceTask
 UNUSABLE_SHARE = 0.1
 MINIMUM_PEOPLE = 2
 MINIMUM_PUBLIC = 10
-_CHUNK = 64  # files a job of the thread pool
+_CHUNK = 64  # files a job of a thread
 _HANDLED = {
     "grey": "grey images, copied to three channels",
     "alpha": "images with alpha, laid over white",
@@ -277,9 +277,9 @@ def _read_all(source: str, paths: Sequence[Path], reading: Reading) -> tuple[np.
                 counted.update(handled)
         return counted
 
-    with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as workers:
         warnings.simplefilter("ignore")  # Pillow's, on odd EXIF and the like: what matters is counted
-        counted = sum(pool.map(work, range(0, len(paths), _CHUNK)), Counter())
+        counted = sum(workers.map(work, range(0, len(paths), _CHUNK)), Counter())
     remarks = [f"{text}: {counted[kind]:,}" for kind, text in _HANDLED.items() if counted[kind]]
     if problems:
         remarks.append(_unusable(source, paths, problems, reading.root))

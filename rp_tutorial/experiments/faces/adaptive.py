@@ -225,7 +225,7 @@ class AdaptiveBench:
             classes = self.lab.num_classes
             surrogate = transfer(self.shadow, self.images, answers.labels, classes, seed=self.lab.seed, device=s.device)
         found = invert_white_box(
-            surrogate, self.lab.prior, self.targets, seed=self.lab.seed, pool=s.pool, settings=s.white_box,
+            surrogate, self.lab.prior, self.targets, seed=self.lab.seed, num_candidates=s.pool, settings=s.white_box,
             device=s.device,
         )  # fmt: skip
         spent["surrogate_accuracy"] = self._accuracy(surrogate)

@@ -28,7 +28,7 @@ from rp_tutorial.models.priors import DecoderPrior, Prior, new_prior
 from rp_tutorial.models.resized import Resized
 from rp_tutorial.models.small_faces import SmallEvaluator, SmallFaceNet
 from rp_tutorial.training.classify import fit_classifier, image_logits
-from rp_tutorial.training.priors import fill_prior
+from rp_tutorial.training.fill_prior import fill_prior
 
 CHECKPOINTS = "RP_TUTORIAL_CHECKPOINTS"  # a folder that holds the published files
 PUBLISHED_FILES = {"target": "FaceNet64.tar", "evaluator": "FaceNet.tar", "prior": "Generator.tar"}

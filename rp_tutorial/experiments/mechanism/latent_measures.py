@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from torch import Tensor
 
-from rp_tutorial.attacks.inversion.queries import LatentQueries, Prior
+from rp_tutorial.attacks.inversion.queries import Decoder, LatentQueries
 from rp_tutorial.core.arguments import closed_unit, count, refuse
 from rp_tutorial.core.streams import keyed_generator
 
@@ -33,7 +33,7 @@ def sphere(z: Tensor, radius: Tensor, units: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def displacement(prior: Prior, z: Tensor, radius: Tensor, units: Tensor, *, chunk_points: int = 64) -> Tensor:
+def displacement(prior: Decoder, z: Tensor, radius: Tensor, units: Tensor, *, chunk_points: int = 64) -> Tensor:
     """How far the attack's probes move the image: |G(z + R u) - G(z)|_2, float [P, D], in the unit of the inputs."""
     parts = []
     for centre, r, u in zip(*(t.split(chunk_points) for t in (z, radius, units)), strict=True):
@@ -62,7 +62,7 @@ def cosine(a: Tensor, b: Tensor) -> NDArray[np.float64]:
     return torch.where(lengths > 0, (a * b).sum(dim=1) / lengths, torch.nan).clamp(-1, 1).cpu().numpy()
 
 
-def margin_gradient(net: Callable[[Tensor], Tensor], prior: Prior, z: Tensor, targets: Tensor) -> Tensor:
+def margin_gradient(net: Callable[[Tensor], Tensor], prior: Decoder, z: Tensor, targets: Tensor) -> Tensor:
     """White box: the gradient in z [P, d] of the logit of `targets` [P] minus the largest other logit."""
     z = z.detach().clone().requires_grad_(True)
     logits = net(prior(z))

@@ -53,7 +53,7 @@ def margin(net, z, targets):
 
 def test_the_ascent_raises_the_margin_and_reports_it():
     net = Bumps()
-    found = invert_white_box(net, Identity(), TARGETS, seed=1, pool=50)
+    found = invert_white_box(net, Identity(), TARGETS, seed=1, num_candidates=50)
     torch.testing.assert_close(found.margin, margin(net, found.latent, TARGETS).detach())
     torch.testing.assert_close(found.start_margin, margin(net, found.start, TARGETS).detach())
     assert bool((found.margin > found.start_margin).all())
@@ -63,20 +63,20 @@ def test_the_ascent_raises_the_margin_and_reports_it():
 
 def test_it_starts_from_the_surest_of_the_pool():
     net = Bumps()
-    pool = candidate_latents(80, DIM, seed=4, clamp=3.0)
-    found = invert_white_box(net, Identity(), TARGETS, seed=4, candidates=pool)
+    candidates = candidate_latents(80, DIM, seed=4, clamp=3.0)
+    found = invert_white_box(net, Identity(), TARGETS, seed=4, candidates=candidates)
     for row, target in enumerate(TARGETS):
-        best = margin(net, pool, target.repeat(80)).argmax()
-        assert torch.equal(found.start[row], pool[best])
-    same = invert_white_box(net, Identity(), TARGETS, seed=4, pool=80)
+        best = margin(net, candidates, target.repeat(80)).argmax()
+        assert torch.equal(found.start[row], candidates[best])
+    same = invert_white_box(net, Identity(), TARGETS, seed=4, num_candidates=80)
     assert torch.equal(found.latent, same.latent)
 
 
 def test_of_several_restarts_the_surest_is_kept():
-    """More restarts from one pool never end lower: the first restart is among them."""
+    """More restarts from the same candidates never end lower: the first restart is among them."""
     net = Bumps(0.3)
     ends = [
-        invert_white_box(net, Identity(), TARGETS, seed=2, pool=12, settings=WhiteBox(restarts=r, steps=15))
+        invert_white_box(net, Identity(), TARGETS, seed=2, num_candidates=12, settings=WhiteBox(restarts=r, steps=15))
         for r in (1, 4, 12)
     ]
     for fewer, more in pairwise(ends):
@@ -92,7 +92,7 @@ def test_an_ascent_that_ends_lower_leaves_the_start():
             down = super().forward(2 * x.detach() - x)
             return down - down.detach() + super().forward(x).detach()
 
-    found = invert_white_box(Hostile(), Identity(), TARGETS, seed=1, pool=30)
+    found = invert_white_box(Hostile(), Identity(), TARGETS, seed=1, num_candidates=30)
     assert torch.equal(found.latent, found.start)
     assert found.kept_expansions.tolist() == [0, 0, 0]
     assert torch.equal(found.margin, found.start_margin)
@@ -104,17 +104,20 @@ def test_latents_stay_in_the_box_where_there_is_one():
             return 10 * x[:, :CLASSES]
 
     settings = WhiteBox(latent_clamp=1.25, steps=60, learning_rate=0.3)
-    inside = invert_white_box(Outward(), Identity(), TARGETS, seed=0, pool=40, settings=settings)
+    inside = invert_white_box(Outward(), Identity(), TARGETS, seed=0, num_candidates=40, settings=settings)
     assert float(inside.latent.abs().max()) == 1.25
     free = WhiteBox(latent_clamp=None, steps=60, learning_rate=0.3)
-    assert float(invert_white_box(Outward(), Identity(), TARGETS, seed=0, pool=40, settings=free).latent.max()) > 3
+    assert (
+        float(invert_white_box(Outward(), Identity(), TARGETS, seed=0, num_candidates=40, settings=free).latent.max())
+        > 3
+    )
 
 
 def test_the_pull_shortens_latents():
     lengths = [
         float(
             invert_white_box(
-                Bumps(), Identity(), TARGETS, seed=0, pool=40, settings=WhiteBox(weight=weight, steps=300)
+                Bumps(), Identity(), TARGETS, seed=0, num_candidates=40, settings=WhiteBox(weight=weight, steps=300)
             ).latent.norm()
         )
         for weight in (0.0, 1.0)
@@ -127,7 +130,9 @@ def test_the_same_seed_gives_the_same_result_and_the_net_is_left_alone(sigma):
     net = Bumps()
     before, training = net.centres.detach().clone(), torch.random.get_rng_state()
     settings = WhiteBox(noise_sigma=sigma, steps=20)
-    one, two = (invert_white_box(net, Identity(), TARGETS, seed=3, pool=40, settings=settings) for _ in range(2))
+    one, two = (
+        invert_white_box(net, Identity(), TARGETS, seed=3, num_candidates=40, settings=settings) for _ in range(2)
+    )
     assert torch.equal(one.latent, two.latent)
     assert torch.equal(net.centres, before)
     assert net.centres.grad is None
@@ -136,7 +141,7 @@ def test_the_same_seed_gives_the_same_result_and_the_net_is_left_alone(sigma):
 
 def test_the_evaluator_judges_it_like_any_inversion():
     net = Bumps()
-    found = invert_white_box(net, Identity(), TARGETS, seed=1, pool=50)
+    found = invert_white_box(net, Identity(), TARGETS, seed=1, num_candidates=50)
     labels = torch.arange(CLASSES).repeat(3)
     verdicts = evaluate(found, Identity(), net, net.centres.detach()[labels], labels)
     assert verdicts.asr().value == 1.0
@@ -146,13 +151,13 @@ def test_the_evaluator_judges_it_like_any_inversion():
 
 def test_bad_input_is_refused_in_one_line():
     def call(**changed):
-        arguments = {"targets": TARGETS, "seed": 0, "pool": 20} | changed
+        arguments = {"targets": TARGETS, "seed": 0, "num_candidates": 20} | changed
         return lambda: invert_white_box(Bumps(), Identity(), arguments.pop("targets"), **arguments)
 
     cases = {
         "targets": call(targets=torch.tensor([CLASSES])),
         "seed": call(seed=-1),
-        "size": call(pool=0),
+        "size": call(num_candidates=0),
         "candidates": call(candidates=torch.zeros(4, DIM + 1)),
         "restarts": lambda: WhiteBox(restarts=0),
         "steps": lambda: WhiteBox(steps=1.5),

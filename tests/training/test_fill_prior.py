@@ -10,7 +10,7 @@ from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data.faces.drawn import synthetic_faces
 from rp_tutorial.data.faces.task import FaceTask
 from rp_tutorial.models.priors import PRIORS, PCAPrior, Prior, new_prior
-from rp_tutorial.training.priors import fill_prior, train_prior
+from rp_tutorial.training.fill_prior import fill_prior, train_prior
 
 SHORT = {
     "pca": {},
