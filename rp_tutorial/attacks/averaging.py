@@ -17,9 +17,10 @@ from scipy import fft, stats
 from torch import Tensor
 
 from rp_tutorial.core.arguments import count, open_unit, positive, refuse
+from rp_tutorial.core.directions import on_sphere
 from rp_tutorial.core.labels import ABSTAIN, check_batch
 from rp_tutorial.oracles.base import LabelOracle
-from rp_tutorial.theory.guarantees import repeated_tv
+from rp_tutorial.theory.guarantees import check_law, repeated_tv
 from rp_tutorial.theory.response import keep_probability, response_law
 
 NEGLIGIBLE = 1e-16  # probability of counts that are left out of a sum
@@ -75,7 +76,8 @@ def average(
         owner = rows // queries
         asked = x[owner.to(x.device)]
         if radius:
-            asked = asked + radius * _unit_vectors(asked, generator)
+            units = on_sphere(len(asked), asked[0].numel(), generator=generator, dtype=torch.float64)
+            asked = asked + radius * units.view(asked.shape).to(asked)
             asked = asked if bounds is None else asked.clamp(*bounds)
         released = oracle(asked).cpu()
         tally.scatter_add_(0, owner * symbols + released - ABSTAIN, torch.ones_like(released))
@@ -92,7 +94,7 @@ def plurality_success(law: ArrayLike, *, queries: int, label: int) -> float:
     sum; the lot is an integral over a weight s of the ties, and Gauss-Legendre does a polynomial in s without error.
     Raises InputError for anything that is not a law, or a label outside it.
     """
-    law, m = _law(law), count("queries", queries)
+    law, m = check_law("law", law, one=True), count("queries", queries)
     if count("label", label, minimum=0) >= len(law):
         raise refuse("label", label, f"a class from 0 to {len(law) - 1}")
     votes = np.arange(m + 1)
@@ -164,20 +166,6 @@ def _wins_with(own: int, rest: int, shares: NDArray[np.float64]) -> float:
         spectrum *= fft.rfft(below, n=size, axis=1) ** int(times)
     sum_is_rest = fft.irfft(spectrum, n=size, axis=1)[:, rest] / stats.poisson.pmf(rest, rest)
     return float(np.clip(node_weight @ sum_is_rest / 2, 0.0, 1.0))
-
-
-def _law(law: ArrayLike) -> NDArray[np.float64]:
-    found = np.asarray(law, dtype=np.float64)
-    if found.ndim != 1 or len(found) < 2 or not np.all(found >= 0) or not np.isclose(found.sum(), 1, rtol=0, atol=1e-9):
-        raise refuse("law", f"an array of shape {found.shape}", "probabilities [K], K at least 2, that sum to 1")
-    return found
-
-
-def _unit_vectors(like: Tensor, generator: torch.Generator) -> Tensor:
-    """Directions uniform on the sphere, one a row, of the shape, type and device of `like`."""
-    gaussian = torch.randn(like.shape, generator=generator, dtype=torch.float64).flatten(1)
-    units = gaussian / torch.linalg.vector_norm(gaussian, dim=1, keepdim=True)
-    return units.view(like.shape).to(like)
 
 
 def _plurality_by_lot(counts: Tensor, generator: torch.Generator) -> Tensor:

@@ -20,7 +20,7 @@ from scipy import stats
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import InputError, count, open_unit, refuse
-from rp_tutorial.data.faces.task import to_float
+from rp_tutorial.models.batches import device_of, over_batches
 
 OWN_SUFFIX = ".safetensors"
 PARALLEL_PREFIX = "module."
@@ -93,24 +93,19 @@ def check_accuracy(
     return hits / trials
 
 
-@torch.inference_mode()
 def _count_hits(net: nn.Module, images: Tensor, labels: Tensor, batch_size: int) -> tuple[int, int]:
     """(images whose largest logit is their label's, number of classes)."""
     if len(images) != len(labels) or len(images) == 0:
         raise refuse("images, labels", f"{len(images)} and {len(labels)}", "the same number of each, at least one")
     if labels.ndim != 1 or labels.dtype != torch.int64:
         raise refuse("labels", f"{labels.dtype} of shape {tuple(labels.shape)}", "int64 of shape [N]")
-    device, hits = next(net.parameters()).device, 0
     net.eval()
-    for batch, own in zip(images.split(batch_size), labels.split(batch_size), strict=True):
-        x = (batch if batch.is_floating_point() else to_float(batch)).to(device)
-        logits = net(x).cpu()
-        if not bool(torch.isfinite(logits).all()):
-            raise refuse("net", "logits that are NaN or infinite", "finite logits")
-        if bool(((own < 0) | (own >= logits.shape[1])).any()):
-            raise refuse("labels", f"labels from {int(own.min())} to {int(own.max())}", f"0 to {logits.shape[1] - 1}")
-        hits += int((logits.argmax(dim=1) == own.cpu()).sum())
-    return hits, logits.shape[1]
+    logits = over_batches(lambda x: net(x).cpu(), images, device=device_of(net), batch_size=batch_size)
+    if not bool(torch.isfinite(logits).all()):
+        raise refuse("net", "logits that are NaN or infinite", "finite logits")
+    if bool(((labels < 0) | (labels >= logits.shape[1])).any()):
+        raise refuse("labels", f"labels from {int(labels.min())} to {int(labels.max())}", f"0 to {logits.shape[1] - 1}")
+    return int((logits.argmax(dim=1) == labels.cpu()).sum()), logits.shape[1]
 
 
 def _existing_file(path: str | os.PathLike[str]) -> Path:

@@ -43,7 +43,7 @@ def total_variation(law_a: ArrayLike, law_b: ArrayLike) -> NDArray[np.float64]:
     It is the largest difference of probability that any event has under the two. Raises InputError for anything
     that is not a law (negative, NaN, not summing to 1).
     """
-    a, b = _law("law_a", law_a), _law("law_b", law_b)
+    a, b = check_law("law_a", law_a), check_law("law_b", law_b)
     return np.minimum(1.0, np.abs(a - b).sum(axis=-1) / 2)
 
 
@@ -53,7 +53,7 @@ def repeated_tv(law_a: ArrayLike, law_b: ArrayLike, releases: int) -> NDArray[np
     The counts of the symbols are a sufficient statistic, so the TV of the two multinomials is that of the two
     products. Raises InputError beyond 2,000,000 count vectors (two symbols: 1,999,999 releases; three: 1,998).
     """
-    a, b = np.broadcast_arrays(_law("law_a", law_a), _law("law_b", law_b))
+    a, b = np.broadcast_arrays(check_law("law_a", law_a), check_law("law_b", law_b))
     counts = _count_vectors(count("releases", releases), a.shape[-1])
     ways = special.gammaln(releases + 1) - special.gammaln(counts + 1).sum(axis=-1)
     log_a, log_b = (ways + special.xlogy(counts, law[..., None, :]).sum(axis=-1) for law in (a, b))
@@ -275,7 +275,7 @@ def hockey_stick(law_a: ArrayLike, law_b: ArrayLike, *, epsilon: float) -> NDArr
     where *neighbours* are inputs within R, not data sets that differ in one row. (R, alpha)-RP is therefore (0,
     alpha)-DP at the points that were certified, not everywhere. Source: Dwork et al. 2006; Lecuyer et al. 2019.
     """
-    a, b = _law("law_a", law_a), _law("law_b", law_b)
+    a, b = check_law("law_a", law_a), check_law("law_b", law_b)
     factor = math.exp(_at_least_zero("epsilon", epsilon))
     one_way, other_way = (np.maximum(0, p - factor * q).sum(axis=-1) for p, q in ((a, b), (b, a)))
     return np.minimum(1.0, np.maximum(one_way, other_way))
@@ -360,10 +360,13 @@ def _at_least_zero(argument: str, value: float) -> float:
     return 0.0 if value == 0 else positive(argument, value)
 
 
-def _law(argument: str, law: ArrayLike) -> NDArray[np.float64]:
+def check_law(argument: str, law: ArrayLike, *, one: bool = False) -> NDArray[np.float64]:
+    """`law` as float64 probabilities [..., S] that sum to 1; with `one` a single law [S], S at least 2."""
     found = np.asarray(law, dtype=np.float64)
-    if found.ndim < 1 or not np.all(found >= 0) or not np.allclose(found.sum(axis=-1), 1, rtol=0, atol=1e-9):
-        raise refuse(argument, f"an array of shape {found.shape}", "probabilities [..., S] that sum to 1")
+    fits = found.ndim == 1 and len(found) > 1 if one else found.ndim >= 1
+    if not fits or not np.all(found >= 0) or not np.allclose(found.sum(axis=-1), 1, rtol=0, atol=1e-9):
+        allowed = "[S], S at least 2," if one else "[..., S]"
+        raise refuse(argument, f"an array of shape {found.shape}", f"probabilities {allowed} that sum to 1")
     return found
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import count, one_of, positive, refuse
 from rp_tutorial.data.faces.task import to_float
+from rp_tutorial.models.batches import device_of, over_batches
 from rp_tutorial.training.image_batches import (
     augmented,
     batches_an_epoch,
@@ -85,16 +86,15 @@ def fit_classifier(
     return net.eval()
 
 
-@torch.inference_mode()
 def image_logits(net: nn.Module, images: Tensor, *, batch_size: int = EVALUATION_BATCH) -> Tensor:
     """Logits float32 [N, K] of byte images [N, 3, S, S], a batch at a time on the net's device; returned on the CPU."""
     check_images("images", images)
-    place = next((tensor.device for tensor in (*net.parameters(), *net.buffers())), torch.device("cpu"))
     net.eval()
-    parts = images.split(count("batch_size", batch_size))
-    return torch.cat(
-        [net(to_float(part.to(place)).contiguous(memory_format=torch.channels_last)).float().cpu() for part in parts]
-    )
+
+    def logits(x: Tensor) -> Tensor:
+        return net(x.contiguous(memory_format=torch.channels_last)).float().cpu()
+
+    return over_batches(logits, images, device=device_of(net), batch_size=count("batch_size", batch_size))
 
 
 def image_accuracy(net: nn.Module, images: Tensor, labels: Tensor, *, batch_size: int = EVALUATION_BATCH) -> float:

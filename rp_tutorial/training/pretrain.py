@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import count, positive, refuse
 from rp_tutorial.data.faces.task import to_float
+from rp_tutorial.models.batches import device_of, over_batches
 from rp_tutorial.models.facenet import FaceClassifier
 from rp_tutorial.models.whitened_head import WhitenedHead
 from rp_tutorial.training.image_batches import batches_an_epoch, check_device, check_images, epoch_batches, seeded
@@ -64,12 +65,9 @@ def fit_exemplars(
     return net.eval()
 
 
-@torch.inference_mode()
-def image_features(net: FaceClassifier, images: Tensor, *, batch_size: int = 500) -> Tensor:
+def image_features(net: FaceClassifier, images: Tensor) -> Tensor:
     """`net.features` of byte images [N, 3, S, S], float32 [N, F], in eval mode, on the device of the net."""
-    place = next(net.parameters()).device
-    net.eval()
-    return torch.cat([net.features(to_float(part.to(place))) for part in images.split(batch_size)])
+    return over_batches(net.eval().features, images, device=device_of(net))
 
 
 def changed(x: Tensor, generator: torch.Generator) -> Tensor:

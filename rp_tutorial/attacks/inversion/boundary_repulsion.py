@@ -34,6 +34,7 @@ from rp_tutorial.attacks.inversion.state import (
     fingerprint,
 )
 from rp_tutorial.core.arguments import count, refuse
+from rp_tutorial.core.directions import on_sphere
 from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.core.streams import keyed_generator
 from rp_tutorial.oracles.base import LabelOracle
@@ -96,8 +97,7 @@ def sphere_directions(seed: int, iteration: int, targets: int, directions: int, 
     They depend on the arguments alone: not on which targets are still running, and not on the oracle. So two arms of
     a comparison look in the same directions.
     """
-    gaussian = torch.randn(targets, directions, latent_dim, generator=keyed_generator(DIRECTIONS, seed, iteration))
-    return gaussian / torch.linalg.vector_norm(gaussian, dim=-1, keepdim=True)
+    return on_sphere(targets, directions, latent_dim, generator=keyed_generator(DIRECTIONS, seed, iteration))
 
 
 def invert(

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from rp_tutorial.attacks.distillation import answered_rows
 from rp_tutorial.core.arguments import count
-from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.models.facenet import FaceClassifier
 from rp_tutorial.training.fit import fit
+from rp_tutorial.training.pretrain import image_features
 
 SURROGATES = {  # what each exploits, and what its success says about a guarantee
     "distil, then invert": {
@@ -31,7 +31,6 @@ SURROGATES = {  # what each exploits, and what its success says about a guarante
         "guarantee": "none, for the same reasons: only released labels tell it anything about the targets",
     },
 }
-FEATURE_ROWS = 1000  # images whose features are computed at a time
 HEAD_PASSES, HEAD_BATCH, HEAD_RATE = 20, 512, 3e-3  # of the last layer, through all released labels ...
 HEAD_STEPS = 300  # ... and at least so many steps, where labels are few
 
@@ -69,15 +68,10 @@ def transfer(
     the shadow does not see of a face the labels cannot teach. Raises InputError where nothing was released.
     """
     answered = answered_rows(images, labels)
-    features = _features(shadow.eval().to(device), images[answered], device)
+    features = image_features(shadow.to(device), images[answered])
     net = TransferredNet(shadow, features, count("num_classes", num_classes, minimum=2)).to(device)
     own = labels[answered].to(device)
     steps = max(HEAD_STEPS, -(-HEAD_PASSES * len(own) // HEAD_BATCH))
     recipe = {"steps": steps, "batch_size": HEAD_BATCH, "learning_rate": HEAD_RATE}
     fit(net.head, net.standardised(features), own, seed=seed, **recipe)
     return net.eval()
-
-
-def _features(shadow: FaceClassifier, images: Tensor, device: str | torch.device) -> Tensor:
-    with torch.no_grad():  # not inference mode: the head is trained on these
-        return torch.cat([shadow.features(to_float(part.to(device))) for part in images.split(FEATURE_ROWS)])

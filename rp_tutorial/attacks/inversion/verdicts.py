@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from rp_tutorial.attacks.inversion.boundary_repulsion import Inversion
 from rp_tutorial.attacks.inversion.queries import Decoder
 from rp_tutorial.core.arguments import count, one_of, refuse
-from rp_tutorial.data.faces.task import to_float
+from rp_tutorial.models.batches import as_floats, over_batches
 from rp_tutorial.statistics.paired import Rate, rate
 
 TOP = 5  # besides the first place; fewer where the evaluator has fewer classes
@@ -143,8 +143,7 @@ class _Reference:
         self.targets, self.batch_rows = targets, batch_rows
         own = torch.isin(labels.cpu(), targets).nonzero()[:, 0]
         self.images, self.labels = images.cpu()[own], labels.cpu()[own]
-        with torch.inference_mode():
-            self.features = torch.cat([self._features(self._float(batch)) for batch in self.images.split(batch_rows)])
+        self.features = over_batches(self._features, self.images, device=device, batch_size=batch_rows)
 
     def judge(self, prior: Decoder, latents: Tensor) -> Judged:
         """latents [T, d], NaN rows where there is nothing to judge."""
@@ -193,11 +192,7 @@ class _Reference:
         return nearest
 
     def _own_images(self, rows: Tensor) -> Tensor:
-        return self._float(self.images[rows])
+        return as_floats(self.images[rows].to(self.device))
 
     def _features(self, images: Tensor) -> Tensor:
         return self.evaluator.features(images).flatten(1).cpu()
-
-    def _float(self, images: Tensor) -> Tensor:
-        moved = images.to(self.device)
-        return to_float(moved) if images.dtype == torch.uint8 else moved

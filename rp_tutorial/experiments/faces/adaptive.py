@@ -38,6 +38,7 @@ from rp_tutorial.experiments.faces.defenses import DP_SGD, Defense, release
 from rp_tutorial.experiments.faces.inversion import BOUNDED, interval
 from rp_tutorial.experiments.faces.lab import FaceLab, FaceLabSettings
 from rp_tutorial.experiments.faces.private_nets import PRIVATE_TRAINING, PrivateTraining, public_net
+from rp_tutorial.models.batches import over_batches
 from rp_tutorial.models.facenet import FaceNet64
 from rp_tutorial.models.fold import folded
 from rp_tutorial.models.small_faces import SmallFaceNet
@@ -255,9 +256,8 @@ class AdaptiveBench:
 
     def _accuracy(self, net: nn.Module) -> float:
         images, labels = self._test_images
-        with torch.inference_mode():
-            parts = [net(part.to(self.settings.device)).argmax(dim=1).cpu() for part in images.split(500)]
-        return float((torch.cat(parts) == labels).double().mean())
+        logits = over_batches(lambda x: net(x).cpu(), images, device=self.settings.device)
+        return float((logits.argmax(dim=1) == labels).double().mean())
 
     @cached_property
     def _test_images(self) -> tuple[Tensor, Tensor]:
