@@ -1,4 +1,4 @@
-from . import halfspace, response
+from . import response
 from .guarantees import (
     RobustPrivacy,
     advantage_from_tv,
@@ -18,28 +18,43 @@ from .guarantees import (
     tv_of_dp,
     vote_quantile,
 )
+from .halfspace import (
+    ThresholdRates,
+    class_one_probability,
+    expected_reach,
+    mean_radius,
+    predict_law,
+    threshold_rates,
+    vote_law,
+)
 from .planner import Plan, plan
 
 __all__ = [
     "Plan",
     "RobustPrivacy",
+    "ThresholdRates",
     "advantage_from_tv",
+    "class_one_probability",
     "composition_tv",
     "deployable_radius",
     "deployable_radius_predict",
-    "halfspace",
+    "expected_reach",
     "halfspace_advantage",
     "halfspace_laws",
     "halfspace_tv",
     "hockey_stick",
+    "mean_radius",
     "noise_tv",
     "pixeldp_radius",
     "plan",
+    "predict_law",
     "predict_quantile",
     "repeated_tv",
     "response",
+    "threshold_rates",
     "total_variation",
     "tv_from_advantage",
     "tv_of_dp",
+    "vote_law",
     "vote_quantile",
 ]
