@@ -1,9 +1,7 @@
 from .base import estimates, lines
-from .comparisons import adaptive_attackers, distillation_curves, front_areas, frontier, gains
+from .comparisons import adaptive_attackers, asr_arms, distillation_curves, front_areas, frontier, gains
 from .contact_sheets import ContactSheet, blurred, contact_sheet, mean_image
 from .faces import (
-    asr_against_accuracy,
-    asr_arms,
     asr_by_sigma,
     flip_rates,
     label_regions,
@@ -23,7 +21,6 @@ from .tables import (
 __all__ = [
     "ContactSheet",
     "adaptive_attackers",
-    "asr_against_accuracy",
     "asr_arms",
     "asr_by_sigma",
     "blurred",

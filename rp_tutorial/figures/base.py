@@ -12,6 +12,7 @@ import hashlib
 import html
 import json
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
@@ -19,6 +20,18 @@ import pandas as pd
 
 ABOVE, BELOW = "#2b6cb0", "#dd6b20"  # the paper's blue and orange, told apart by most colour-blind readers too
 REFERENCE = "#718096"
+# Colours that hold on light and dark pages; with shapes of another period no two of two dozen names look alike.
+COLOURS = (REFERENCE, ABOVE, BELOW, "#2f855a", "#b83280", "#805ad5")
+SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-left", "triangle-right")
+MECHANISMS = (  # these look the same in every chart of several families; others follow in the order of their table
+    "none",
+    "smoothing",
+    "plain noise",
+    "abstaining",
+    "training under noise",
+    "smoothing and training under noise",
+)
+SHARE = alt.Scale(domain=[0, 1])
 WIDTH = 420  # of charts with rows of panels; charts of one panel take the width of the page
 
 
@@ -44,26 +57,84 @@ def lines(
     return finish(chart, description)
 
 
-def estimates(table: pd.DataFrame, *, group: str, source: str, title: str, description: str) -> alt.LayerChart:
-    """Numbers with their intervals: a row a group, a colour a source, a point at the value, a bar from low to high.
+def estimates(
+    table: pd.DataFrame,
+    *,
+    group: str,
+    source: str | None = None,
+    title: str,
+    description: str,
+    first: Sequence[str] = (),
+    tick: str | None = None,
+    zero: bool = False,
+    panel: str | None = None,
+    scale: alt.Scale | None = None,
+    number: str = ".2f",
+) -> alt.LayerChart | alt.FacetChart:
+    """Numbers with their intervals: a row a group, a point at the value, a bar from low to high, a look a source.
 
-    table: columns `group`, `source`, value, low, high, in the order in which they are drawn; at most three sources.
+    table: columns `group`, value, low, high and, where named, `source`, `tick` (a second number, drawn as a tick) and
+    `panel` (a panel each), in the order in which they are drawn. Sources of one group stand beside each other; those
+    in `first` have the first looks. zero: a dashed line at 0. number: the format of what is read off, a percentage
+    for the axis too.
     """
-    groups, sources = (list(dict.fromkeys(table[name])) for name in (group, source))
-    base = alt.Chart(table).encode(
-        y=alt.Y(f"{group}:N", title=None, sort=groups),
-        yOffset=alt.YOffset(f"{source}:N", sort=sources),
-        color=alt.Color(
-            f"{source}:N", title=None, sort=sources, scale=alt.Scale(domain=sources, range=[REFERENCE, BELOW, ABOVE])
+    rows = list(dict.fromkeys(table[group]))
+    beside = bool(source) and bool(table.duplicated([group, panel] if panel else [group]).any())
+    base = alt.Chart(table).encode(y=alt.Y(f"{group}:N", title=None, sort=rows))
+    look: dict[str, Any] = {"color": alt.value(ABOVE)}
+    if source:
+        look = looks(source, table[source], first=first)
+        base = base.encode(yOffset=alt.YOffset(f"{source}:N", sort=look["color"]["sort"])) if beside else base
+    axis = alt.Axis(format=number.replace(".1", "")) if number.endswith("%") else alt.Axis()
+    x = alt.X("value:Q", title=title, axis=axis, scale=scale or alt.Scale(domainMin=0))
+    names = [name for name in (panel, group, source) if name]
+    read = ["value", "low", "high", *([tick] if tick else [])]
+    layers = [
+        base.mark_rule(strokeWidth=3).encode(x="low:Q", x2="high:Q", color=look["color"]),
+        base.mark_point(filled=True, size=80, opacity=1).encode(
+            x=x, **look, tooltip=[*(f"{name}:N" for name in names), *tooltips(*read, format=number)]
         ),
-    )
-    bars = base.mark_rule(strokeWidth=3).encode(x=alt.X("low:Q", title=title), x2="high:Q")
-    points = base.mark_point(filled=True, size=80, opacity=1).encode(
-        x=alt.X("value:Q", title=title, scale=alt.Scale(domainMin=0)),
-        shape=alt.Shape(f"{source}:N", title=None, sort=sources, scale=alt.Scale(domain=sources)),
-        tooltip=[f"{group}:N", f"{source}:N", *(alt.Tooltip(f"{c}:Q", format=".2f") for c in ("value", "low", "high"))],
-    )
-    return finish((bars + points).properties(width="container", height=18 * len(table)), description)
+    ]
+    if tick:
+        layers.insert(0, base.mark_tick(thickness=2, size=14, color=REFERENCE).encode(x=f"{tick}:Q"))
+    if zero:
+        line = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(strokeDash=[6, 4], color=REFERENCE)
+        layers.insert(0, line.encode(x="zero:Q"))
+    chart, height = alt.layer(*layers), 18 * max(1, len(table) if beside else len(rows))
+    if panel:
+        return finish(panels(chart.properties(width=WIDTH, height=height), panel, table[panel]), description)
+    return finish(chart.properties(width="container", height=height), description)
+
+
+def looks(field: str, names: Sequence[str], *, first: Sequence[str] = (), columns: int = 3) -> dict[str, Any]:
+    """Colour and shape by name, as encodings; a name in `first` has its place's look whoever else is drawn."""
+    order = list(dict.fromkeys([*first, *names]))
+    shown = [name for name in order if name in set(names)]
+    at = [order.index(name) for name in shown]
+    legend = alt.Legend(columns=columns, symbolOpacity=1)
+
+    def by_name(channel: type, values: Sequence[str]) -> Any:
+        scale = alt.Scale(domain=shown, range=[values[i % len(values)] for i in at])
+        return channel(f"{field}:N", title=None, sort=shown, scale=scale, legend=legend)
+
+    return {"color": by_name(alt.Color, COLOURS), "shape": by_name(alt.Shape, SHAPES)}
+
+
+def panels(chart: alt.LayerChart, field: str, names: Sequence[str]) -> alt.FacetChart:
+    """The chart once for each of the names, one below the other, each under its name."""
+    header = alt.Header(labelAngle=0, labelAnchor="start", labelOrient="top")
+    return chart.facet(row=alt.Row(f"{field}:N", sort=list(dict.fromkeys(names)), title=None, header=header))
+
+
+def tooltips(*columns: str, format: str = ".1%") -> list[alt.Tooltip]:
+    """The numbers of some columns, to be read off under the pointer."""
+    return [alt.Tooltip(f"{column}:Q", format=format) for column in columns]
+
+
+def with_ends(table: pd.DataFrame, *, of: str, low: str = "low", high: str = "high") -> pd.DataFrame:
+    """The table with the pairs of column `of` as two columns, rounded for the page."""
+    ends = pd.DataFrame(table[of].tolist(), columns=[low, high], index=table.index)
+    return table.drop(columns=of).join(ends).round(4)
 
 
 def finish(chart: Any, description: str) -> Any:

@@ -1,7 +1,7 @@
 """Every chart of the face chapters: a tidy table in, an Altair chart with alt text out.
 
 No function but `label_regions` computes anything; the tables come from `experiments.faces`. Pictures are made in
-`contact_sheets.py`; charts that compare families of defences are in `comparisons.py`.
+`contact_sheets.py`; charts of many arms are in `comparisons.py`.
 """
 
 from __future__ import annotations
@@ -17,16 +17,21 @@ from torch import Tensor
 
 from rp_tutorial.core.arguments import count
 from rp_tutorial.experiments.paper import FIGURE3
-from rp_tutorial.figures.base import ABOVE, BELOW, REFERENCE, finish, slider
+from rp_tutorial.figures.base import (
+    ABOVE,
+    BELOW,
+    REFERENCE,
+    SHARE,
+    WIDTH,
+    finish,
+    looks,
+    panels,
+    slider,
+    tooltips,
+    with_ends,
+)
 
-FAMILIES = {  # what an arm is, and its colour in every figure; told apart by shape or place as well
-    "undefended": REFERENCE,
-    "fresh noise": ABOVE,
-    "fixed noise": BELOW,
-    "repeated queries": "#805ad5",
-    "abstaining": "#2f855a",
-    "trained under noise": "#b83280",
-}
+ON_TINT = "#3b8edb"  # blue that shows on the blue region, on a light page and on a dark one
 PANELS = {
     "asr": "attack success rate",
     "test_accuracy": "test accuracy",
@@ -118,44 +123,18 @@ def latent_walk(
         .encode(x=alt.value(6), y=alt.value(6), text="text:N")
     )
     chart = alt.layer(background, path, points, centre, text).add_params(shown)
-    return finish(chart.properties(width=WALK, height=WALK), description)
-
-
-def asr_against_accuracy(table: pd.DataFrame) -> alt.LayerChart:
-    """What each arm costs and what it buys: ASR against test accuracy, with the intervals of both.
-
-    table: `experiments.inversion.table`. The best defence is the lowest point far to the right.
-    """
-    arms = _arms(table)
-    base = alt.Chart(arms)
-    colour, shape = _family_colour(arms), _family_shape(arms)
-    x = alt.X("test_accuracy:Q", title=PANELS["test_accuracy"], scale=alt.Scale(zero=False), axis=alt.Axis(format="%"))
-    y = alt.Y("asr:Q", title=PANELS["asr"], scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"))
-    layers = [
-        base.mark_rule(opacity=0.5).encode(x="test_accuracy_low:Q", x2="test_accuracy_high:Q", y=y, color=colour),
-        base.mark_rule(opacity=0.5).encode(x=x, y="asr_low:Q", y2="asr_high:Q", color=colour),
-        base.mark_point(filled=True, size=90, opacity=1).encode(
-            x=x, y=y, color=colour, shape=shape,
-            tooltip=["name:N", *_percent("asr", "asr_low", "asr_high", "test_accuracy")],
-        ),
-    ]  # fmt: skip
-    low, high = arms.loc[arms["asr"].idxmin()], arms.loc[arms["asr"].idxmax()]
-    return finish(
-        alt.layer(*layers).properties(width="container", height=300),
-        f"Attack success rate against test accuracy for {len(arms)} arms, with 95 % intervals in both directions: "
-        f"from {high['asr']:.0%} ({high['name']}) down to {low['asr']:.0%} ({low['name']}).",
-    )
+    return finish(chart.properties(width=WIDTH, height=WIDTH), description)
 
 
 def asr_by_sigma(table: pd.DataFrame, *, paper: Sequence[Mapping[str, Any]] = FIGURE3) -> alt.FacetChart:
     """Figure 3 of the paper beside ours: ASR and two accuracies against sigma, a line for every N, intervals.
 
-    table: `experiments.inversion.table`; drawn are the undefended net (sigma = 0) and fresh noise on a net trained
-    without noise, asked once a probe. `paper`: percentages as FIGURE3, drawn as open points.
+    table: `experiments.faces.inversion.table`; drawn are the undefended net (sigma = 0) and fresh noise on a net
+    trained without noise, asked once a probe. `paper`: percentages as FIGURE3, drawn as open points.
     """
-    arms = _arms(table)
-    plain = arms[arms["family"].isin(["undefended", "fresh noise"])]
-    ours = _long(plain.assign(N=plain["n"].where(plain["sigma"] > 0, 0)))
+    fresh = table[table["family"].isin(["none", "plain noise", "smoothing"])]
+    fresh = fresh.assign(N=fresh["n"].where(fresh["sigma"] > 0, 0))
+    ours = pd.concat([_panel(fresh, name) for name in PANELS])
     printed = pd.DataFrame(paper).rename(columns={"n": "N"})
     theirs = printed.melt(["sigma", "N"], ["asr", "paper_accuracy"], "panel", "value").dropna()
     both = pd.concat([ours.assign(source="ours"), theirs.assign(value=theirs["value"] / 100, source="paper")])
@@ -165,12 +144,11 @@ def asr_by_sigma(table: pd.DataFrame, *, paper: Sequence[Mapping[str, Any]] = FI
     both["panel"] = both["panel"].map(PANELS)
     names = sorted(set(both["N"]), key=lambda name: int(name[4:]))
     base = alt.Chart(both.drop_duplicates().round(4)).encode(
-        x=alt.X("sigma:Q", title="σ (pixel range)"),
-        color=alt.Color("N:N", title=None, sort=names, scale=alt.Scale(domain=names, range=_COLOURS[: len(names)])),
+        x=alt.X("sigma:Q", title="σ (pixel range)"), color=looks("N", names)["color"]
     )
-    value = alt.Y("value:Q", title=None, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"))
+    value = alt.Y("value:Q", title=None, scale=SHARE, axis=alt.Axis(format="%"))
     mine, printed_points = base.transform_filter("datum.source == 'ours'"), "datum.source == 'paper'"
-    tooltip = ["source:N", "N:N", "sigma:Q", alt.Tooltip("value:Q", format=".1%")]
+    tooltip = ["source:N", "N:N", "sigma:Q", *tooltips("value")]
     layers = [
         mine.mark_line(strokeWidth=2).encode(y=value),
         mine.mark_rule(opacity=0.6).encode(y="low:Q", y2="high:Q"),
@@ -180,44 +158,10 @@ def asr_by_sigma(table: pd.DataFrame, *, paper: Sequence[Mapping[str, Any]] = FI
         .encode(y=value, tooltip=tooltip),
     ]
     order = [name for name in PANELS.values() if name in set(both["panel"])]
-    chart = alt.layer(*layers).properties(width=WALK, height=150)
     return finish(
-        chart.facet(
-            row=alt.Row(
-                "panel:N",
-                sort=order,
-                title=None,
-                header=alt.Header(labelAngle=0, labelAnchor="start", labelOrient="top"),
-            )
-        ),
+        panels(alt.layer(*layers).properties(width=WIDTH, height=150), "panel", order),
         f"Against sigma from 0 to {both['sigma'].max():g}, one line for each of {', '.join(names)}: "
         f"{', '.join(order)}. Filled points with 95 % intervals are ours, open triangles the paper's printed numbers.",
-    )
-
-
-def asr_arms(table: pd.DataFrame) -> alt.LayerChart:
-    """ASR of every arm with its interval, a row an arm, and a tick at what its starting points score by themselves.
-
-    table: `experiments.inversion.table`, in the order in which the arms are drawn.
-    """
-    arms = _arms(table)
-    names = list(arms["name"])
-    base = alt.Chart(arms)
-    y = alt.Y("name:N", title=None, sort=names)
-    title = "ASR; tick: starting points alone"
-    x = alt.X("asr:Q", title=title, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"))
-    layers = [
-        base.mark_tick(thickness=2, size=14, color=REFERENCE).encode(x="asr_start:Q", y=y),
-        base.mark_rule(strokeWidth=3).encode(x="asr_low:Q", x2="asr_high:Q", y=y, color=_family_colour(arms)),
-        base.mark_point(filled=True, size=80, opacity=1).encode(
-            x=x, y=y, color=_family_colour(arms), shape=_family_shape(arms),
-            tooltip=["name:N", *_percent("asr", "asr_low", "asr_high", "asr_start", "test_accuracy")],
-        ),
-    ]  # fmt: skip
-    spoken = "; ".join(f"{row['name']}: {row['asr']:.0%}" for _, row in arms.iterrows())
-    return finish(
-        alt.layer(*layers).properties(width="container", height=24 * len(arms)),
-        f"Attack success rate with its 95 % interval for each arm, and a tick for the starting points. {spoken}.",
     )
 
 
@@ -226,76 +170,25 @@ def flip_rates(table: pd.DataFrame, *, description: str) -> alt.LayerChart:
 
     table: columns defense, radius (latent units), rate, low, high, in the order in which the defences are listed.
     """
-    names = list(dict.fromkeys(table["defense"]))
+    look = looks("defense", table["defense"])
     base = alt.Chart(table).encode(
         x=alt.X("radius:Q", title="distance |z − z₀| (latent units)"),
-        color=alt.Color(
-            "defense:N", title=None, sort=names, scale=alt.Scale(domain=names, range=_COLOURS[: len(names)])
-        ),
+        color=look["color"],
     )
-    y = alt.Y("rate:Q", title="share of labels that change", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"))
+    y = alt.Y("rate:Q", title="share of labels that change", scale=SHARE, axis=alt.Axis(format="%"))
     layers = [
         base.mark_area(opacity=0.15).encode(y="low:Q", y2="high:Q"),
         base.mark_line(strokeWidth=2).encode(y=y),
         base.mark_point(filled=True, size=50, opacity=1).encode(
             y=y,
-            shape=alt.Shape("defense:N", title=None, sort=names, scale=alt.Scale(domain=names)),
-            tooltip=["defense:N", "radius:Q", *_percent("rate", "low", "high")],
+            shape=look["shape"],
+            tooltip=["defense:N", "radius:Q", *tooltips("rate", "low", "high")],
         ),
     ]
     return finish(alt.layer(*layers).properties(width="container", height=260), description)
 
 
-WALK = 420  # pixels a side of a plane that is walked through
-ON_TINT = "#3b8edb"  # blue that shows on the blue region, on a light page and on a dark one
-_COLOURS = [BELOW, ABOVE, "#805ad5", "#2f855a", "#b83280", REFERENCE]
-_LEGEND = alt.Legend(columns=3, symbolOpacity=1)
-_INTERVALS = ("asr", "test_accuracy")
-
-
-def _arms(table: pd.DataFrame) -> pd.DataFrame:
-    """The arms with their intervals as columns and the family each belongs to."""
-    keep = ["name", "sigma", "n", "asr", "asr_start", "test_accuracy", "paper_accuracy"]
-    arms = table[keep].assign(family=[_family(arm) for _, arm in table.iterrows()])
-    for name in _INTERVALS:
-        arms[f"{name}_low"], arms[f"{name}_high"] = zip(*table[f"{name}_ci"], strict=True)
-    return arms.round(4)
-
-
-def _family(arm: Mapping[str, Any]) -> str:
-    if arm["augmented"]:
-        return "trained under noise"
-    if arm["repeats"] > 1:
-        return "repeated queries"
-    return {"none": "undefended", "fixed noise": "fixed noise", "abstaining": "abstaining"}.get(
-        arm["defense"], "fresh noise"
-    )
-
-
-def _long(arms: pd.DataFrame) -> pd.DataFrame:
-    """A row an arm and panel: columns sigma, N, panel, value, low, high."""
-    parts = [
-        arms[["sigma", "N"]].assign(
-            panel=name,
-            value=arms[name],
-            low=arms.get(f"{name}_low", arms[name]),
-            high=arms.get(f"{name}_high", arms[name]),
-        )
-        for name in PANELS
-    ]
-    return pd.concat(parts)
-
-
-def _family_colour(arms: pd.DataFrame) -> alt.Color:
-    names = [name for name in FAMILIES if name in set(arms["family"])]
-    colours = alt.Scale(domain=names, range=[FAMILIES[name] for name in names])
-    return alt.Color("family:N", title=None, sort=names, scale=colours, legend=_LEGEND)
-
-
-def _family_shape(arms: pd.DataFrame) -> alt.Shape:
-    names = [name for name in FAMILIES if name in set(arms["family"])]
-    return alt.Shape("family:N", title=None, sort=names, scale=alt.Scale(domain=names), legend=_LEGEND)
-
-
-def _percent(*columns: str) -> list[alt.Tooltip]:
-    return [alt.Tooltip(f"{column}:Q", format=".1%") for column in columns]
+def _panel(arms: pd.DataFrame, name: str) -> pd.DataFrame:
+    """One quantity of the arms with its interval, where it has one: columns sigma, N, panel, value, low, high."""
+    ends = arms.get(f"{name}_ci", [(value, value) for value in arms[name]])
+    return with_ends(arms[["sigma", "N"]].assign(panel=name, value=arms[name], ends=ends), of="ends")

@@ -42,14 +42,10 @@ def test_an_arm_has_its_interval_in_both_directions() -> None:
     assert (row["loss_low"], row["loss_high"]) == (0.2, 0.4)
 
 
-def test_no_two_of_a_dozen_families_look_alike() -> None:
-    names = [f"family {i}" for i in range(12)]
-    looks = zip(
-        comparisons._colour("family", names).to_dict()["scale"]["range"],
-        comparisons._shape("family", names).to_dict()["scale"]["range"],
-        strict=True,
-    )
-    assert len(set(looks)) == 12
+def test_without_a_front_there_is_no_staircase_and_the_text_has_both_ends() -> None:
+    spec = comparisons.frontier(POINTS).to_dict()
+    assert [layer["mark"]["type"] for layer in spec["layer"]] == ["rule", "rule", "point"]
+    assert "none: 98% accurate, 66%; DP-SGD: 50% accurate, 30%" in spec["description"]
 
 
 def test_a_pair_without_a_rival_is_not_drawn() -> None:

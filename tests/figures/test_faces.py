@@ -29,11 +29,6 @@ def test_the_bars_of_the_regions_cover_the_rectangle_with_the_right_labels() -> 
     assert (label_at(middle).numpy() == bars["label"]).all()
 
 
-def test_every_arm_has_a_family_with_a_colour() -> None:
-    families = set(faces._arms(ARMS)["family"])
-    assert families == set(faces.FAMILIES)
-
-
 def test_the_papers_printed_numbers_stand_beside_ours() -> None:
     svg = vl_convert.vegalite_to_svg(faces.asr_by_sigma(ARMS).to_json())
     names = {name for name in faces.PANELS.values() if f">{name}<" in svg}

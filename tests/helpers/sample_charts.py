@@ -47,11 +47,9 @@ def live_plan() -> alt.LayerChart:
 def arm(name: str, defense: str, sigma: float, n: int, asr: float, **more: object) -> dict[str, object]:
     return {
         "name": name,
-        "defense": defense,
+        "family": defense,
         "sigma": sigma,
         "n": n,
-        "repeats": 1,
-        "augmented": False,
         "asr": asr,
         "asr_ci": [max(asr - 0.1, 0.0), min(asr + 0.1, 1.0)],
         "asr_start": 0.1,
@@ -67,9 +65,9 @@ ARMS = pd.DataFrame(
         arm("plain noise, sigma 0.1", "plain noise", 0.1, 1, 0.1),
         arm("smoothing, sigma 0.1, N = 10", "smoothing", 0.1, 10, 0.4),
         arm("fixed noise, sigma 0.1, N = 10", "fixed noise", 0.1, 10, 0.6),
-        arm("smoothing, 5 queries", "smoothing", 0.1, 10, 0.5, repeats=5),
+        arm("smoothing, 5 queries", "smoothing", 0.1, 10, 0.5, family="smoothing, repeated queries"),
         arm("abstaining", "abstaining", 0.1, 10, 0.2),
-        arm("none, augmented", "none", 0.1, 1, 0.6, augmented=True),
+        arm("none, augmented", "none", 0.1, 1, 0.6, family="training under noise"),
     ]
 )
 
@@ -79,7 +77,7 @@ def point(name: str, family: str, accuracy: float, asr: float) -> dict[str, obje
         "name": name,
         "family": family,
         "test_accuracy": accuracy,
-        "accuracy_ci": [accuracy - 0.02, min(1.0, accuracy + 0.02)],
+        "test_accuracy_ci": [accuracy - 0.02, min(1.0, accuracy + 0.02)],
         "asr": asr,
         "asr_ci": [max(0.0, asr - 0.1), min(1.0, asr + 0.1)],
     }
@@ -189,7 +187,6 @@ CHARTS = {
     "distillation_curves": lambda: figures.distillation_curves(STUDENTS),
     "adaptive_attackers": lambda: figures.adaptive_attackers(ATTACKS, reference="BREP-MI"),
     "latent_walk": walk,
-    "asr_against_accuracy": lambda: figures.asr_against_accuracy(ARMS),
     "asr_by_sigma": lambda: figures.asr_by_sigma(ARMS),
     "asr_arms": lambda: figures.asr_arms(ARMS),
     "flip_rates": lambda: figures.flip_rates(

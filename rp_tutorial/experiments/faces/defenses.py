@@ -58,6 +58,15 @@ class Defense:
             parts.append(f"net trained under {self.sigma:g}")
         return ", ".join(parts)
 
+    @property
+    def family(self) -> str:
+        """What competes with what: the defence, and how its net was trained."""
+        if self.defense == DP_SGD:
+            return f"{DP_SGD}, {'public pretraining' if self.public else 'from scratch'}"
+        if self.augmented:
+            return "training under noise" if self.defense == "none" else f"{self.defense} and training under noise"
+        return self.defense
+
 
 def extra_nets(defenses: Iterable[Defense]) -> int:
     """How many nets these defences need beside the target: stages of a run that stands on them."""

@@ -174,20 +174,11 @@ class FrontierBench(Bench):
         left_out = {*settings, "repeats", "calibration", "expansions", *PICTURES}
         return {
             **{name: value for name, value in row.items() if name not in left_out},
-            "family": family(arm),
+            "family": arm.family,
             "settings": settings,
             "accuracy_ci": row["test_accuracy_ci"],
             **promise(arm, self.lab.num_classes, self.settings.alpha),
         }
-
-
-def family(arm: Arm) -> str:
-    """What competes with what: the defence, and how its net was trained."""
-    if arm.defense == DP_SGD:
-        return f"{DP_SGD}, {'public pretraining' if arm.public else 'from scratch'}"
-    if arm.augmented:
-        return "training under noise" if arm.defense == "none" else f"{arm.defense} and training under noise"
-    return arm.defense
 
 
 def promise(arm: Arm, classes: int, alpha: float) -> dict[str, Any]:

@@ -47,6 +47,11 @@ class Arm(Defense):
         """Unique among the arms of a run, and what a reader sees."""
         return self.label + (f", {self.repeats} queries a probe" if self.repeats > 1 else "")
 
+    @property
+    def family(self) -> str:
+        """What competes with what: the defence, how its net was trained, and whether a probe is asked repeatedly."""
+        return super().family + (", repeated queries" if self.repeats > 1 else "")
+
 
 @dataclasses.dataclass(frozen=True)
 class InversionSettings(FaceLabSettings):
@@ -365,8 +370,11 @@ PICTURES = ("mean_start", "mean_reconstruction", "thumbnails")
 
 
 def table(results: dict[str, Any]) -> pd.DataFrame:
-    """The arms as a tidy table, without the columns that hold a list a target."""
-    return pd.DataFrame(results["arms"]).drop(columns=[*PER_TARGET, *PICTURES], errors="ignore")
+    """The arms as a tidy table with their families, without the columns that hold a list a target."""
+    fields = [field.name for field in dataclasses.fields(Arm)]
+    arms = [Arm(**{name: row[name] for name in fields if name in row}) for row in results["arms"]]
+    table = pd.DataFrame(results["arms"]).drop(columns=[*PER_TARGET, *PICTURES], errors="ignore")
+    return table.assign(family=[arm.family for arm in arms])
 
 
 def summary(document: dict[str, Any]) -> str:
