@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.core.labels import ABSTAIN, argmax_labels, check_batch
+from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.oracles.base import LabelOracle
 
 
@@ -85,24 +85,7 @@ def test_what_is_not_a_finite_float_batch_is_refused_in_one_line_and_not_counted
     assert (oracle.queries, oracle.forward_passes) == (0, 0)
 
 
-def test_a_good_batch_passes_the_check_untouched():
-    for x in (torch.zeros(0, 3), torch.ones(2, 3, 4, 4), torch.ones(1, 1, dtype=torch.float64)):
-        assert check_batch(x) is x
-
-
 @pytest.mark.parametrize("num_classes", [1, 0, -1, 2.0, "2", None, True])
 def test_fewer_than_two_classes_are_refused(num_classes):
     with pytest.raises(InputError, match=r"^num_classes: got "):
         Releasing(labels(0), num_classes=num_classes)
-
-
-def test_argmax_takes_the_lowest_index_among_equals():
-    logits = torch.tensor([[0.0, 0.0], [1.0, 2.0], [2.0, 1.0]])
-    assert argmax_labels(logits, 2).tolist() == [0, 1, 0]
-    assert argmax_labels(torch.tensor([[1.0, 3.0, 3.0], [2.0, 2.0, 2.0]]), 3).tolist() == [1, 0]
-
-
-@pytest.mark.parametrize("shape", [(4, 2), (4, 4), (4,), (4, 3, 1)])
-def test_logits_of_another_number_of_classes_are_refused(shape):
-    with pytest.raises(InputError, match=r"^net: got .outputs of shape"):
-        argmax_labels(torch.zeros(shape), 3)

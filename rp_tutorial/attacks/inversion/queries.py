@@ -1,7 +1,7 @@
 """Questions about latents, asked through an image prior and a label-only oracle: z -> prior -> oracle -> label.
 
 This is the one place where an inversion attack touches the oracle. Here are the chunks that bound memory, the repeats
-of a patient attacker and the counts. What is asked, and why, is in `starts.py`, `sure_starts.py` and `boundary_repulsion.py`.
+of a patient attacker and the counts. What is asked, and why, is in `starts.py` and `boundary_repulsion.py`.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -162,6 +163,31 @@ def test_a_walk_with_every_new_field_resumes_to_the_same_result(tmp_path):
     assert (whole.stopped, int(whole.queries[0])) == (again.stopped, int(again.queries[0]))
 
 
+def test_the_constant_holds_the_published_settings_and_deviations_name_the_rest():
+    published = (32, 2.0, 1.3, 29, 3.0, 1.5, 1000, True)
+    names = [
+        "directions",
+        "radius",
+        "expansion",
+        "inside_needed",
+        "step_limit",
+        "latent_clamp",
+        "patience",
+        "repulsion_only",
+    ]
+    assert tuple(getattr(BREP_MI, name) for name in names) == published
+    assert BREP_MI.step_fraction == pytest.approx(1 / 3)
+    assert (BREP_MI.rejected_limit, BREP_MI.max_iterations, BREP_MI.radius_cap, BREP_MI.repeats) == (
+        None,
+        None,
+        None,
+        1,
+    )
+    assert deviations(BREP_MI) == {}
+    changed = replace(BREP_MI, latent_clamp=None, repeats=5)
+    assert deviations(changed) == {"latent_clamp": (1.5, None), "repeats": (1, 5)}
+
+
 def test_deviations_name_the_fields_of_an_adaptive_attacker():
     changed = replace(BREP_MI, confirmations=5, weigh="share", abstain_weight=0.5, query_limit=5000)
     assert deviations(changed) == {
@@ -175,6 +201,19 @@ def test_deviations_name_the_fields_of_an_adaptive_attacker():
 @pytest.mark.parametrize(
     ("field", "value"),
     [
+        ("directions", 0),
+        ("radius", 0.0),
+        ("expansion", 1.0),
+        ("inside_needed", 33),
+        ("step_fraction", -1.0),
+        ("step_limit", math.inf),
+        ("latent_clamp", 0.0),
+        ("patience", 2.5),
+        ("repulsion_only", 1),
+        ("rejected_limit", 0),
+        ("max_iterations", 0),
+        ("radius_cap", 1.0),
+        ("repeats", True),
         ("confirmations", 0),
         ("confirmations", 2.0),
         ("weigh", "mean"),
