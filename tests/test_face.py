@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
 import inspect
 import re
 import subprocess
 import sys
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
 import torch
 
 import rp_tutorial as rp
+from tools.chapters import Chapter, code_chapters
 
 ROOT = Path(__file__).resolve().parents[1]
 FACES = sorted(".".join(stub.parent.relative_to(ROOT).parts) for stub in (ROOT / "rp_tutorial").rglob("__init__.pyi"))
@@ -56,6 +59,29 @@ def test_arithmetic_needs_no_torch() -> None:
     script = "import sys, rp_tutorial as rp; rp.statistics.clopper_pearson, rp.plan; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_the_package_runs_as_a_module() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "rp_tutorial", "data", "check", "insurance", "nowhere.csv"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("rp-tutorial: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("chapter", code_chapters(ROOT), ids=lambda chapter: chapter.stem)
+def test_what_a_chapter_takes_from_the_face_exists(chapter: Chapter) -> None:
+    """Found here in a second, before the chapter runs into it."""
+    code = "\n".join(cell.source for cell in chapter.notebook().cells if cell.cell_type == "code")
+    chains = [ast.unparse(node) for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Attribute)]
+    taken = {chain for chain in chains if re.fullmatch(r"rp(\.\w+)+", chain)}
+    assert taken
+    for chain in taken:
+        attrgetter(chain.removeprefix("rp."))(rp)
 
 
 @pytest.mark.parametrize("name", DOCUMENTED)

@@ -1,7 +1,8 @@
 from .bounds import crown_radius, interval_radius
 from .complete import ExactRadius, exact_radius
 from .nearest import find_change
-from .relu_net import ReluNet, read_net
+from .reading import read_net
+from .relu_net import ReluNet
 
 __all__ = [
     "ExactRadius",
