@@ -138,7 +138,8 @@ SAID_OF_THE_PROGRAMME = (
      and np.abs(of(SILENT, "advantage_at_1_bmi") - of(PREDICT, "advantage_at_1_bmi", 1000)).max() < 0.05),
     ("more votes buy accuracy back and take the width away.",
      lambda: all((of(VOTE, "accuracy", n, d) > of(m, "accuracy", k, d)).all()
-                 and (of(VOTE, WIDTH, n, d) < of(m, WIDTH, k, d)).all() for d in BOTH for n, m, k in ((100, COPY, 1), (1000, VOTE, 100)))),
+                 and (of(VOTE, WIDTH, n, d) < of(m, WIDTH, k, d)).all()
+                 for d in BOTH for n, m, k in ((100, COPY, 1), (1000, VOTE, 100)))),
     ("In this table the other attributes say nothing about BMI",
      lambda: all(abs(imputed("r_squared", d)) < 0.01 and imputed(WIDTH, d) > 1.8 * base(WIDTH, d) for d in BOTH)),
     ("For mechanisms that are functions the set never misses; for random ones it misses at most about as often as",

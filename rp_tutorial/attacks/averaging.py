@@ -3,7 +3,7 @@
 It undoes randomness that is drawn anew for every query, and nothing else: what is left is the label behind the noise.
 An oracle that remembers its answers is asked about neighbours of the input instead. Beside the attack stand its
 exact odds against independent draws from a known law, such as fresh randomized response. Repeats inside the inversion
-attack are in `latent_queries`; what repetition does to a guarantee is in `privacy`.
+attack are in `inversion/queries.py`; what repetition does to a guarantee is in `guarantees`.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def queries_needed(epsilon: float, num_classes: int, *, success: float) -> int:
 def repeated_advantage(epsilon: float, num_classes: int, releases: int) -> float:
     """Exact advantage (TV / 2) in telling two inputs of different labels apart by `releases` fresh answers each.
 
-    At one release it is `oracles.randomized_response.advantage`. By composition the answers together are
+    At one release it is `theory.response.advantage`. By composition the answers together are
     releases * epsilon locally private, which allows tv_of_dp(releases * epsilon) / 2; this is what is left of that.
     """
     law, symbols = response_law(epsilon, num_classes, 0), min(num_classes, 3)

@@ -3,7 +3,7 @@
 The attacker has public images, a query budget and an empty net of its own. It asks, drops what was not answered, and
 trains: function-level extraction, with labels only. What it may ask is `query_images`, the asking is `ask`, the
 training `train_student`; `distil` is the three in a row. How good a copy is, only its owner could tell the attacker:
-that comparison is in `experiments/distillation.py`. What can be done with a copy is in `white_box.py`.
+that comparison is in `experiments/faces/distillation.py`. What can be done with a copy is in `inversion/white_box.py`.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def ask(oracle: LabelOracle, images: Tensor, *, repeats: int = 1) -> Answers:
     """The labels of byte images [N, 3, S, S] on the grid k/255, in order, each asked `repeats` times.
 
     With repeats above 1 the most frequent symbol counts, ABSTAIN being a symbol, and a tie gives ABSTAIN: the patient
-    attacker of `latent_queries.py`. A release is drawn a query, so m repeats cost m.
+    attacker of `inversion/queries.py`. A release is drawn a query, so m repeats cost m.
     """
     check_images("images", images), count("repeats", repeats)
     before = oracle.queries, oracle.forward_passes

@@ -3,7 +3,7 @@
 A fair coin picks x or its neighbour, the oracle releases, the adversary guesses. It knows both inputs, and the oracle
 well enough to have rehearsed on it: its test is the likelihood ratio fitted on calibration rounds, which Neyman and
 Pearson prove optimal up to the error of the fit, then played on fresh rounds. A played advantage can only refute a
-bound; what *cannot* be exceeded is proven in `privacy`. It sees labels only, from any oracle of this package.
+bound; what *cannot* be exceeded is proven in `guarantees`. It sees labels only, from any oracle of this package.
 """
 
 from __future__ import annotations

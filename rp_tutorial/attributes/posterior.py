@@ -1,7 +1,7 @@
 """What an adversary believes about the attribute after a release: a density over its domain, and how wide it is.
 
 Bayes' rule on cells: exact masses from the prior's distribution function where the release is a function of the
-attribute, the midpoint rule where the release is random. Sets are in `rap.py`.
+attribute, the midpoint rule where the release is random. Sets are in `sets.py`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What a released label leaves possible: interval sets, inference sets, APE, RAP and the posterior of an attribute.
+"""What a released label leaves possible: inference sets, APE and RAP of an attribute.
 
 Everything about one hidden attribute z of a record whose other attributes the adversary knows. Sets are exact where
-the classifier is known in pieces (`piecewise`, `smoothed_pieces`) and sampled, with the error stated, where it is only
-an oracle. Every set carries the unit of its numbers. How a label is released is in `oracles/`, what two single values
-can be told apart by is in `privacy.py`; here the question is about the set as a whole.
+the classifier is known in pieces (`pieces`, `smoothed_pieces`) and sampled, with the error stated, where it is only
+an oracle. Intervals and units are in `sets.py`. How a label is released is in `oracles/`, what two single values
+can be told apart by is in `guarantees.py`; here the question is about the set as a whole.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def inference_set(
 ) -> IntervalSet:
     """I_y, exactly: the attribute values at which the classifier known by its pieces has this label. A batch [B].
 
-    pieces: `piecewise.label_pieces` for a net itself, `smoothed_pieces.leader_pieces` for a smoothed one. label: one
+    pieces: `pieces.label_pieces` for a net itself, `smoothed_pieces.leader_pieces` for a smoothed one. label: one
     for all or [B]. `scale` gives the unit ("std" without it), `domain` the attribute's range in that unit.
     Source: chapter "Attributes".
 

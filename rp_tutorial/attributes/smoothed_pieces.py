@@ -2,7 +2,7 @@
 
 With f(z) constant on intervals and u ~ N(0, sigma^2), p_c(z) = Pr[f(z + u) = c] is a sum of differences of normal
 distribution functions. Where the leader changes, or where p_c passes a level, is a root of a smooth function; here
-roots are enclosed, not guessed. Units and nets are not here: z is a number, pieces come from `piecewise`.
+roots are enclosed, not guessed. Units and nets are not here: z is a number, pieces come from `pieces`.
 
 The certificate of a search cell [c - h, c + h]. Every function D followed here is E[s(z + u)] minus a constant, for
 some s with values in [-1, 1]. So |D'| <= E|xi| / sigma = .798 / sigma and |D''| <= E|xi^2 - 1| / sigma^2 =

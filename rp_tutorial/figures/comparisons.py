@@ -146,7 +146,7 @@ def distillation_curves(table: pd.DataFrame, *, measures: Sequence[str] = tuple(
     """What students have learnt from so many queries: a panel a measure, a line a teacher, intervals over images.
 
     table: columns name (of the teacher), queries, and for each measure `measure` and `measure`_ci (pairs); the table
-    `students` of `experiments.distillation`.
+    `students` of `experiments.faces.distillation`.
     """
     parts = []
     for measure in measures:

@@ -1,4 +1,4 @@
-"""The half-space as a net: the one classifier whose releases have a law in closed form (`halfspace`), to be queried.
+"""The half-space as a net: the one classifier whose releases have a law in closed form (`theory.halfspace`).
 
 Audits and chapters put it behind the same oracles as any other net. Nothing is trained here.
 """

@@ -2,7 +2,7 @@
 
 `Smoothing` holds a net and sigma and counts votes in memory-bounded chunks of inputs x noise, on the device of the
 net. VOTE, PREDICT and CERTIFY are its methods, under the names of the literature; `VoteOracle` and `PredictOracle`
-put the first two behind the label-only interface. The statistics are in `statistics.py`, the noise in `noise.py`, what
+put the first two behind the label-only interface. The statistics are in `binomial.py`, the noise in `noise.py`, what
 counts decide in `votes.py`.
 """
 

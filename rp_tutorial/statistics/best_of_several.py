@@ -4,7 +4,7 @@ The largest of several success rates on the same targets is biased upwards: some
 So the targets of every seed are split in two; the attacker that does best on one half is judged on the other, and the
 other way round. Every hit that is counted is one of an attacker that was chosen without this target. Also here: each
 attacker against BREP-MI on the same targets, with p-values that pay for their number. Which attackers there are is in
-`attacks.adaptive`; who meets whom is in `adaptive.py`.
+`attacks.inversion.attackers`; who meets whom is in `experiments.faces.adaptive`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Defences one against one: at equal accuracy, at equal promise, and the claim that one family dominates another.
 
 An arm is chosen by what it costs, never by its ASR, so the paired tests and intervals hold as they stand: the best of
-several noisy numbers would be flattered by the choice. What an outcome is, and fronts of many arms, is in `pareto.py`.
+several noisy numbers would be flattered by the choice. What an outcome is, and fronts of many arms, is in `fronts.py`.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Two arms of one run share their targets and their test images, so every statement about a difference resamples the
 same targets and images in both. Intervals are about targets and images drawn again, given the nets that were trained;
 how far other nets differ is seen by running other seeds. The choice of the best of several noisy numbers flatters
-them, so the area has a cross-fitted twin. Arms at equal accuracy, one against one, are in `slices.py`; attacks and
+them, so the area has a cross-fitted twin. Arms at equal accuracy, one against one, are in `families.py`; attacks and
 defences are elsewhere, and nothing here knows what a face is.
 """
 

@@ -1,6 +1,6 @@
 """From what is wanted (an advantage at a radius) to what has to be run: sigma, n, N, alpha, beta and their cost.
 
-Its own room, beside `privacy`: that module holds what is true of a mechanism, this one searches among mechanisms. It
+Its own room, beside `guarantees`: that module holds what is true of a mechanism, this one searches among mechanisms. It
 looks at every candidate on fixed ladders of sigma, n and N with exact binomial tails and keeps the cheapest that
 works. A harder wish only strikes candidates out, so it never comes out cheaper. Nothing is sampled here.
 """

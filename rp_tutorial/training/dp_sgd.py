@@ -4,7 +4,7 @@ Every record's gradient is clipped and noise is added to their sum (Abadi et al.
 gradients record by record. The guarantee is about one *record*. All images of a person together are many records, and
 what they have in common, the class, is what the net is trained to learn. What noise costs in epsilon is in
 `privacy_accounting.py`; training without privacy is in `classify.py` and `fit.py`; the face nets and their settings
-are in `experiments/private_nets.py`.
+are in `experiments/faces/private_nets.py`.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import pytest
 
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.packed_bits import packed
-from rp_tutorial.statistics import fronts as pareto
+from rp_tutorial.statistics import fronts
 
 IMAGES, TARGETS = 200, 40
 
@@ -37,17 +37,17 @@ ROWS = [
     row("votes .2", "votes", 0.8, 0.4),
     row("votes .3", "votes", 0.75, 0.45),
 ]
-POINTS = pareto.outcomes(ROWS)
+POINTS = fronts.outcomes(ROWS)
 
 
-def random_points(seed: int, arms: int = 12) -> list[pareto.Outcome]:
+def random_points(seed: int, arms: int = 12) -> list[fronts.Outcome]:
     rng = np.random.default_rng(seed)
     rows = [row(f"arm {i}", "some", *rng.choice(np.linspace(0.1, 0.9, 9), 2)) for i in range(arms)]
-    return pareto.outcomes(rows)
+    return fronts.outcomes(rows)
 
 
 def test_the_front_is_what_nobody_beats() -> None:
-    assert pareto.front(POINTS) == ["noise .2", "votes .2", "noise .1", "votes .1", "none"]
+    assert fronts.front(POINTS) == ["noise .2", "votes .2", "noise .1", "votes .1", "none"]
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -59,8 +59,8 @@ def test_the_front_is_that_of_the_definition(seed: int) -> None:
         for name, own in numbers.items()
         if not any(o != own and o[0] >= own[0] and o[1] >= own[1] for o in numbers.values())
     }
-    assert set(pareto.front(points)) == unbeaten
-    accuracies = [numbers[name][0] for name in pareto.front(points)]
+    assert set(fronts.front(points)) == unbeaten
+    accuracies = [numbers[name][0] for name in fronts.front(points)]
     assert accuracies == sorted(accuracies)
 
 
@@ -71,7 +71,7 @@ def test_the_area_is_the_mean_of_the_least_asr_at_every_accuracy(seed: int) -> N
     low, high = 0.15, 0.95
     grid = low + (high - low) * (np.arange(40_000) + 0.5) / 40_000
     least = [asr[accuracy >= t].min(initial=1.0) for t in grid]
-    area = pareto.area_under_front(accuracy, asr, low=low, high=high)
+    area = fronts.area_under_front(accuracy, asr, low=low, high=high)
     assert area == pytest.approx(np.mean(least), abs=1e-4)  # 12 steps, each off by a cell at most
 
 
@@ -79,31 +79,31 @@ def test_the_area_by_hand_and_column_by_column() -> None:
     accuracy, asr = np.array([0.9, 0.5]), np.array([0.6, 0.2])
     # From .4 to .5 one can have .2, up to .9 one has to take .6; from .9 to 1 there is nothing, which counts 1.
     expected = (0.1 * 0.2 + 0.4 * 0.6 + 0.1 * 1) / 0.6
-    assert pareto.area_under_front(accuracy, asr, low=0.4, high=1.0) == pytest.approx(expected)
-    both = pareto.area_under_front(np.stack([accuracy, accuracy], 1), np.stack([asr, asr[::-1]], 1), low=0.4, high=0.9)
+    assert fronts.area_under_front(accuracy, asr, low=0.4, high=1.0) == pytest.approx(expected)
+    both = fronts.area_under_front(np.stack([accuracy, accuracy], 1), np.stack([asr, asr[::-1]], 1), low=0.4, high=0.9)
     assert both == pytest.approx([(0.1 * 0.2 + 0.4 * 0.6) / 0.5, 0.2])
-    assert np.isnan(pareto.area_under_front(accuracy, asr, low=0.9, high=0.9))
+    assert np.isnan(fronts.area_under_front(accuracy, asr, low=0.9, high=0.9))
 
 
 def test_a_further_arm_never_makes_the_area_larger() -> None:
     for seed in range(10):
         points = random_points(seed)
         accuracy, asr = (np.array([getattr(p, what) for p in points]) for what in ("accuracy", "asr"))
-        sizes = [pareto.area_under_front(accuracy[:k], asr[:k], low=0.2, high=0.8) for k in range(1, len(points) + 1)]
+        sizes = [fronts.area_under_front(accuracy[:k], asr[:k], low=0.2, high=0.8) for k in range(1, len(points) + 1)]
         assert (np.diff(sizes) <= 1e-12).all()
 
 
 def test_a_draw_takes_the_same_targets_and_images_in_every_arm() -> None:
     """Nested arms stay nested in every draw, which independent draws would not leave them."""
-    drawn = pareto.resampled(POINTS, resamples=300, seed=1)
+    drawn = fronts.resampled(POINTS, resamples=300, seed=1)
     for values, what in ((drawn.accuracy, "accuracy"), (drawn.asr, "asr")):
         order = np.argsort([getattr(point, what) for point in POINTS])
         assert (np.diff(values[order], axis=0) >= -1e-12).all()
 
 
 def test_draws_have_the_mean_and_the_spread_of_a_binomial() -> None:
-    for points in (POINTS, pareto.outcomes([row(p.name, p.family, p.accuracy, p.asr, kept=False) for p in POINTS])):
-        drawn = pareto.resampled(points, resamples=4000, seed=2)
+    for points in (POINTS, fronts.outcomes([row(p.name, p.family, p.accuracy, p.asr, kept=False) for p in POINTS])):
+        drawn = fronts.resampled(points, resamples=4000, seed=2)
         for values, what, trials in ((drawn.accuracy, "accuracy", IMAGES), (drawn.asr, "asr", TARGETS)):
             p = np.array([getattr(point, what) for point in points])
             spread = np.sqrt(p * (1 - p) / trials)
@@ -113,14 +113,14 @@ def test_draws_have_the_mean_and_the_spread_of_a_binomial() -> None:
 
 def test_a_draw_keeps_the_size_of_every_run() -> None:
     sure = [row("none", "none", 0.9, 1.0)], [row("none", "none", 0.9, 0.0)]
-    points = pareto.outcomes(*sure)
+    points = fronts.outcomes(*sure)
     assert points[0].targets == (TARGETS, TARGETS)
     assert points[0].asr == 0.5
-    assert (pareto.resampled(points, resamples=50).asr == 0.5).all()
+    assert (fronts.resampled(points, resamples=50).asr == 0.5).all()
 
 
 def test_areas_have_the_reference_in_every_family() -> None:
-    found = {r["family"]: r for r in pareto.areas(POINTS, reference="none", low=0.5, against="votes", resamples=200)}
+    found = {r["family"]: r for r in fronts.areas(POINTS, reference="none", low=0.5, against="votes", resamples=200)}
     assert list(found) == ["none", "noise", "votes", "all"]
     assert found["none"]["area"] == pytest.approx(0.6)
     assert {name: r["arms"] for name, r in found.items()} == {"none": 1, "noise": 3, "votes": 4, "all": 6}
@@ -140,13 +140,13 @@ def test_the_choice_among_equal_arms_flatters_the_area_and_cross_fitting_does_no
     """
     rng = np.random.default_rng(5)
     arms, targets = 30, 400
-    base = pareto.outcomes([row("none", "none", 0.9, 0.5)])[0]
+    base = fronts.outcomes([row("none", "none", 0.9, 0.5)])[0]
     points = [
         dataclasses.replace(base, name=f"arm {i}", family="some", hits=rng.random(targets) < 0.5, targets=(targets,))
         for i in range(arms)
     ]
     points = [dataclasses.replace(base, hits=rng.random(targets) < 0.5, targets=(targets,)), *points]
-    found = pareto.areas(points, reference="none", low=0.5, resamples=50, splits=100)[-1]
+    found = fronts.areas(points, reference="none", low=0.5, resamples=50, splits=100)[-1]
     assert found["area"] < 0.485
     assert abs(found["cross_fitted"] - 0.5) < 5 / (2 * np.sqrt(targets / 2))
 
@@ -163,7 +163,7 @@ def test_the_interval_of_a_difference_covers_it() -> None:
         hits = {"a": easy < 0.5, "b": (easy < 0.25) | (rng.random(60) < 0.05 / 0.75) & (easy >= 0.25)}
         rows = [row("none", "none", 0.9, 1.0), row("a", "a", 0.9, 0.5), row("b", "b", 0.9, 0.3)]
         rows = [r | {"hits": hits.get(r["name"], np.ones(60)).astype(int).tolist()} for r in rows]
-        found = pareto.areas(pareto.outcomes(rows), reference="none", low=0.5, against="b", resamples=300, seed=world)
+        found = fronts.areas(fronts.outcomes(rows), reference="none", low=0.5, against="b", resamples=300, seed=world)
         low, high = next(r["difference_ci"] for r in found if r["family"] == "a")
         covered += low <= truth <= high
     assert covered >= 170
@@ -172,14 +172,14 @@ def test_the_interval_of_a_difference_covers_it() -> None:
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: pareto.outcomes(), "runs: got 'no row'"),
-        (lambda: pareto.outcomes(ROWS, ROWS[:2]), "runs of the same arms"),
-        (lambda: pareto.outcomes([ROWS[0], ROWS[0]]), "each arm once"),
-        (lambda: pareto.outcomes([ROWS[0], ROWS[1] | {"hits": [1]}]), "as many targets in every arm of a run"),
-        (lambda: pareto.areas(POINTS, reference="nobody", low=0.5), "reference: got 'nobody'"),
-        (lambda: pareto.areas(POINTS, reference="none", low=0.96), "low: got 0.96, allowed is an accuracy below"),
-        (lambda: pareto.areas(POINTS, reference="none", low=0.5, against="x", resamples=5), "against: got 'x'"),
-        (lambda: pareto.resampled(POINTS, resamples=0), "resamples: got 0"),
+        (lambda: fronts.outcomes(), "runs: got 'no row'"),
+        (lambda: fronts.outcomes(ROWS, ROWS[:2]), "runs of the same arms"),
+        (lambda: fronts.outcomes([ROWS[0], ROWS[0]]), "each arm once"),
+        (lambda: fronts.outcomes([ROWS[0], ROWS[1] | {"hits": [1]}]), "as many targets in every arm of a run"),
+        (lambda: fronts.areas(POINTS, reference="nobody", low=0.5), "reference: got 'nobody'"),
+        (lambda: fronts.areas(POINTS, reference="none", low=0.96), "low: got 0.96, allowed is an accuracy below"),
+        (lambda: fronts.areas(POINTS, reference="none", low=0.5, against="x", resamples=5), "against: got 'x'"),
+        (lambda: fronts.resampled(POINTS, resamples=0), "resamples: got 0"),
     ],
 )
 def test_bad_input_is_one_line(call: Any, words: str) -> None:

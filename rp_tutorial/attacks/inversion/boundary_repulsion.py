@@ -1,9 +1,9 @@
 """BREP-MI, the label-only model inversion: walk through a prior's latent space into the middle of a target's region.
 
 Published by Kahla, Chen, Just and Jia, "Label-Only Model Inversion Attacks via Boundary Repulsion", CVPR 2022. The
-attacker sees labels and nothing else. All targets run in one batch. The settings are in `boundary_settings.py`, the
-questions to the oracle in `latent_queries.py`, the starting points in `initial_points.py`, the file of a stopped run in
-`inversion_state.py`, the verdicts in `inversion_metrics.py`: an attacker could not compute those.
+attacker sees labels and nothing else. All targets run in one batch. The settings are in `settings.py`, the
+questions to the oracle in `queries.py`, the starting points in `starts.py`, the file of a stopped run in
+`state.py`, the verdicts in `verdicts.py`: an attacker could not compute those.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The settings of the boundary-repulsion attack: which constants are the publication's, and which are choices.
 
 `BREP_MI` holds the settings of the authors' code (Kahla et al. 2022); `deviations` names every other. The attack is in
-`boundary_repulsion.py`. Settings that know the defence they meet are made in `adaptive.py`.
+`boundary_repulsion.py`. Settings that know the defence they meet are made in `attackers.py`.
 """
 
 from __future__ import annotations

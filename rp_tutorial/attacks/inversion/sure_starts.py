@@ -1,6 +1,6 @@
 """Starting points for an attacker who knows that the release may lie: ask around a candidate before walking from it.
 
-The published search takes the first latent that is labelled as the target (`initial_points.py`). Behind a random
+The published search takes the first latent that is labelled as the target (`starts.py`). Behind a random
 release that label may be luck, and even an honest one says nothing about how deep inside the region the latent lies.
 Here every target has a few such candidates, some queries are spent on a sphere around each, and the walk begins at the
 one of which most answers were the target. No score is read: the shares are counts of released labels.

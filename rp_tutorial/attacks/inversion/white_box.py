@@ -2,7 +2,7 @@
 
 Against a label oracle nothing here can run: it reads logits and their gradients. It runs on a copy, which a student of
 `distillation.py` is, and costs no query at all. That is the attack "distil, then invert". The result has the fields
-that `inversion_metrics.evaluate` judges, so that it stands beside the walk of `boundary_repulsion.py`.
+that `verdicts.evaluate` judges, so that it stands beside the walk of `boundary_repulsion.py`.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ def load_celeba(path: str | os.PathLike[str], *, size: int, limits: Limits, seed
     public images are from it, otherwise 30,000 are drawn. The counts in `limits` are upper limits, label k keeps its
     meaning under them.
     Raises InputError, one line: absent folder or lists, images on the lists that are missing, lists that disagree with
-    the private rule, or as `face_files.build_task`.
+    the private rule, or as `files.build_task`.
     """
     root = Path(path).expanduser()
     source = f"celeba:{root.resolve().name}"

@@ -2,7 +2,7 @@
 
 A person is a vector of standardised identity factors; a photograph adds a vector of nuisance factors. Both are bell
 shaped within [-2, 2], and a picture is a smooth function of them but for its pixel noise. Nobody drawn here exists, so
-images and reconstructions may be shown. How the layers are painted is in `face_drawing.py`; real faces come from
+images and reconstructions may be shown. How the layers are painted is in `drawn_pixels.py`; real faces come from
 `folder.py`, `lfw.py` and `celeba.py`.
 """
 

@@ -1,7 +1,7 @@
 """The pixels of procedural faces: layer upon layer, each a soft mask and a paint, for a whole batch at once.
 
 A mask falls from 1 to 0 over one pixel across the edge of its shape; that smooths the edges at every size. The numbers
-behind every shape come finished from `face_plan.py`. Batches are drawn in chunks whose planes fit into a core's cache.
+behind every shape come finished from `drawn_plan.py`. Batches are drawn in chunks whose planes fit into a core's cache.
 One core draws: hundreds of calls of some microseconds each leave threads waiting for the interpreter, and two of them
 were measured to be slower than one.
 """

@@ -1,8 +1,8 @@
 """From the measures of a face and of a photograph to the paints and shapes that are drawn: numbers, no pixels yet.
 
 Everything here is worked out once for a whole batch, [B, 1, 1, 1] a number and [B, 3, 1, 1] a colour, so that the
-loops over pixels in `face_drawing.py` meet finished numbers only. Which measures exist and how they are sampled is in
-`faces.py`. Lengths are in face units: the origin lies between eyes and nose, u points right, v down, and the chin is
+loops over pixels in `drawn_pixels.py` meet finished numbers only. Which measures exist and how they are sampled is in
+`drawn.py`. Lengths are in face units: the origin lies between eyes and nose, u points right, v down, and the chin is
 near v = .75. Colours are in 0..255.
 
 Only additions, products and quotients are used, here and there: they are rounded alike in every loop of a machine, so
@@ -38,7 +38,7 @@ class Numbers(dict):
 
 @dataclasses.dataclass(frozen=True)
 class Spot:
-    """An ellipse in one of the frames of `face_drawing.py`: a shape with a crisp edge or, if `soft`, a glow.
+    """An ellipse in one of the frames of `drawn_pixels.py`: a shape with a crisp edge or, if `soft`, a glow.
 
     With q = (u / half_u - u0)^2 + (v / half_v - v0)^2 the mask is top - slope q, cut off at 0 and 1, squared if it is
     `soft`, times `strength`.

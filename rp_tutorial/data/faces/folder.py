@@ -1,7 +1,7 @@
 """Faces from a folder of one's own: one subfolder a person, images of any format that Pillow reads.
 
 Who is private is said by two subfolders, `private/` and `public/`, with the people below them; without them the people
-with most images are private. Reading and splitting are in `face_files.py`.
+with most images are private. Reading and splitting are in `files.py`.
 """
 
 from __future__ import annotations

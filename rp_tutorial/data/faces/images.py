@@ -1,7 +1,7 @@
 """One image file of any kind -> three channels of bytes, square, of the wanted size; or one reason why not.
 
 What is handled is said with the image, so that a loader can count it: grey, alpha, CMYK, 16 bits, rotation by EXIF,
-several frames, not square, enlarged. Which files are read, and what becomes of the unusable, is in `face_files.py`.
+several frames, not square, enlarged. Which files are read, and what becomes of the unusable, is in `files.py`.
 """
 
 from __future__ import annotations

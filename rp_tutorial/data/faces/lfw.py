@@ -33,7 +33,7 @@ def load_lfw(*, size: int, limits: Limits, seed: int, download: bool = True) -> 
 
     Downloads 200 MB once, into scikit-learn's data home, if they are not there and `download` is true.
     `notes` say so where the folder does not hold the 5,749 people and 13,233 images of the original.
-    Raises InputError, one line, if the data are absent and cannot be downloaded, or as `face_files.build_task`.
+    Raises InputError, one line, if the data are absent and cannot be downloaded, or as `files.build_task`.
     """
     folder = lfw_folder()
     if not folder.is_dir():

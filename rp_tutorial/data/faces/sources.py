@@ -1,6 +1,6 @@
 """The one door to faces: "synthetic", "lfw", "folder:PATH" or "celeba:PATH" -> a `FaceTask`.
 
-Checks the arguments and hands over to the source's own file (`faces.py`, `lfw.py`, `folder.py`, `celeba.py`).
+Checks the arguments and hands over to the source's own file (`drawn.py`, `lfw.py`, `folder.py`, `celeba.py`).
 """
 
 from __future__ import annotations

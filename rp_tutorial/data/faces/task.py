@@ -1,7 +1,7 @@
 """What every face experiment starts from: private identities split into train and test, and public images of others.
 
 Images are kept as bytes, so that a set of tens of thousands fits into memory, and become floats a batch at a time.
-Where the images come from is in `faces.py` (drawn), `folder.py`, `lfw.py` and `celeba.py`.
+Where the images come from is in `drawn.py`, `folder.py`, `lfw.py` and `celeba.py`.
 """
 
 from __future__ import annotations
