@@ -7,10 +7,10 @@ STAMP = $(VENV)/.installed
 # One install serves every target, so `make test` after `make book` does not install again.
 EXTRAS = book,test,bench,dp
 
-.PHONY: book test notebooks lint lock clean install help
+.PHONY: book test test-anycpu notebooks lint lock clean install help
 
 help:
-	@echo "make book | test | notebooks | lint | lock | clean"
+	@echo "make book | test | test-anycpu | notebooks | lint | lock | clean"
 
 install: $(STAMP)
 
@@ -26,6 +26,10 @@ book: $(STAMP)
 test: book
 	$(PY) -m tools.browser
 	$(PY) -m pytest --durations=25
+
+# All tests but those that build and run chapters, as two other processors: tools/any_cpu.py.
+test-anycpu: $(STAMP)
+	$(PY) -m tools.any_cpu
 
 notebooks: $(STAMP)
 	$(PY) -m tools.notebooks

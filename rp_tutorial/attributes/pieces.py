@@ -103,7 +103,7 @@ def label_pieces(net: nn.Module, x: Tensor, *, attribute: int, chunk_mib: float 
     Exact up to the rounding of float64: the pieces are those of the net in real arithmetic, with weights as stored. A
     boundary is the crossing of two lines and inherits their rounding, divided by the angle at which they cross.
     x: [B, d], or [B, ...] if the net flattens it, `attribute` then counting the flattened inputs; its own value at
-    `attribute` is not read. `chunk_mib` bounds memory and changes nothing else.
+    `attribute` is not read. `chunk_mib` bounds memory and moves last digits at most.
     Raises InputError for a net that `read_net` refuses, and for bad x, attribute or chunk_mib.
     """
     plain = read_net(net)

@@ -60,7 +60,8 @@ class Smoothing:
     """The smoothed classifier of a net: g(x) = argmax_c Pr[net(x + eps) = c], eps ~ N(0, sigma^2 I), seen by samples.
 
     net maps [B, ...] to logits [B, num_classes] and is put into eval mode. `unit` names the unit of sigma and of
-    every radius. A call draws fresh noise from the stream of `seed`; the result does not depend on `chunk_mib`.
+    every radius. A call draws fresh noise from the stream of `seed`. `chunk_mib` moves no draw, so it changes the
+    result only where a net in batches of another size is rounded over a tie.
 
     noise="independent": every vote of every input has its own noise. The only choice for a deployed mechanism.
     noise="common": one noise set a call, shared by all its inputs. Each certificate is as valid on its own, but they
@@ -128,8 +129,9 @@ class Smoothing:
         """VOTE(n): the plurality label of every input, int64 [B]. Always a label, no guarantee. Ties: lowest index.
 
         curtailed=True stops counting an input once its leader cannot be overtaken. The law of the labels stays exactly
-        that of VOTE(n), for noise="fixed" the very labels do, and `forward_passes` counts the votes taken: half as many
-        for a sure input, nearly all at a tie. That number tells the margin: for simulations, see `votes.py`.
+        that of VOTE(n), for noise="fixed" the very labels do (but for such a tie), and `forward_passes` counts the
+        votes taken: half as many for a sure input, nearly all at a tie. That number tells the margin: for simulations,
+        see `votes.py`.
         """
         counts = self._curtailed_counts if curtailed else self.counts
         return plurality(counts(x, n)).to(x.device)

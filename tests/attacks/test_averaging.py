@@ -126,7 +126,7 @@ class Recorder(LabelOracle):
 
 
 def test_neighbours_lie_on_the_sphere_and_within_the_bounds() -> None:
-    x, oracle = torch.rand(4, 3, 8, 8), Recorder(num_classes=2)
+    x, oracle = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0)), Recorder(num_classes=2)
     average(oracle, x, queries=50, radius=0.5)
     away = (oracle.asked - x.repeat_interleave(50, dim=0)).flatten(1)
     assert torch.allclose(away.norm(dim=1), torch.full((200,), 0.5), atol=1e-4)
@@ -182,7 +182,7 @@ def test_the_played_advantage_of_many_releases_covers_the_exact_one() -> None:
 
 
 def test_the_attack_needs_no_particular_net_or_device_of_the_input() -> None:
-    images = torch.rand(5, 3, 8, 8, dtype=torch.float64)
+    images = torch.rand(5, 3, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     net = nn.Sequential(nn.Flatten(), nn.Linear(192, 7)).double()
     plain = PlainOracle(net, num_classes=7)
     found = average(RandomizedResponse(plain, epsilon=6.0), images, queries=21, radius=1e-6, batch_rows=10)

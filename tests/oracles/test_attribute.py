@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from known_nets import assert_binomial, bands, half_space
+from known_nets import DIRECTION, assert_binomial, bands, half_space
 from scipy import integrate, stats
 from torch import nn
 
@@ -188,11 +188,12 @@ def test_half_space_probability_is_phi_of_the_distance_and_its_boundary_does_not
 def test_a_direction_askew_to_the_attribute_only_shifts_the_boundary():
     """direction . x > t along one coordinate is a threshold at (t - rest) / weight."""
     x = rows(50)
-    oracle = AttributeSmoothing(half_space(0.4), attribute=2, sigma=1.3)
-    threshold = (0.4 - 0.6 * x[:, 0]) / -0.8
+    oracle = AttributeSmoothing(half_space(0.5), attribute=2, sigma=1.3)
+    first, _, third = DIRECTION.double()
+    threshold = (0.5 - first * x[:, 0]) / third
     low, high = oracle.constant_interval(x)
     boundary = torch.where(low.isfinite(), low, high)
-    np.testing.assert_allclose(boundary, threshold, atol=1e-6)  # the weights are float32
+    np.testing.assert_allclose(boundary, threshold, rtol=0, atol=1e-13)
     p = oracle.class_probabilities(x)[:, 1]
     np.testing.assert_allclose(p, stats.norm.cdf((boundary - x[:, 2]) / 1.3), rtol=1e-9)
 

@@ -29,8 +29,8 @@ def labels(*values: int):
 @pytest.mark.parametrize(
     "release",
     [
-        lambda x: torch.rand(len(x)),
-        lambda x: torch.rand(len(x), 3),
+        lambda x: torch.full((len(x),), 0.5),
+        lambda x: torch.full((len(x), 3), 0.5),
         lambda x: torch.zeros(len(x), 3, dtype=torch.int64),
         lambda x: torch.zeros(len(x), 1, dtype=torch.int64),
         lambda x: torch.zeros(len(x) + 1, dtype=torch.int64),
@@ -38,10 +38,10 @@ def labels(*values: int):
         lambda x: torch.zeros(len(x), dtype=torch.bool),
         lambda x: torch.zeros(len(x), dtype=torch.int64).numpy(),
         lambda x: [0] * len(x),
-        lambda x: (torch.zeros(len(x), dtype=torch.int64), torch.rand(len(x))),
+        lambda x: (torch.zeros(len(x), dtype=torch.int64), torch.full((len(x),), 0.5)),
         labels(0, 3),
         labels(0, -2),
-        lambda x: torch.rand(len(x)).view(torch.int32).long(),  # a score in an integer's coat
+        lambda x: torch.full((len(x),), 0.5).view(torch.int32).long(),  # a score in an integer's coat
     ],
 )
 def test_an_oracle_cannot_release_anything_but_labels(release):

@@ -15,6 +15,7 @@ from torch import nn
 
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.models.mlp import two_layer_net
+from rp_tutorial.models.seeded import initialised_from
 from rp_tutorial.oracles.smoothing import NOISES, Smoothing, VoteOracle
 from rp_tutorial.oracles.votes import plurality, votes_needed
 
@@ -151,7 +152,8 @@ def test_on_a_half_space_the_curtailed_vote_is_binomial_at_n_100():
     assert abs(taken - expected.mean()) < error
 
 
-IMAGES = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3))
+with initialised_from(6):
+    IMAGES = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3))
 NETS = {
     "dense": (two_layer_net(20, num_classes=4, seed=3), 4, (20,)),
     "opaque": (Opaque(two_layer_net(6, num_classes=3, seed=4)), 3, (6,)),
@@ -161,11 +163,12 @@ NETS = {
 
 def smoothing_of(name: str, **options) -> Smoothing:
     net, classes, _ = NETS[name]
-    return Smoothing(net, num_classes=classes, **{"sigma": 1.0, "seed": 5, **options})
+    return Smoothing(net.double(), num_classes=classes, **{"sigma": 1.0, "seed": 5, **options})
 
 
 def inputs_of(name: str, rows: int) -> torch.Tensor:
-    return torch.randn(rows, *NETS[name][2], generator=torch.Generator().manual_seed(9))
+    """In float64, as the nets: there no batch of another size moves a vote."""
+    return torch.randn(rows, *NETS[name][2], generator=torch.Generator().manual_seed(9)).double()
 
 
 @pytest.mark.parametrize("n", [1, 2, 10, 101, 1500])

@@ -162,7 +162,7 @@ def test_a_constant_label_has_no_change_within_max_radius(norm):
     net = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 2)).double()
     with torch.no_grad():
         net[2].weight.zero_(), net[2].bias.copy_(torch.tensor([1.0, 0.0]))
-    found = exact_radius(net, torch.randn(3, 2), norm=norm, max_radius=7.0)
+    found = exact_radius(net, random_inputs(0, 3, 2), norm=norm, max_radius=7.0)
     assert found.status == ("no change within max_radius",) * 3
     assert (found.lower == 7).all()
     assert (found.upper == np.inf).all()

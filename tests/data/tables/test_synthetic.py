@@ -78,10 +78,10 @@ def test_person_id_is_a_shuffled_1_to_n(table):
     assert not table["person_id"].is_monotonic_increasing
 
 
-def test_a_hundred_thousand_rows_take_under_five_seconds():
-    start = time.perf_counter()
+def test_a_hundred_thousand_rows_take_under_five_seconds_of_the_processor():
+    start = time.process_time()
     synthetic.generate(100_000, seed=3)
-    assert time.perf_counter() - start <= 5
+    assert time.process_time() - start <= 5
 
 
 def test_the_seed_decides_every_value():
