@@ -15,13 +15,8 @@ import numpy as np
 
 from rp_tutorial.statistics.paired import paired_comparison
 
-REPRODUCED, IN_DIRECTION, NOT_REPRODUCED, OPEN, NOT_COMPARABLE = (
-    "reproduced",
-    "in direction",
-    "not reproduced",
-    "open",
-    "not comparable",
-)
+REPRODUCED, NOT_REPRODUCED, NOT_COMPARABLE = "reproduced", "not reproduced", "not comparable"
+IN_DIRECTION, OPEN = "in direction", "open"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ are in `paper_claims.py`; what a claim is, is in `claim.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from rp_tutorial.ledger.claim import OPEN, Claim, Measurement, direction, every, in_points, lowers, printed_as
@@ -40,14 +40,9 @@ def _private_at_asr(results: dict[str, Any], asr: float) -> Measurement | None:
     return in_points(found["test_accuracy"], found["accuracy_ci"])
 
 
-def _dominates(family: str) -> Callable[[dict[str, Any]], bool | None]:
+def _dominates(results: dict[str, Any], *, family: str) -> bool | None:
     """Whether at every setting of `family` a vote of at least its accuracy has a lower ASR, by corrected tests."""
-
-    def holds(results: dict[str, Any]) -> bool | None:
-        rows = [row for row in results["dominance"] if row["family"].startswith(family)]
-        return every(row["verdict"] == "shown" for row in rows)
-
-    return holds
+    return every(row["verdict"] == "shown" for row in results["dominance"] if row["family"].startswith(family))
 
 
 def _costs_less(results: dict[str, Any]) -> bool | None:
@@ -57,9 +52,9 @@ def _costs_less(results: dict[str, Any]) -> bool | None:
     return every(net["test_accuracy"] < vote["test_accuracy"] for vote, net in pairs)
 
 
-def _extracted(*verdicts: str) -> Callable[[dict[str, Any]], bool | None]:
+def _extracted(results: dict[str, Any], *, verdicts: tuple[str, ...]) -> bool | None:
     """Whether the student of every vote, at the largest budget and by every measure, has one of these verdicts."""
-    return lambda results: every(claim["verdict"] in verdicts for claim in results["claims"])
+    return every(claim["verdict"] in verdicts for claim in results["claims"])
 
 
 def _knowing_is_useless(results: dict[str, Any]) -> bool | str | None:
@@ -92,7 +87,8 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     *(
         Claim(
-            WHERE, f"RP dominates {name} (ASR against accuracy)", "yes", FRONTIER, direction(_dominates(name)),
+            WHERE, f"RP dominates {name} (ASR against accuracy)", "yes", FRONTIER,
+            direction(partial(_dominates, family=name)),
             note="at every setting of theirs, a vote at least as accurate with a lower ASR; exact tests, Holm, 5 %",
         )
         for name in (DP_SGD, RR)
@@ -103,12 +99,13 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         WHERE, "RP does not prevent extraction by distillation", "yes", DISTILLATION,
-        direction(_extracted("not hindered", "hindered", "open")),
+        direction(partial(_extracted, verdicts=("not hindered", "hindered", "open"))),
         note="students of votes beat a constant guess at the largest budget, by every measure",
     ),
     Claim(
         WHERE, "RP does not even hinder extraction by distillation", "(not said)", DISTILLATION,
-        direction(_extracted("not hindered")), note="what the student loses is below 5 points with its whole interval",
+        direction(partial(_extracted, verdicts=("not hindered",))),
+        note="what the student loses is below 5 points with its whole interval",
     ),
     Claim(
         WHERE, "RP masks the signals that inversion relies on: knowing the defence does not help", "yes", ADAPTIVE,
