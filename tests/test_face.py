@@ -25,6 +25,13 @@ DOCUMENTED = [name for name, thing in OFFERED if inspect.isclass(thing) or inspe
 CHAPTER = re.compile(r"\n\nChapter: ([a-z0-9-]+/[a-z0-9-]+)\.$")
 # What `import rp_tutorial` may load besides itself and the standard library.
 LIGHT = {"rp_tutorial", "lazy_loader"}
+MOST_IMPORTS = 4
+
+each_chapter = pytest.mark.parametrize("chapter", code_chapters(ROOT), ids=lambda chapter: chapter.stem)
+
+
+def code_of(chapter: Chapter) -> ast.Module:
+    return ast.parse("\n".join(cell.source for cell in chapter.notebook().cells if cell.cell_type == "code"))
 
 
 @pytest.mark.parametrize("face", FACES)
@@ -73,11 +80,19 @@ def test_the_package_runs_as_a_module() -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("chapter", code_chapters(ROOT), ids=lambda chapter: chapter.stem)
+@each_chapter
+def test_a_chapter_imports_the_face_first_and_has_at_most_four_imports_of_our_own(chapter: Chapter) -> None:
+    nodes = [node for node in ast.walk(code_of(chapter)) if isinstance(node, ast.Import | ast.ImportFrom)]
+    lines = [ast.unparse(node) for node in sorted(nodes, key=lambda node: node.lineno)]
+    own = [line for line in lines if re.match(r"(import|from) rp_tutorial\b", line)]
+    assert own[0] == "import rp_tutorial as rp"
+    assert len(own) <= MOST_IMPORTS, own
+
+
+@each_chapter
 def test_what_a_chapter_takes_from_the_face_exists(chapter: Chapter) -> None:
     """Found here in a second, before the chapter runs into it."""
-    code = "\n".join(cell.source for cell in chapter.notebook().cells if cell.cell_type == "code")
-    chains = [ast.unparse(node) for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Attribute)]
+    chains = [ast.unparse(node) for node in ast.walk(code_of(chapter)) if isinstance(node, ast.Attribute)]
     taken = {chain for chain in chains if re.fullmatch(r"rp(\.\w+)+", chain)}
     assert taken
     for chain in taken:

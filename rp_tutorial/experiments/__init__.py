@@ -1,1 +1,5 @@
 """One module an experiment, each with its settings for every profile and one `run`."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
