@@ -185,9 +185,7 @@ def _with_signs(box: Box, net: ReluNet, layer: int, signs: Tensor | None) -> Box
 
 
 @torch.no_grad()
-def _radius(
-    net: nn.Module | ReluNet, x: Tensor, norm: Norm, max_radius: float, reach: Callable[..., Tensor]
-) -> np.ndarray:
+def _radius(net: nn.Module | ReluNet, x: Tensor, norm: Norm, max_radius: float, reach: Callable) -> np.ndarray:
     plain = read_net(net)
     x, norm = read_inputs(plain, x), check_norm(norm)
     widest = max([w.shape[0] * 2 for w in plain.weights]) * max(w.shape[1] for w in plain.weights)

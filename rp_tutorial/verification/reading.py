@@ -62,12 +62,10 @@ def read_net(net: nn.Module | ReluNet) -> ReluNet:
     known = [step for step in maps if step is not None]
     if not known:
         raise refuse("net", "no nn.Linear", "a net of nn.Linear and nn.ReLU layers")
-    first = [_identity(known[0][0].shape[1])] if maps[0] is None else []
-    last = [_identity(outputs)] if maps[-1] is None else []
     if outputs < 2:
         raise refuse("net", "one output", "logits of at least two classes")
-    weights, biases = zip(*first, *known, *last, strict=True)
-    return ReluNet(weights, biases)
+    maps[0], maps[-1] = maps[0] or _identity(known[0][0].shape[1]), maps[-1] or _identity(outputs)
+    return ReluNet(*zip(*maps, strict=True))
 
 
 @reads(nn.Linear)
