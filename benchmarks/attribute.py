@@ -32,6 +32,7 @@ from scipy.stats import binomtest
 from torch import Tensor, nn
 
 from rp_tutorial.core.labels import ABSTAIN
+from rp_tutorial.core.streams import Purpose, torch_generator
 from rp_tutorial.core.threads import worker_pool
 from rp_tutorial.data.tables.tasks import ThresholdTask
 from rp_tutorial.experiments.engine.runner import Stages
@@ -80,7 +81,7 @@ def batched(net: nn.Module, attribute: int) -> Release:
     offset = last.bias[1] - last.bias[0]
 
     def count_ones(part: Tensor, seed: int, sigma: float) -> Tensor:
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch_generator(Purpose.BENCHMARK_NOISE, seed)
         with torch.inference_mode():
             hidden = first(part)[:, None, :] + 0.0
             u = torch.randn(len(part), N, 1, generator=generator) * sigma

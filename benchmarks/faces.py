@@ -34,6 +34,7 @@ import torch
 from rounds import measure, ratio_line
 from torch import Tensor, nn
 
+from rp_tutorial.core.streams import Purpose, global_stream, torch_generator
 from rp_tutorial.core.threads import one_thread
 from rp_tutorial.data.faces.drawn import synthetic_faces
 from rp_tutorial.data.faces.task import to_float
@@ -114,7 +115,7 @@ def contestant(name: str, net: nn.Module, fast: nn.Module, x: Tensor, n: int) ->
 def memory_growth(case: Case, name: str) -> float:
     """MiB that the resident set grows by while the job of one contestant runs, in this process. Random weights."""
     net = FaceNet64(20) if case.net == "FaceNet64" else SmallFaceNet(20, size=case.size)
-    x = torch.rand(case.inputs, 3, case.size, case.size)
+    x = torch.rand(case.inputs, 3, case.size, case.size, generator=torch_generator(Purpose.BENCHMARK_INPUTS))
     job, _ = contestant(name, net.eval(), folded(net.eval()), x, case.n)
     process, done = psutil.Process(), threading.Event()
     before = peak = process.memory_info().rss
@@ -161,13 +162,13 @@ def report(case: Case, case_number: int, *, rounds: int, smoke: bool) -> None:
         print(ratio_line(peer, ours, seconds, digits=2))
 
 
+@global_stream(Purpose.BENCHMARK_NOISE)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--smoke", action="store_true", help="few images, one round: does everybody do the same job?")
     parser.add_argument("--memory-of", nargs=2, metavar=("CASE", "NAME"), help="print the growth of memory of one job")
     options = parser.parse_args()
-    torch.manual_seed(0)
     cases = CASES[options.smoke]
     if options.memory_of:
         print(memory_growth(cases[int(options.memory_of[0])], options.memory_of[1]))

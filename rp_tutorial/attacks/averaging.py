@@ -19,6 +19,7 @@ from torch import Tensor
 from rp_tutorial.core.arguments import count, open_unit, positive, refuse
 from rp_tutorial.core.directions import on_sphere
 from rp_tutorial.core.labels import ABSTAIN, check_batch
+from rp_tutorial.core.streams import Purpose, torch_generator
 from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.theory.guarantees import check_law, repeated_tv
 from rp_tutorial.theory.response import keep_probability, response_law
@@ -69,20 +70,20 @@ def average(
     radius = 0.0 if radius == 0 else positive("radius", radius)
     if bounds is not None and not bounds[0] < bounds[1]:
         raise refuse("bounds", bounds, "two increasing numbers")
-    generator = torch.Generator().manual_seed(count("seed", seed, minimum=0))
+    near, lots = (torch_generator(purpose, seed) for purpose in (Purpose.NEARBY_POINTS, Purpose.LOTS))
     symbols = oracle.num_classes + 1
     tally = torch.zeros(len(x) * symbols, dtype=torch.int64)
     for rows in torch.arange(len(x) * queries).split(batch_rows):  # row r is a question about input r // queries
         owner = rows // queries
         asked = x[owner.to(x.device)]
         if radius:
-            units = on_sphere(len(asked), asked[0].numel(), generator=generator, dtype=torch.float64)
+            units = on_sphere(len(asked), asked[0].numel(), generator=near, dtype=torch.float64)
             asked = asked + radius * units.view(asked.shape).to(asked)
             asked = asked if bounds is None else asked.clamp(*bounds)
         released = oracle(asked).cpu()
         tally.scatter_add_(0, owner * symbols + released - ABSTAIN, torch.ones_like(released))
     counts = tally.view(len(x), symbols)[:, 1:]
-    return Averaged(_plurality_by_lot(counts, generator), counts, len(x) * queries)
+    return Averaged(_plurality_by_lot(counts, lots), counts, len(x) * queries)
 
 
 def plurality_success(law: ArrayLike, *, queries: int, label: int) -> float:

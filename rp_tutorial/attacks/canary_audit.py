@@ -17,6 +17,7 @@ from scipy import stats
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import closed_unit, count, open_unit, refuse
+from rp_tutorial.core.streams import Purpose, numpy_generator
 from rp_tutorial.training.dp_sgd import PrivacyRecord, private_steps
 
 LARGEST_EPSILON = 100.0  # where the search for a lower bound ends
@@ -78,7 +79,7 @@ def audit_with_canaries(
     if each < 1:
         raise refuse("guessed", guessed, f"a share of at least {2 / m:g}, which is one guess each way")
     open_unit("confidence", confidence)
-    coins = np.random.default_rng(np.random.SeedSequence((count("seed", seed, minimum=0), 7)))
+    coins = numpy_generator(Purpose.CANARY_COINS, seed)
     included = coins.random(m) < 0.5
     with_canaries = _WithCanaries(net, m)
     scores = torch.zeros(m, dtype=torch.float64)

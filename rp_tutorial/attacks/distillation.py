@@ -17,14 +17,13 @@ from torch import Tensor, nn
 from rp_tutorial.attacks.inversion.queries import strict_plurality
 from rp_tutorial.core.arguments import InputError, count, refuse
 from rp_tutorial.core.labels import ABSTAIN
-from rp_tutorial.core.streams import keyed_generator
+from rp_tutorial.core.streams import Purpose, torch_generator
 from rp_tutorial.data.faces.task import to_bytes, to_float
 from rp_tutorial.models.priors import Prior
 from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.training.classify import fit_classifier
 from rp_tutorial.training.image_batches import augmented, check_images, check_labels
 
-ORDER, COPIES, SAMPLES, REPEATED = 10, 11, 12, 13  # what a stream of random numbers is for: no two purposes share one
 CHUNK_ROWS = 2048  # images that are floats at a time
 SHIFTS = 2  # pixels, as in training
 BATCH = 64  # images a training step
@@ -71,7 +70,7 @@ def query_images(public: Tensor, budget: int, *, prior: Prior | None = None, cop
     Raises InputError where the budget is above public images and copies, and there is no prior to draw the rest from.
     """
     check_images("public", public)
-    budget, copies, seed = count("budget", budget), count("copies", copies, minimum=0), count("seed", seed, minimum=0)
+    budget, copies = count("budget", budget), count("copies", copies, minimum=0)
     known = len(public) * (1 + copies)
     if prior is None and budget > known:
         raise refuse("budget", budget, f"at most {known} without a prior: {len(public)} public images, {copies} copies")
@@ -89,8 +88,8 @@ def _chunks(public: Tensor, prior: Prior | None, copies: int, seed: int) -> Iter
 
     Random numbers are drawn for whole chunks, whatever the budget: else a smaller one would not be a prefix.
     """
-    order = torch.randperm(len(public), generator=keyed_generator(ORDER, seed))
-    moving, drawing = keyed_generator(COPIES, seed), keyed_generator(SAMPLES, seed)
+    order = torch.randperm(len(public), generator=torch_generator(Purpose.ASKED_ORDER, seed))
+    moving, drawing = (torch_generator(purpose, seed) for purpose in (Purpose.ASKED_COPIES, Purpose.ASKED_SAMPLES))
     for rows in order.split(CHUNK_ROWS):
         yield public[rows.to(public.device)]
     for _ in range(copies):
@@ -145,7 +144,7 @@ def train_student(
     Raises InputError where nothing was released, or more was than `images_seen` could show once.
     """
     answered = answered_rows(images, labels)
-    rows, epochs = _rows_and_epochs(answered, images_seen, seed=count("seed", seed, minimum=0))
+    rows, epochs = _rows_and_epochs(answered, images_seen, seed=seed)
     fit_classifier(
         student,
         images[rows],
@@ -175,7 +174,7 @@ def _rows_and_epochs(answered: Tensor, images_seen: int, *, seed: int) -> tuple[
     steps = count("images_seen", images_seen, minimum=needed * BATCH) // BATCH
     epochs = steps // needed
     extra = steps // epochs * BATCH - len(answered)
-    again = torch.randperm(len(answered), generator=keyed_generator(REPEATED, seed))
+    again = torch.randperm(len(answered), generator=torch_generator(Purpose.SHOWN_AGAIN, seed))
     return torch.cat([answered, answered[again.repeat(-(-extra // len(answered)))[:extra]]]), epochs
 
 

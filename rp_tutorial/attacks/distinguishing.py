@@ -17,13 +17,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rp_tutorial.core.arguments import count, one_of, open_unit, refuse
-from rp_tutorial.core.streams import keyed_generator
+from rp_tutorial.core.streams import Purpose, numpy_generator, torch_generator
 from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.statistics.binomial import clopper_pearson
 
 Sees = Literal["symbols", "abstention", "labels"]
 SEES = ("symbols", "abstention", "labels")
-COINS = 40  # what a stream of random numbers is for: no two purposes share one
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ def record(
 ) -> Transcript:
     """Toss the coins and collect the releases of all rounds; several adversaries can judge one transcript.
 
-    The coins have a stream of their own: an oracle seeded with the same number by `manual_seed` does not share them.
+    The coins have a stream of their own, which an oracle of the same seed does not share.
     """
     rounds, releases = count("rounds", rounds), count("releases", releases)
     count("batch_rows", batch_rows)
@@ -129,7 +128,7 @@ def record(
         neighbour = neighbour.expand(rounds, *x.shape)
     if neighbour.shape != (rounds, *x.shape):
         raise refuse("neighbour", tuple(neighbour.shape), f"shape {tuple(x.shape)} or {(rounds, *x.shape)}")
-    coins = torch.rand(rounds, generator=keyed_generator(COINS, count("seed", seed, minimum=0))) < 0.5
+    coins = torch.rand(rounds, generator=torch_generator(Purpose.COINS, seed)) < 0.5
     symbols = oracle.num_classes + 1
     tally = torch.zeros(rounds * symbols, dtype=torch.int64)
     for rows in torch.arange(rounds * releases).split(batch_rows):  # row r belongs to round r // releases
@@ -163,7 +162,7 @@ def judge(
     """
     open_unit("confidence", confidence)
     evidence = _collapse(game.counts, one_of("sees", sees, SEES)) @ weights
-    coin = np.random.default_rng([seed, len(game)]).random(len(game)) < 0.5
+    coin = numpy_generator(Purpose.TIES, seed, len(game)).random(len(game)) < 0.5
     guess = np.where(evidence == 0, coin, evidence < 0)
     wins = int((guess == game.from_neighbour).sum())
     low, high = clopper_pearson(wins, len(game), confidence=confidence)

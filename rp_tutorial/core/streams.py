@@ -161,7 +161,7 @@ def _words(key: tuple[int, ...]) -> Iterator[int]:
     """The key as 32-bit words from which it can be read back, so that no two keys are the same words."""
     yield len(key)
     for part in key:
-        rest, words = count("key", part, minimum=0), []
+        rest, words = count("seed", part, minimum=0), []
         while rest:
             rest, low = divmod(rest, 2**32)
             words.append(low)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import count, refuse
-from rp_tutorial.models.seeded import initialised_from
+from rp_tutorial.core.streams import Purpose, global_stream
 
 STAGES_OF_IR_50 = ((64, 3), (128, 4), (256, 14), (512, 3))  # (width, units); the first unit of a stage strides by 2
 FEATURES = 512
@@ -115,7 +115,7 @@ class FaceNet64(IRClassifier):
 
     def __init__(self, num_classes: int = 1000, *, seed: int = 0) -> None:
         super().__init__(num_classes, 64)
-        with initialised_from(seed):
+        with global_stream(Purpose.INITIAL_WEIGHTS, seed):
             self.feature = nn.Module()
             self.feature.input_layer = ir_stem(64)
             self.feature.body = ir_50_body()
@@ -134,7 +134,7 @@ class FaceNet(IRClassifier):
 
     def __init__(self, num_classes: int = 1000, *, seed: int = 0) -> None:
         super().__init__(num_classes, 112)
-        with initialised_from(seed):
+        with global_stream(Purpose.INITIAL_WEIGHTS, seed):
             self.feature = nn.Module()
             self.feature.input_layer = ir_stem(64)
             self.feature.output_layer = ir_head(512, 7, FEATURES)

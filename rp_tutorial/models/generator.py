@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import count, refuse
-from rp_tutorial.models.seeded import initialised_from
+from rp_tutorial.core.streams import Purpose, global_stream
 from rp_tutorial.models.small_faces import check_size
 
 WIDTH = {32: 128, 64: 192}  # channels behind the linear layer of the small generator; they halve as the side doubles
@@ -25,7 +25,7 @@ class Generator(nn.Module):
     def __init__(self, latent_dim: int = 100, *, seed: int = 0) -> None:
         super().__init__()
         self.latent_dim, self.size = count("latent_dim", latent_dim), 64
-        with initialised_from(seed):
+        with global_stream(Purpose.INITIAL_WEIGHTS, seed):
             self.l1 = nn.Sequential(
                 nn.Linear(latent_dim, 512 * 4 * 4, bias=False), nn.BatchNorm1d(512 * 4 * 4), nn.ReLU()
             )
@@ -54,7 +54,7 @@ class SmallGenerator(nn.Module):
         self.latent_dim, self.size = count("latent_dim", latent_dim), check_size(size)
         self.width = count("width", WIDTH[size] if width is None else width, minimum=8)
         widths = [self.width // 2**level for level in range(3 if size == 32 else 4)]
-        with initialised_from(seed):
+        with global_stream(Purpose.INITIAL_WEIGHTS, seed):
             self.seed_layer = nn.Sequential(
                 nn.Linear(latent_dim, widths[0] * 4 * 4, bias=False),
                 nn.Unflatten(1, (widths[0], 4, 4)),

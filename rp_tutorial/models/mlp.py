@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from torch import nn
 
 from rp_tutorial.core.arguments import count
+from rp_tutorial.core.streams import Purpose, global_stream
 
 
 def two_layer_net(num_inputs: int, *, num_classes: int = 2, hidden: int = 64, seed: int = 0) -> nn.Sequential:
@@ -16,6 +16,5 @@ def two_layer_net(num_inputs: int, *, num_classes: int = 2, hidden: int = 64, se
     count("num_inputs", num_inputs)
     count("num_classes", num_classes, minimum=2)
     count("hidden", hidden)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(count("seed", seed, minimum=0))
+    with global_stream(Purpose.INITIAL_WEIGHTS, seed):
         return nn.Sequential(nn.Linear(num_inputs, hidden), nn.ReLU(), nn.Linear(hidden, num_classes))

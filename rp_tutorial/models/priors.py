@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import count, one_of, refuse
+from rp_tutorial.core.streams import Purpose, torch_generator
 from rp_tutorial.models.generator import Generator, SmallGenerator
 
 
@@ -41,7 +42,7 @@ class Prior(nn.Module):
 
     def latents(self, amount: int, *, seed: int) -> Tensor:
         """`amount` draws from N(0, I): [amount, latent_dim], the same for the same seed on every device."""
-        generator = torch.Generator().manual_seed(count("seed", seed, minimum=0))
+        generator = torch_generator(Purpose.LATENTS, seed)
         return torch.randn(count("amount", amount), self.latent_dim, generator=generator).to(self.device)
 
 

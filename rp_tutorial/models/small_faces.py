@@ -10,8 +10,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import refuse
+from rp_tutorial.core.streams import Purpose, global_stream
 from rp_tutorial.models.facenet import FaceClassifier, IRClassifier, IRUnit, ir_head, ir_stem
-from rp_tutorial.models.seeded import initialised_from
 
 SIZES = (32, 64)
 
@@ -26,7 +26,7 @@ class SmallFaceNet(IRClassifier):
     def __init__(self, num_classes: int, *, size: int = 32, seed: int = 0) -> None:
         super().__init__(num_classes, check_size(size))
         last_stride = 1 if size == 32 else 2  # either way the head sees 4x4
-        with initialised_from(seed):
+        with global_stream(Purpose.INITIAL_WEIGHTS, seed):
             self.input_layer = ir_stem(16, stride=2)
             self.body = nn.Sequential(IRUnit(16, 16, 2), IRUnit(16, 32, 2), IRUnit(32, 64, last_stride))
             self.output_layer = ir_head(64, 4, 128)
@@ -46,7 +46,7 @@ class SmallEvaluator(FaceClassifier):
     def __init__(self, num_classes: int, *, size: int = 32, seed: int = 0) -> None:
         super().__init__(num_classes, check_size(size))
         blocks = ((24,), (48, 48), (96,)) if size == 32 else ((16,), (24,), (48, 48), (96,))
-        with initialised_from(seed):
+        with global_stream(Purpose.INITIAL_WEIGHTS, seed):
             self.convolutions = nn.Sequential(*_vgg_layers(blocks))
             self.output_layer = nn.Sequential(
                 nn.Flatten(), nn.Dropout(), nn.Linear(96 * 4 * 4, 128), nn.BatchNorm1d(128), nn.ReLU()

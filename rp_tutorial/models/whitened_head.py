@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import count
-from rp_tutorial.models.seeded import initialised_from
 
 
 class WhitenedHead(nn.Module):
@@ -24,8 +23,8 @@ class WhitenedHead(nn.Module):
         kept = min(count("kept", kept), count("features", features))
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("directions", torch.eye(features)[:, :kept].clone())
-        with initialised_from(0):  # only so that the caller's generator is left alone: the weights become 0
-            self.scores = nn.Linear(kept, count("num_classes", num_classes, minimum=2), bias=False)
+        classes = count("num_classes", num_classes, minimum=2)
+        self.scores = nn.utils.skip_init(nn.Linear, kept, classes, bias=False)  # draws nothing: the weights become 0
         nn.init.zeros_(self.scores.weight)
 
     def forward(self, features: Tensor) -> Tensor:

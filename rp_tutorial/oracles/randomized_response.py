@@ -11,17 +11,16 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from rp_tutorial.core.arguments import InputError, count, positive, refuse
+from rp_tutorial.core.arguments import InputError, positive, refuse
 from rp_tutorial.core.labels import ABSTAIN
+from rp_tutorial.core.streams import Purpose, torch_generator
 from rp_tutorial.oracles.base import LabelOracle, state_entry
 from rp_tutorial.oracles.noise import generator_from
 from rp_tutorial.theory.response import keep_probability
 
-PURPOSE = int.from_bytes(b"lies")
 KEY_BYTES = 16  # of a digest: an image is thousands of bytes, and two inputs that share 16 are not to be expected
 
 
@@ -44,7 +43,7 @@ class RandomizedResponse(LabelOracle):
         super().__init__(num_classes=oracle.num_classes)
         self.oracle, self.epsilon, self.memoised = oracle, positive("epsilon", epsilon), memoised
         self.keep_probability = keep_probability(epsilon, oracle.num_classes)
-        self._generator = response_generator(seed)
+        self._generator = torch_generator(Purpose.LIES, seed)
         self._answers: dict[bytes, int] = {}
 
     def _release(self, x: Tensor) -> Tensor:
@@ -87,12 +86,3 @@ def _memory(keys: Tensor, answers: Tensor) -> dict[bytes, int]:
     if shapes != [(torch.uint8, (len(answers), KEY_BYTES)), (torch.int64, (len(answers),))]:
         raise refuse("state", shapes, f"a memo table of digests, uint8 [M, {KEY_BYTES}], and answers, int64 [M]")
     return {digest.tobytes(): answer for digest, answer in zip(keys.cpu().numpy(), answers.tolist(), strict=True)}
-
-
-def response_generator(seed: int) -> torch.Generator:
-    """The stream of lies of the oracle with this seed, apart from all other uses of the same number.
-
-    A game that draws its coins from a generator of the same seed would otherwise toss them with the oracle's dice.
-    """
-    words = np.random.SeedSequence([count("seed", seed, minimum=0), PURPOSE]).generate_state(2)
-    return torch.Generator().manual_seed(int(words[0]) << 31 ^ int(words[1]))

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from rp_tutorial.core.arguments import closed_unit, count, one_of, refuse
 from rp_tutorial.core.packed_bits import unpacked
+from rp_tutorial.core.streams import Purpose, numpy_generator
 
 Row = Mapping[str, Any]
 TAIL = 2.5  # percent on each side of an interval
@@ -99,7 +100,7 @@ def resampled(points: Sequence[Outcome], *, resamples: int = 2000, seed: int = 0
     A draw takes the same targets in every arm, and the same images if the answers to each are known of every arm;
     otherwise the arms' accuracies are drawn independently, which makes differences of accuracy look less certain.
     """
-    generator = np.random.default_rng(count("seed", seed, minimum=0))
+    generator = numpy_generator(Purpose.BOOTSTRAP, seed)
     draws = count("resamples", resamples)
     hits = np.stack([point.hits for point in points]).astype(float)
     asr = _shares(hits, points[0].targets, draws, generator)
@@ -225,7 +226,7 @@ def _halves(points: Sequence[Outcome], splits: int, seed: int) -> tuple[NDArray[
 
     Where only the share of right images is known, both halves have it.
     """
-    generator = np.random.default_rng([count("seed", seed, minimum=0), 1])
+    generator = numpy_generator(Purpose.HALVES, seed)
     hits = np.stack([point.hits for point in points])
     first, second = _split_means(hits, count("splits", splits), generator)
     if all(point.right is not None for point in points) and len({point.images for point in points}) == 1:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import count, one_of, positive, refuse
+from rp_tutorial.core.streams import Purpose, global_stream, torch_generator
 from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.models.batches import device_of, over_batches
 from rp_tutorial.training.image_batches import (
@@ -23,7 +24,6 @@ from rp_tutorial.training.image_batches import (
     check_images,
     check_labels,
     epoch_batches,
-    seeded,
 )
 
 EVALUATION_BATCH = 500
@@ -61,16 +61,17 @@ def fit_classifier(
     chosen = _optimiser(net, one_of("optimiser", optimiser, ("adamw", "sgd")), learning_rate, weight_decay)
     steps = count("epochs", epochs) * batches_an_epoch(len(images), batch_size)
     _check_augmentation(noise_sigma, shifts, label_smoothing)
-    with seeded(seed) as generator:
+    order, moves = (torch_generator(purpose, seed) for purpose in (Purpose.BATCH_ORDER, Purpose.AUGMENTATION))
+    noise = torch_generator(Purpose.TRAINING_NOISE, seed, device=place)
+    with global_stream(Purpose.LAYER_DRAWS, seed):
         net.to(place, memory_format=torch.channels_last).train()
         images, labels = images.to(place), labels.to(place)
         _check_classes(net, images, labels)
-        noise = torch.Generator(place).manual_seed(seed)
         cycle = torch.optim.lr_scheduler.OneCycleLR(chosen, learning_rate, total_steps=steps + 1, cycle_momentum=False)
         for epoch in range(epochs):
             total = 0.0
-            for rows in epoch_batches(len(images), batch_size, generator):
-                x = augmented(images, rows, flips=flips, shifts=shifts, generator=generator)
+            for rows in epoch_batches(len(images), batch_size, order):
+                x = augmented(images, rows, flips=flips, shifts=shifts, generator=moves)
                 if noise_sigma:
                     x.add_(torch.randn(x.shape, generator=noise, device=place), alpha=noise_sigma)
                 logits = net(x.contiguous(memory_format=torch.channels_last))

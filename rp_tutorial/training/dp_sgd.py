@@ -15,18 +15,17 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import InputError, count, one_of, open_unit, positive, refuse
-from rp_tutorial.training.image_batches import augmented, check_device, check_images, check_labels, seeded
+from rp_tutorial.core.streams import Purpose, global_stream, torch_generator
+from rp_tutorial.training.image_batches import augmented, check_device, check_images, check_labels
 from rp_tutorial.training.privacy_accounting import calibrated_noise, optional_package, spent_epsilon
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 GROUPS = 4  # of a group normalisation: with Opacus' usual 32, each of 16 or 32 channels would be a group of its own
 OPTIMISERS = ("sgd", "adam")
-STREAMS = {"sampling": 1, "noise": 2, "augmentation": 3}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +97,7 @@ def fit_privately(
     A batch normalisation mixes records. One whose parameters are all frozen is run on its stored statistics; any other
     is refused: see `with_group_norm` and `train_only`. `net` is trained in place and comes back in eval mode.
     Noise is from `seed` so that runs repeat: keep the seed as secret as the data, or the noise can be taken off again.
+    Of any seed a CPU generator keeps 32 bits, few enough to try them all: a net to be published needs other noise.
     Raises InputError for arguments out of range, a net that mixes records, and where Opacus is missing.
     """
     place, rows = check_device(device), _check_records(inputs, labels)
@@ -117,12 +117,12 @@ def fit_privately(
     inputs, labels = inputs.to(place), labels.to(place)
     if flips or shifts:
         check_images("inputs", inputs)
-    draws = _stream(seed, "augmentation")
+    moves = torch_generator(Purpose.AUGMENTATION, seed)
 
     def mean_loss(model: nn.Module, chosen: Tensor) -> Tensor:
         x = inputs[chosen.to(place)]
         if inputs.dtype == torch.uint8:
-            x = augmented(inputs, chosen, flips=flips, shifts=shifts, generator=draws)
+            x = augmented(inputs, chosen, flips=flips, shifts=shifts, generator=moves)
         return nn.functional.cross_entropy(model(x), labels[chosen.to(place)])
 
     private_steps(
@@ -164,13 +164,13 @@ def private_steps(
     sample = samplers.UniformWithReplacementSampler(
         num_samples=count("rows", rows),
         sample_rate=record.sample_rate,
-        generator=_stream(seed, "sampling"),
+        generator=torch_generator(Purpose.PRIVATE_SAMPLES, seed),
         steps=record.steps,
     )
     trained = _trained_parameters(net)
     place = trained[0].device
     check_records_do_not_mix(_in_training(net))
-    with seeded(seed), warnings.catch_warnings():
+    with global_stream(Purpose.LAYER_DRAWS, seed), warnings.catch_warnings():
         # The first trained layer's input needs no gradient, so torch remarks that its hook sees none. It needs none.
         warnings.filterwarnings("ignore", message="Full backward hook is firing when gradients are computed")
         model = opacus.GradSampleModule(net)
@@ -179,7 +179,7 @@ def private_steps(
             noise_multiplier=record.noise_multiplier,
             max_grad_norm=record.clip,
             expected_batch_size=record.sample_rate * rows,
-            generator=_stream(seed, "noise", place),
+            generator=torch_generator(Purpose.PRIVATE_NOISE, seed, device=place),
         )
         chosen.attach_step_hook(_each_step(record.steps, learning_rate, watch))
         pieces = splitting.BatchSplittingSampler(
@@ -263,12 +263,6 @@ def _in_training(net: nn.Module) -> nn.Module:
         if isinstance(module, BATCH_NORMS) and not any(p.requires_grad for p in module.parameters()):
             module.eval()
     return net
-
-
-def _stream(seed: int, purpose: str, place: torch.device | str = "cpu") -> torch.Generator:
-    """A generator of its own for each purpose: noise that repeats the draws of the sampling would not be noise."""
-    words = np.random.SeedSequence((count("seed", seed, minimum=0), STREAMS[purpose])).generate_state(1, np.uint64)
-    return torch.Generator(place).manual_seed(int(words[0] >> np.uint64(1)))
 
 
 def _trained_parameters(net: nn.Module) -> list[nn.Parameter]:

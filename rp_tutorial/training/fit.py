@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import count, positive, refuse
+from rp_tutorial.core.streams import Purpose, torch_generator
 from rp_tutorial.core.threads import one_thread
 
 SMALL_NET = 100_000  # parameters
@@ -42,7 +43,7 @@ def fit(
         raise refuse("x, y", f"{len(x)} inputs and {len(y)} labels", "the same number of each, at least one")
     count("steps", steps)
     penalised = _penalised_weight(net, l1, l1_columns)
-    order = torch.Generator().manual_seed(count("seed", seed, minimum=0))
+    order = torch_generator(Purpose.BATCH_ORDER, seed)
     optimiser = torch.optim.Adam(net.parameters(), lr=positive("learning_rate", learning_rate))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     net.train()

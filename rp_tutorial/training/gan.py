@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import count, positive, refuse
+from rp_tutorial.core.streams import Purpose, global_stream, torch_generator
 from rp_tutorial.models.priors import DecoderPrior
 from rp_tutorial.training.image_batches import (
     augmented,
@@ -22,7 +23,6 @@ from rp_tutorial.training.image_batches import (
     check_public,
     epoch_batches,
     restarted,
-    seeded,
 )
 
 FAST = torch.channels_last
@@ -78,31 +78,33 @@ def fit_gan(
     positive("learning_rate", learning_rate)
     if not isinstance(average, int | float) or not 0 <= average < 1:
         raise refuse("average", average, "a number from 0 to below 1")
-    with seeded(seed) as generator:
+    purposes = Purpose.BATCH_ORDER, Purpose.AUGMENTATION, Purpose.GAN_LATENTS, Purpose.GAN_PENALTY
+    order, moves, latents, points = (torch_generator(purpose, seed) for purpose in purposes)
+    with global_stream(Purpose.LAYER_DRAWS, seed):
         critic = Critic(size=public.shape[-1], width=critic_width).to(place, memory_format=FAST)
         restarted(prior).to(place, memory_format=FAST).train()
         kept = copy.deepcopy(prior)
         players = [torch.optim.Adam(net.parameters(), lr=learning_rate, betas=(0.0, 0.9)) for net in (prior, critic)]
         falling = [torch.optim.lr_scheduler.LambdaLR(player, _late_fall(steps)) for player in players]
-        real_batches = _endless(public.to(place), batch_size, flips, generator)
+        real_batches = _endless(public.to(place), batch_size, flips, order, moves)
         report_every = max(1, steps // 10)
         for step in range(1, steps + 1):
             for _ in range(critic_steps):
                 real = next(real_batches)
                 with torch.no_grad():
-                    made = _made(prior, len(real), generator)
+                    made = _made(prior, len(real), latents)
                 distance = critic(real).mean() - critic(made).mean()
-                penalty = gradient_penalty(critic, real, made, generator)
+                penalty = gradient_penalty(critic, real, made, points)
                 _descend(players[1], PENALTY * penalty - distance)
             critic.requires_grad_(False)
-            _descend(players[0], -critic(_made(prior, batch_size, generator)).mean())
+            _descend(players[0], -critic(_made(prior, batch_size, latents)).mean())
             critic.requires_grad_(True)
             for schedule in falling:
                 schedule.step()
             _average_into(kept, prior, min(average, step / (step + 10)))
             if progress is not None and step % report_every == 0:
                 progress(f"step {step} of {steps}: critic's distance {distance.detach().item():.2f}")
-        _measure_batch_norm(kept, batch_size, generator)
+        _measure_batch_norm(kept, batch_size, latents)
         prior.load_state_dict(kept.state_dict())
     return prior.eval()
 
@@ -118,11 +120,13 @@ def gradient_penalty(critic: nn.Module, real: Tensor, made: Tensor, generator: t
     return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
 
 
-def _endless(public: Tensor, batch_size: int, flips: bool, generator: torch.Generator) -> Iterator[Tensor]:
+def _endless(
+    public: Tensor, batch_size: int, flips: bool, order: torch.Generator, moves: torch.Generator
+) -> Iterator[Tensor]:
     """Batches of real images in [-1, 1], epoch after epoch."""
     while True:
-        for rows in epoch_batches(len(public), batch_size, generator):
-            real = augmented(public, rows, flips=flips, shifts=0, generator=generator)
+        for rows in epoch_batches(len(public), batch_size, order):
+            real = augmented(public, rows, flips=flips, shifts=0, generator=moves)
             yield (2 * real - 1).contiguous(memory_format=FAST)
 
 

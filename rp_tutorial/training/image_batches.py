@@ -1,14 +1,12 @@
 """Batches of byte images for training: every epoch in a new order, flipped, shifted and noisy where asked.
 
-Images stay bytes until their batch is taken, so a set of tens of thousands fits into memory. All randomness comes from
-the seed: where a layer draws by itself (dropout), `seeded` lends it the global generator and puts that back as it was.
-What is done with a batch is in `classify.py`, `pca.py`, `vae.py` and `gan.py`.
+Images stay bytes until their batch is taken, so a set of tens of thousands fits into memory. All randomness is drawn
+from generators that are given. What is done with a batch is in `classify.py`, `pca.py`, `vae.py` and `gan.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -58,21 +56,8 @@ def check_device(device: str | torch.device) -> torch.device:
     return found
 
 
-@contextmanager
-def seeded(seed: int) -> Iterator[torch.Generator]:
-    """Inside, the global generators run from `seed`, for layers that draw; outside, they are as if nothing had been.
-
-    Yields a generator of its own for everything drawn explicitly.
-    """
-    count("seed", seed, minimum=0)
-    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        yield torch.Generator().manual_seed(seed)
-
-
 def restarted(net: nn.Module) -> nn.Module:
-    """`net` with the weights its layers draw when they are made; inside `seeded`, the same for the same seed."""
+    """`net` with the weights its layers draw when they are made, from the global generator."""
     for layer in net.modules():
         if hasattr(layer, "reset_parameters"):
             layer.reset_parameters()

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from rp_tutorial.core.arguments import count, refuse
+from rp_tutorial.core.streams import Purpose, torch_generator
 from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.models.priors import PCAPrior
 from rp_tutorial.training.image_batches import check_device, check_public
@@ -56,7 +57,7 @@ def _leading(
 ) -> tuple[Tensor, Tensor]:
     """Orthonormal [D, kept] and the variances [kept] along it, largest first."""
     rows, width = sum(map(len, batches)), mean.numel()
-    generator = torch.Generator().manual_seed(count("seed", seed, minimum=0))
+    generator = torch_generator(Purpose.PCA_BASIS, seed)
     basis = torch.randn(width, min(kept + SPARE, rows - 1, width), generator=generator).to(mean.device)
     for done in range(passes):
         basis, _ = torch.linalg.qr(_covariance_times(batches, mean, basis))

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import count, positive, refuse
+from rp_tutorial.core.streams import Purpose, global_stream, torch_generator
 from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.models.batches import device_of, over_batches
 from rp_tutorial.models.facenet import FaceClassifier
 from rp_tutorial.models.whitened_head import WhitenedHead
-from rp_tutorial.training.image_batches import batches_an_epoch, check_device, check_images, epoch_batches, seeded
+from rp_tutorial.training.image_batches import batches_an_epoch, check_device, check_images, epoch_batches
 
 ROTATION, SCALE, SHIFT = 0.25, 0.15, 0.15  # radians, log of the factor, halves of the image: largest, either way
 LIGHT, SLOPE, COLOUR, OFFSET = 0.35, 0.25, 0.08, 0.05  # largest relative change, and shift of the level
@@ -46,15 +47,16 @@ def fit_exemplars(
     if not isinstance(head, WhitenedHead):
         raise refuse("net", f"a last layer {type(head).__name__}", "a face net whose fc_layer is a WhitenedHead")
     steps = count("epochs", epochs) * batches_an_epoch(len(public), batch_size)
-    with seeded(seed) as generator:
+    order, changes = (torch_generator(purpose, seed) for purpose in (Purpose.BATCH_ORDER, Purpose.CHANGED_IMAGES))
+    with global_stream(Purpose.LAYER_DRAWS, seed):
         public = public.to(place)
         net.fc_layer = nn.Linear(len(head.mean), len(public))
         net.to(place).train()
         chosen = torch.optim.AdamW(net.parameters(), lr=positive("learning_rate", learning_rate), weight_decay=1e-2)
         cycle = torch.optim.lr_scheduler.OneCycleLR(chosen, learning_rate, total_steps=steps + 1, cycle_momentum=False)
         for _ in range(epochs):
-            for rows in epoch_batches(len(public), batch_size, generator):
-                x = changed(to_float(public[rows.to(place)]), generator)
+            for rows in epoch_batches(len(public), batch_size, order):
+                x = changed(to_float(public[rows.to(place)]), changes)
                 loss = nn.functional.cross_entropy(net(x), rows.to(place))
                 chosen.zero_grad(set_to_none=True)
                 loss.backward()

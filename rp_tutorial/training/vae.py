@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import count, positive, refuse
+from rp_tutorial.core.streams import Purpose, global_stream, torch_generator
 from rp_tutorial.models.priors import DecoderPrior
 from rp_tutorial.training.image_batches import (
     augmented,
@@ -23,7 +24,6 @@ from rp_tutorial.training.image_batches import (
     check_public,
     epoch_batches,
     restarted,
-    seeded,
 )
 
 FAST = torch.channels_last
@@ -75,7 +75,9 @@ def fit_vae(
     precision = 1 / positive("pixel_sigma", pixel_sigma) ** 2
     steps = count("epochs", epochs) * batches_an_epoch(len(public), batch_size)
     positive("learning_rate", learning_rate)
-    with seeded(seed) as generator:
+    purposes = Purpose.BATCH_ORDER, Purpose.AUGMENTATION, Purpose.CODE_NOISE
+    order, moves, draws = (torch_generator(purpose, seed) for purpose in purposes)
+    with global_stream(Purpose.LAYER_DRAWS, seed):
         encoder = Encoder(prior.latent_dim, size=public.shape[-1]) if encoder is None else encoder
         prior, encoder = (restarted(net).train().to(place, memory_format=FAST) for net in (prior, encoder))
         public = public.to(place)
@@ -84,10 +86,10 @@ def fit_vae(
         done = 0
         for epoch in range(epochs):
             total = 0.0
-            for rows in epoch_batches(len(public), batch_size, generator):
-                x = augmented(public, rows, flips=flips, shifts=0, generator=generator).contiguous(memory_format=FAST)
+            for rows in epoch_batches(len(public), batch_size, order):
+                x = augmented(public, rows, flips=flips, shifts=0, generator=moves).contiguous(memory_format=FAST)
                 mean, log_variance = encoder(x)
-                noise = torch.randn(mean.shape, generator=generator).to(place)
+                noise = torch.randn(mean.shape, generator=draws).to(place)
                 made = prior(mean + noise * (log_variance / 2).exp())
                 mismatch = precision / 2 * (made - x).square().sum() / len(rows)
                 divergence = kl_from_standard_normal(mean, log_variance).mean()

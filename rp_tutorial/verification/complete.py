@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import count, positive
+from rp_tutorial.core.streams import Purpose, torch_generator
 from rp_tutorial.core.threads import one_thread
 from rp_tutorial.verification.bounds import MAX_RADIUS, Box, bisect_radius, crown_reach
 from rp_tutorial.verification.dual import tighten
@@ -71,22 +72,28 @@ def exact_radius(
     plain = read_net(net)
     x, norm = read_inputs(plain, x), check_norm(norm)
     positive("tolerance", tolerance), count("budget", budget), positive("max_radius", max_radius)
-    seed = count("seed", seed, minimum=0)
+    generator = torch_generator(Purpose.LABEL_CHANGES, seed)
     with one_thread(), torch.no_grad():
-        return _Search(plain, x, norm, tolerance, budget, max_radius, seed).run()
+        return _Search(plain, x, norm, tolerance, budget, max_radius, generator).run()
 
 
 class _Search:
     """One branch and bound for all inputs together: nodes of different inputs share the rounds."""
 
     def __init__(
-        self, net: ReluNet, x: Tensor, norm: Norm, tolerance: float, budget: int, max_radius: float, seed: int
+        self,
+        net: ReluNet,
+        x: Tensor,
+        norm: Norm,
+        tolerance: float,
+        budget: int,
+        max_radius: float,
+        generator: torch.Generator,
     ) -> None:
         self.net, self.x, self.norm = net, x, norm
         self.tolerance, self.budget, self.max_radius = tolerance, budget, max_radius
         self.label = net.labels(x)
         self.proven = bisect_radius(net, x, norm, max_radius, crown_reach)
-        generator = torch.Generator().manual_seed(seed)
         self.best = attack(net, x, norm, restarts=1, steps=15, max_radius=max_radius, generator=generator)
         self.nodes = torch.zeros(len(x), dtype=torch.int64)
         self.closed = torch.full((len(x),), torch.inf, dtype=torch.float64)  # least reach of any closed node

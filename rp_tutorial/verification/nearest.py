@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import count, positive
+from rp_tutorial.core.streams import Purpose, torch_generator
 from rp_tutorial.core.threads import one_thread
 from rp_tutorial.verification.bounds import MAX_RADIUS, margin_rows
 from rp_tutorial.verification.reading import read_net
@@ -47,7 +48,7 @@ def find_change(
     plain = read_net(net)
     x, norm = read_inputs(plain, x), check_norm(norm)
     count("steps", steps), count("restarts", restarts, minimum=0), positive("max_radius", max_radius)
-    generator = torch.Generator().manual_seed(count("seed", seed, minimum=0))
+    generator = torch_generator(Purpose.LABEL_CHANGES, seed)
     with one_thread():
         return attack(plain, x, norm, restarts=restarts, steps=steps, max_radius=max_radius, generator=generator)
 

@@ -10,8 +10,8 @@ from torch import nn
 
 from rp_tutorial.attacks.canary_audit import audit_with_canaries, epsilon_lower_bound, guess_p_value
 from rp_tutorial.core.arguments import InputError
+from rp_tutorial.core.streams import Purpose, global_stream
 from rp_tutorial.core.threads import one_thread
-from rp_tutorial.models.seeded import initialised_from
 from rp_tutorial.training.dp_sgd import PrivacyRecord
 from rp_tutorial.training.privacy_accounting import spent_epsilon
 
@@ -32,7 +32,7 @@ def record(noise: float, *, steps: int = 20, sample_rate: float = 0.5) -> Privac
 def audited(claim: PrivacyRecord, **settings):
     generator = torch.Generator().manual_seed(2)
     x, y = torch.randn(200, 8, generator=generator), torch.arange(200) % 4
-    with initialised_from(0):
+    with global_stream(Purpose.INITIAL_WEIGHTS, 0):
         net = nn.Linear(8, 4)
     return audit_with_canaries(net, x, y, claim, physical_batch=1000, **{"canaries": 400} | settings)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,14 @@ import torch
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.streams import Purpose, child_seed, global_stream, numpy_generator, torch_generator, torch_seed
 
+ROOT = Path(__file__).resolve().parents[2]
+SEEDING = {
+    "manual_seed", "manual_seed_all", "default_rng", "SeedSequence", "RandomState", "fork_rng", "seed", "PCG64", "Philox",
+    "MT19937", "Random", "check_random_state",
+}  # fmt: skip
+DRAWING = {"rand", "randn", "randint", "randperm", "normal", "multinomial", "bernoulli", "poisson"}
+IN_PLACE = {"normal_", "uniform_", "random_", "bernoulli_", "exponential_", "rand_like", "randn_like", "randint_like"}
+NOT_YET = (ROOT / "rp_tutorial/experiments", ROOT / "rp_tutorial/oracles/noise.py")  # about to follow
 SEEDS = (0, 1, 7, 2**32 - 1, 2**40 + 3)
 PURPOSE = Purpose.COINS
 
@@ -71,3 +81,52 @@ def test_the_global_generator_is_lent_and_given_back():
 def test_a_part_of_a_key_that_is_no_count_is_refused(part):
     with pytest.raises(InputError):
         torch_generator(PURPOSE, part)
+
+
+def of_module(function: ast.expr, module: str) -> bool:
+    return isinstance(function, ast.Attribute) and ast.unparse(function.value) == module
+
+
+def seeding_calls(source: str, *, draws: bool) -> list[str]:
+    """Calls that make or seed a generator; with `draws`, those too that draw from a global one."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call):
+            continue
+        function, keywords = node.func, {keyword.arg for keyword in node.keywords}
+        name = getattr(function, "attr", getattr(function, "id", ""))
+        drawn = (of_module(function, "torch") and name in DRAWING) or name in IN_PLACE
+        of_numpy = of_module(function, "np.random") or of_module(function, "numpy.random")
+        seeded = name in SEEDING or "random_state" in keywords or ast.unparse(function) == "torch.Generator"
+        if seeded or of_numpy or (draws and drawn and "generator" not in keywords):
+            found.append(f"{node.lineno}: {ast.unparse(node)}")
+    return found
+
+
+def test_no_other_file_seeds_a_generator_or_draws_from_a_global_one():
+    """Benchmarks may draw from the global generator, as the peers do whose programs they time; they do not seed it."""
+    found = {
+        f"{path.relative_to(ROOT)}:{call}"
+        for room in ("rp_tutorial", "benchmarks", "tools")
+        for path in (ROOT / room).rglob("*.py")
+        if path != ROOT / "rp_tutorial/core/streams.py" and not any(path.is_relative_to(part) for part in NOT_YET)
+        for call in seeding_calls(path.read_text(encoding="utf-8"), draws=room == "rp_tutorial")
+    }
+    assert not found
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "torch.manual_seed(0)", "torch.Generator().manual_seed(3)", "np.random.default_rng()", "np.random.seed(1)",
+        "random.Random(1)", "default_rng(seed)", "KMeans(random_state=0)", "torch.randn(3)", "torch.rand_like(x)",
+        "weight.normal_()", "np.random.rand(3)", "torch.cuda.manual_seed_all(1)",
+    ],
+)  # fmt: skip
+def test_a_seeding_call_or_a_global_draw_is_found(source):
+    assert seeding_calls(source, draws=True)
+
+
+@pytest.mark.parametrize("source", ["torch.randn(3, generator=g)", "rng.normal(0, 1, 3)", "torch_generator(LIES, 3)"])
+def test_a_draw_from_a_given_generator_is_allowed(source):
+    assert not seeding_calls(source, draws=True)

@@ -11,10 +11,11 @@ from scipy import stats
 from torch import nn
 
 from rp_tutorial.core.arguments import InputError
+from rp_tutorial.core.streams import Purpose, child_seed, global_stream, torch_generator, torch_seed
 from rp_tutorial.core.threads import one_thread
 from rp_tutorial.data.faces.task import to_float
-from rp_tutorial.models.seeded import initialised_from
 from rp_tutorial.models.small_faces import SmallFaceNet
+from rp_tutorial.training import dp_sgd
 from rp_tutorial.training.dp_sgd import (
     PrivacyRecord,
     PrivateNet,
@@ -37,7 +38,7 @@ def short_products_on_one_thread():
 
 
 def linear(features: int = 6, classes: int = 3, seed: int = 0) -> nn.Linear:
-    with initialised_from(seed):
+    with global_stream(Purpose.INITIAL_WEIGHTS, seed):
         return nn.Linear(features, classes)
 
 
@@ -219,6 +220,24 @@ def test_it_learns_and_less_privacy_learns_more():
         return float((net(fresh).argmax(1) == labels).float().mean())
 
     assert accuracy(3.0) > 0.8 > accuracy(0.03)
+
+
+def test_the_noise_and_the_samples_share_no_draw_with_data_drawn_from_the_same_seed(monkeypatch):
+    """What once happened: sampling began as the private people did, noise as the public ones, moves as photographs."""
+    private, public, photographs = (
+        child_seed(purpose, 0) for purpose in (Purpose.PRIVATE_PEOPLE, Purpose.PUBLIC_PEOPLE, Purpose.PHOTOGRAPHS)
+    )
+    of_data = {torch_seed(purpose, 0) for purpose in Purpose if Purpose.TABLE_ROWS <= purpose <= Purpose.FACE_FILES}
+    of_data |= {torch_seed(Purpose.IDENTITY_FACTORS, seed) for seed in (private, public)}
+    of_data |= {torch_seed(Purpose.NUISANCE_FACTORS, photographs)}
+    used = []
+    monkeypatch.setattr(
+        dp_sgd, "torch_generator", lambda *key, **place: used.append(made := torch_generator(*key, **place)) or made
+    )
+    fit_privately(linear(), *records(), epsilon=3.0, epochs=1, batch_size=20, seed=0)
+    seeds = {generator.initial_seed() for generator in used}
+    assert len(seeds) == len(used) == 3
+    assert not seeds & (of_data | {0, private, public, photographs})
 
 
 def test_same_seed_same_weights_and_the_global_generator_is_left_alone():

@@ -1,4 +1,4 @@
-"""Batches: every image is drawn as often as it should be, changed only as asked, and the global generator is spared."""
+"""Batches: every image is drawn as often as it should be, and changed only as asked."""
 
 import pytest
 import torch
@@ -11,7 +11,6 @@ from rp_tutorial.training.image_batches import (
     check_device,
     check_images,
     epoch_batches,
-    seeded,
 )
 
 IMAGES = torch.randint(0, 256, (6, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -51,18 +50,6 @@ def test_flips_alone_mirror_half_of_the_images():
     mirrored = (drawn == to_float(IMAGES[0]).flip(2)).flatten(1).all(dim=1)
     assert ((drawn == to_float(IMAGES[0])).flatten(1).all(dim=1) ^ mirrored).all()
     assert 240 <= int(mirrored.sum()) <= 360
-
-
-def test_seeded_lends_the_global_generator_and_puts_it_back():
-    torch.manual_seed(3)
-    expected = torch.rand(2)
-    torch.manual_seed(3)
-    with seeded(5) as first:
-        inside, own = torch.rand(2), torch.rand(2, generator=first)
-    assert torch.equal(torch.rand(2), expected)
-    with seeded(5) as second:
-        assert torch.equal(torch.rand(2), inside)
-        assert torch.equal(torch.rand(2, generator=second), own)
 
 
 @pytest.mark.parametrize(

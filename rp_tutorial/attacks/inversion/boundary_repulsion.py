@@ -19,7 +19,7 @@ from rp_tutorial.attacks.inversion.queries import Decoder, LatentQueries
 from rp_tutorial.attacks.inversion.settings import BREP_MI as BREP_MI
 from rp_tutorial.attacks.inversion.settings import BoundaryRepulsion as BoundaryRepulsion
 from rp_tutorial.attacks.inversion.settings import deviations as deviations
-from rp_tutorial.attacks.inversion.starts import DIRECTIONS, check_points, check_targets, search_block
+from rp_tutorial.attacks.inversion.starts import check_points, check_targets, search_block
 from rp_tutorial.attacks.inversion.state import (
     ITERATIONS,
     PATIENCE,
@@ -36,7 +36,7 @@ from rp_tutorial.attacks.inversion.state import (
 from rp_tutorial.core.arguments import count, refuse
 from rp_tutorial.core.directions import on_sphere
 from rp_tutorial.core.labels import ABSTAIN
-from rp_tutorial.core.streams import keyed_generator
+from rp_tutorial.core.streams import Purpose, torch_generator
 from rp_tutorial.oracles.base import LabelOracle
 
 COUNT_SLACK = 1e-4  # of the count of a sphere: parts of abstentions are not exact in float32
@@ -97,7 +97,7 @@ def sphere_directions(seed: int, iteration: int, targets: int, directions: int, 
     They depend on the arguments alone: not on which targets are still running, and not on the oracle. So two arms of
     a comparison look in the same directions.
     """
-    return on_sphere(targets, directions, latent_dim, generator=keyed_generator(DIRECTIONS, seed, iteration))
+    return on_sphere(targets, directions, latent_dim, generator=torch_generator(Purpose.DIRECTIONS, seed, iteration))
 
 
 def invert(

@@ -12,10 +12,9 @@ from torch import Tensor
 
 from rp_tutorial.attacks.inversion.queries import LatentQueries
 from rp_tutorial.core.arguments import count, positive, refuse
-from rp_tutorial.core.streams import keyed_generator
+from rp_tutorial.core.streams import Purpose, torch_generator
 
 SEARCH_BLOCK = 256  # candidates asked at a time, as in the authors' code; the search ends with a whole block
-CANDIDATES, DIRECTIONS = 0, 1  # what a stream of random numbers is for: no two purposes share one
 
 
 def candidate_latents(size: int, latent_dim: int, *, seed: int, clamp: float | None = 1.5) -> Tensor:
@@ -23,8 +22,8 @@ def candidate_latents(size: int, latent_dim: int, *, seed: int, clamp: float | N
 
     Give every arm of a comparison the same. clamp=None leaves the latents as drawn.
     """
-    size, latent_dim, seed = count("size", size), count("latent_dim", latent_dim), count("seed", seed, minimum=0)
-    latents = torch.randn(size, latent_dim, generator=keyed_generator(CANDIDATES, seed))
+    size, latent_dim = count("size", size), count("latent_dim", latent_dim)
+    latents = torch.randn(size, latent_dim, generator=torch_generator(Purpose.CANDIDATES, seed))
     return latents if clamp is None else latents.clamp_(-positive("clamp", clamp), clamp)
 
 

@@ -14,13 +14,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial.attacks.inversion.boundary_repulsion import sphere_directions
 from rp_tutorial.attacks.inversion.queries import Decoder, LatentQueries
 from rp_tutorial.attacks.inversion.starts import SEARCH_BLOCK, check_points, check_targets
 from rp_tutorial.core.arguments import count, positive
+from rp_tutorial.core.directions import on_sphere
+from rp_tutorial.core.streams import Purpose, torch_generator
 from rp_tutorial.oracles.base import LabelOracle
-
-FAR_PASS = 2**31 - 1  # the number of a pass that no walk reaches: its directions are used for nothing else
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,8 @@ def sure_starts(
     wanted = rule or SureStart(candidates=1)
     labels = _labelled(queries, candidates, targets.to(device), wanted.candidates)
     asked = candidates[: len(labels)]
-    units = sphere_directions(seed, FAR_PASS, 1, wanted.probes, candidates.shape[1])[0].to(device)
+    far = torch_generator(Purpose.FAR_DIRECTIONS, seed)
+    units = on_sphere(wanted.probes, candidates.shape[1], generator=far).to(device)
     own = [asked[labels == target][: wanted.candidates] for target in targets.to(device)]
     best = [_surest(queries, points, target, rule, units) for points, target in zip(own, targets, strict=True)]
     start, share, spent = zip(*best, strict=True)

@@ -14,10 +14,9 @@ from torch import Tensor, nn
 
 from rp_tutorial.attacks.inversion.starts import candidate_latents, check_points, check_targets
 from rp_tutorial.core.arguments import count, positive, refuse
-from rp_tutorial.core.streams import keyed_generator
+from rp_tutorial.core.streams import Purpose, torch_generator
 from rp_tutorial.models.priors import Prior
 
-NOISE = 20  # what a stream of random numbers is for: no two purposes share one
 CHUNK_ROWS = 1024  # images that are alive at a time
 VIEWS = 8  # noisy copies of an image that its margin is the mean of
 
@@ -145,7 +144,7 @@ class _Ascent:
         views = VIEWS if self.settings.noise_sigma else 1
         total = torch.zeros(len(latents), device=latents.device)
         for view in range(views):
-            generator = keyed_generator(NOISE, self.seed, 1, view)
+            generator = torch_generator(Purpose.WHITE_BOX_CHOICE, self.seed, view)
             with torch.no_grad():
                 parts = [self._logits(chunk, generator) for chunk in latents.split(CHUNK_ROWS)]
             logits = torch.cat(parts)
@@ -162,7 +161,7 @@ class _Ascent:
     def _climb(self, latents: Tensor, targets: Tensor, chunk: int) -> Tensor:
         settings, z = self.settings, latents.clone().requires_grad_()
         optimiser = torch.optim.Adam([z], lr=settings.learning_rate)
-        generator = keyed_generator(NOISE, self.seed, 0, chunk)
+        generator = torch_generator(Purpose.WHITE_BOX_NOISE, self.seed, chunk)
         for _ in range(settings.steps):
             wrong = nn.functional.cross_entropy(self._logits(z, generator), targets, reduction="sum")
             loss = wrong + settings.weight * z.square().sum() / 2

@@ -13,10 +13,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.data.faces.files import Limits, Person, Reading, build_task
+from rp_tutorial.data.faces.files import Limits, Person, Reading, build_task, some
 from rp_tutorial.data.faces.task import FaceTask
 
 PRIVATE_PEOPLE, PRIVATE_MINIMUM = 1000, 30
@@ -152,8 +150,7 @@ def _public(
     reserved, path = set(private), _list(root, GAN)
     if path is None:
         others = sorted(file for file, identity in identity_of.items() if identity not in reserved)
-        order = np.random.default_rng(seed).permutation(len(others))[:PUBLIC_IMAGES]
-        return [others[index] for index in sorted(order)], []
+        return sorted(some(others, PUBLIC_IMAGES, seed, GAN)), []
     files = [line.strip() for _, line in _lines(path, source)]
     for file in files:
         if file not in identity_of:

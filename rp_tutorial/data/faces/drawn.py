@@ -11,11 +11,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from rp_tutorial.core.arguments import count, refuse
+from rp_tutorial.core.streams import Purpose, child_seed, torch_generator
 from rp_tutorial.data.faces.drawn_pixels import draw
 from rp_tutorial.data.faces.drawn_plan import Numbers
 from rp_tutorial.data.faces.task import FaceTask
@@ -104,7 +104,6 @@ NUISANCE = {
 AMOUNTS = {"glasses": 0.008, "beard": 0.1, "moustache": 0.1, "mole_strength": 0.1, "mouth_open": 0.01}
 LIMIT = 2.0  # standard deviations before cutting
 SIZES = (16, 256)
-STREAMS = {"private": 1, "public": 2, "photographs": 3}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +123,7 @@ def sample_identities(n: int, *, seed: int) -> Tensor:
 
     Columns are those of IDENTITY. Raises InputError for n < 1 or a negative seed.
     """
-    return _bell(count("n", n), len(IDENTITY), seed)
+    return _bell(count("n", n), len(IDENTITY), torch_generator(Purpose.IDENTITY_FACTORS, seed))
 
 
 def sample_nuisance(n: int, *, seed: int) -> Tensor:
@@ -133,7 +132,7 @@ def sample_nuisance(n: int, *, seed: int) -> Tensor:
     Columns are those of NUISANCE; the last one, the place of the pixel noise in a fixed ring, is uniform on [-2, 2].
     Raises InputError for n < 1 or a negative seed.
     """
-    nuisance = _bell(count("n", n), len(NUISANCE), seed)
+    nuisance = _bell(count("n", n), len(NUISANCE), torch_generator(Purpose.NUISANCE_FACTORS, seed))
     nuisance[:, -1] = LIMIT * torch.erf(nuisance[:, -1] / 2**0.5) / torch.erf(torch.tensor(LIMIT / 2**0.5))
     return nuisance
 
@@ -166,14 +165,14 @@ def synthetic_faces(
     Train and test images of a person differ in their photographs only. Rows are sorted by label.
     Raises InputError for a count below 1, a negative seed or a size that `render` refuses.
     """
-    size, seed = _allowed_size(size), count("seed", seed, minimum=0)
+    size = _allowed_size(size)
     identities, train_images = count("identities", identities), count("train_images", train_images)
     test_images, public_images = count("test_images", test_images), count("public_images", public_images)
-    private = sample_identities(identities, seed=_stream(seed, "private"))
-    public = sample_identities(public_images, seed=_stream(seed, "public"))
+    private = sample_identities(identities, seed=child_seed(Purpose.PRIVATE_PEOPLE, seed))
+    public = sample_identities(public_images, seed=child_seed(Purpose.PUBLIC_PEOPLE, seed))
     _refuse_shared(private, public)
     labels = torch.cat([_labels(identities, train_images), _labels(identities, test_images)])
-    nuisance = sample_nuisance(len(labels) + public_images, seed=_stream(seed, "photographs"))
+    nuisance = sample_nuisance(len(labels) + public_images, seed=child_seed(Purpose.PHOTOGRAPHS, seed))
     images = render(torch.cat([private[labels], public]), nuisance, size=size)
     train = identities * train_images
     parts = {
@@ -198,17 +197,11 @@ def _labels(identities: int, images: int) -> Tensor:
     return torch.arange(identities).repeat_interleave(images)
 
 
-def _bell(n: int, factors: int, seed: int) -> Tensor:
+def _bell(n: int, factors: int, generator: torch.Generator) -> Tensor:
     """Standard normals cut off at LIMIT, by the inverse of their distribution function; float32 [n, factors]."""
-    generator = torch.Generator().manual_seed(count("seed", seed, minimum=0))
     low = torch.special.ndtr(torch.tensor(-LIMIT, dtype=torch.float64))
     uniform = torch.rand(n, factors, generator=generator, dtype=torch.float64)
     return torch.special.ndtri(low + (1 - 2 * low) * uniform).clamp_(-LIMIT, LIMIT).float()
-
-
-def _stream(seed: int, name: str) -> int:
-    """A seed of its own for every purpose, so that two purposes never share a draw."""
-    return int(np.random.SeedSequence((seed, STREAMS[name])).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def _measures(factors: Tensor, table: dict[str, tuple[float, float]]) -> dict[str, Tensor]:

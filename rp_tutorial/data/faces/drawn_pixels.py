@@ -15,6 +15,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from rp_tutorial.core.streams import Purpose, torch_generator
 from rp_tutorial.core.threads import one_thread
 from rp_tutorial.data.faces.drawn_plan import Number, Numbers, Spot, plan
 
@@ -109,7 +110,7 @@ def _pixel_noise(m: Numbers, size: int) -> Tensor:
 @lru_cache(maxsize=4)
 def _noise_cuts(length: int, device: torch.device) -> Tensor:
     """All slices of this length of NOISE_RING normals in a ring, the same ones in every process; a view."""
-    ring = torch.randn(NOISE_RING, generator=torch.Generator().manual_seed(0))
+    ring = torch.randn(NOISE_RING, generator=torch_generator(Purpose.PIXEL_NOISE))
     return torch.cat([ring, ring[:length]]).to(device).unfold(0, length, 1)
 
 

@@ -18,11 +18,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from rp_tutorial.core.arguments import InputError
+from rp_tutorial.core.streams import Purpose, numpy_generator
 from rp_tutorial.data.faces.images import UnusableImageError, read_image
 from rp_tutorial.data.faces.task import FaceTask
 
@@ -99,7 +101,7 @@ def build_task(
     private = [_chosen(person, limits, seed) for person in people]
     paths = _files(private)
     unused = set(_files(people)).union(withheld).difference(paths)
-    drawn = _some(public, limits.public_images, seed, "public images")
+    drawn = some(public, limits.public_images, seed, "public images")
     shown = _without_copies(drawn, unused)
     images, usable, remarks = _read_all(source, paths + shown, reading)
     if len(shown) < len(drawn):
@@ -156,22 +158,19 @@ def refuse_shared_names(source: str, private: Iterable[str], public: Iterable[st
         )
 
 
-def _generator(seed: int, name: str) -> np.random.Generator:
-    return np.random.default_rng([seed, *hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()])
-
-
-def _some(files: Sequence[Path], most: int, seed: int, name: str) -> Sequence[Path]:
-    """At most `most` of the files, in random order."""
-    order = _generator(seed, name).permutation(len(files))[:most]
+def some(files: Sequence[Any], most: int, seed: int, name: str) -> list[Any]:
+    """At most `most` of the files, in a random order that depends on the name of whose files they are."""
+    whose = int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest())
+    order = numpy_generator(Purpose.FACE_FILES, seed, whose).permutation(len(files))[:most]
     return [files[index] for index in order]
 
 
 def _chosen(person: Person, limits: Limits, seed: int) -> Person:
     if person.test_files is None:
-        files = _some(person.files, limits.train_images + limits.test_images, seed, person.name)
+        files = some(person.files, limits.train_images + limits.test_images, seed, person.name)
         return Person(person.name, files)
-    files = _some(person.files, limits.train_images, seed, person.name)
-    return Person(person.name, files, _some(person.test_files, limits.test_images, seed, person.name))
+    files = some(person.files, limits.train_images, seed, person.name)
+    return Person(person.name, files, some(person.test_files, limits.test_images, seed, person.name))
 
 
 def _files(people: Iterable[Person]) -> list[Path]:

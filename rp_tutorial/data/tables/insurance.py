@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from rp_tutorial.core.arguments import InputError, count, refuse
+from rp_tutorial.core.streams import Purpose, numpy_generator
 from rp_tutorial.data.tables.schema import CATEGORICAL, COLUMNS, INTEGER, csv_schema
 from rp_tutorial.data.tables.synthetic import generate
 
@@ -179,7 +180,7 @@ def _subset(frame: pd.DataFrame, rows: int | None, seed: int) -> pd.DataFrame:
         return frame
     if rows > len(frame):
         raise refuse("rows", rows, f"at most {len(frame)}, all that the data have")
-    kept = np.random.default_rng(seed).choice(len(frame), size=rows, replace=False)
+    kept = numpy_generator(Purpose.TABLE_ROWS, seed).choice(len(frame), size=rows, replace=False)
     return frame.iloc[np.sort(kept)].reset_index(drop=True)
 
 

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from rp_tutorial.core.arguments import count
+from rp_tutorial.core.streams import Purpose, numpy_generator
 from rp_tutorial.data.tables.schema import COLUMNS, DISEASES
 
 # --- Published frequencies, all 100,000 rows -------------------------------------------------------------------------
@@ -102,7 +103,7 @@ def generate(n_rows: int = 100_000, *, seed: int = 0) -> pd.DataFrame:
     Raises InputError for an `n_rows` below 1 or a negative seed.
     """
     n_rows = count("n_rows", n_rows)
-    rng = np.random.default_rng(count("seed", seed, minimum=0))
+    rng = numpy_generator(Purpose.INSURED, seed)
     table: dict[str, np.ndarray] = {"person_id": rng.permutation(n_rows) + 1}
     for name, frequencies in FREQUENCIES.items():
         table[name] = _categories(rng, frequencies, n_rows)

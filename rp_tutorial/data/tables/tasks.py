@@ -13,7 +13,8 @@ import torch
 from sklearn.compose import ColumnTransformer
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from rp_tutorial.core.arguments import InputError, count, open_unit, refuse
+from rp_tutorial.core.arguments import InputError, open_unit, refuse
+from rp_tutorial.core.streams import Purpose, numpy_generator
 from rp_tutorial.data.tables.insurance import InsuranceTable
 
 
@@ -139,7 +140,7 @@ def _split(n_rows: int, train_fraction: float, seed: int) -> tuple[np.ndarray, n
     n_train = round(train_fraction * n_rows)
     if not 0 < n_train < n_rows:
         raise refuse("train_fraction", train_fraction, f"a share that leaves rows on both sides of {n_rows}")
-    order = np.random.default_rng(count("seed", seed, minimum=0)).permutation(n_rows)
+    order = numpy_generator(Purpose.TABLE_SPLIT, seed).permutation(n_rows)
     return order[:n_train], order[n_train:]
 
 
