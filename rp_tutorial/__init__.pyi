@@ -1,6 +1,7 @@
 from . import (
     attacks,
     attributes,
+    core,
     data,
     experiments,
     figures,
@@ -54,6 +55,7 @@ __all__ = [
     "attributes",
     "audit_with_canaries",
     "average",
+    "core",
     "data",
     "deployable_radius",
     "distil",

@@ -4,7 +4,7 @@ from .base import LabelOracle
 from .deterministic import DeterministicCertificate, DeterministicRP, certify_deterministic
 from .noise import NoiseStream
 from .plain import PlainOracle
-from .randomized_response import RandomizedResponse, response_generator
+from .randomized_response import RandomizedResponse
 from .smoothing import Certificate, PredictOracle, Smoothing, VoteOracle
 from .votes import plurality, significant_plurality, votes_needed
 
@@ -24,7 +24,6 @@ __all__ = [
     "certify_deterministic",
     "confidence_for_abstention",
     "plurality",
-    "response_generator",
     "significant_plurality",
     "votes_needed",
 ]

@@ -15,8 +15,8 @@ from rp_tutorial.core.streams import Purpose, child_seed, global_stream, numpy_g
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDING = {
-    "manual_seed", "manual_seed_all", "default_rng", "SeedSequence", "RandomState", "fork_rng", "seed", "PCG64", "Philox",
-    "MT19937", "Random", "check_random_state",
+    "manual_seed", "manual_seed_all", "default_rng", "SeedSequence", "RandomState", "fork_rng", "seed", "PCG64",
+    "Philox", "MT19937", "Random", "check_random_state",
 }  # fmt: skip
 DRAWING = {"rand", "randn", "randint", "randperm", "normal", "multinomial", "bernoulli", "poisson"}
 IN_PLACE = {"normal_", "uniform_", "random_", "bernoulli_", "exponential_", "rand_like", "randn_like", "randint_like"}

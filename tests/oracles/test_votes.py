@@ -14,8 +14,8 @@ from scipy import stats
 from torch import nn
 
 from rp_tutorial.core.arguments import InputError
+from rp_tutorial.core.streams import Purpose, global_stream
 from rp_tutorial.models.mlp import two_layer_net
-from rp_tutorial.models.seeded import initialised_from
 from rp_tutorial.oracles.smoothing import NOISES, Smoothing, VoteOracle
 from rp_tutorial.oracles.votes import plurality, votes_needed
 
@@ -152,7 +152,7 @@ def test_on_a_half_space_the_curtailed_vote_is_binomial_at_n_100():
     assert abs(taken - expected.mean()) < error
 
 
-with initialised_from(6):
+with global_stream(Purpose.INITIAL_WEIGHTS, 6):
     IMAGES = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3))
 NETS = {
     "dense": (two_layer_net(20, num_classes=4, seed=3), 4, (20,)),

@@ -8,10 +8,10 @@ from close import assert_close_to_scale
 from torch import nn
 
 from rp_tutorial.core.arguments import InputError
+from rp_tutorial.core.streams import Purpose, global_stream
 from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.models.generator import Generator
 from rp_tutorial.models.priors import DecoderPrior, new_prior
-from rp_tutorial.models.seeded import initialised_from
 from rp_tutorial.training.gan import Critic, _late_fall, _measure_batch_norm, fit_gan, gradient_penalty
 
 SETTINGS = {"epochs": 1, "critic_steps": 4, "batch_size": 8, "critic_width": 4}
@@ -80,7 +80,7 @@ def test_penalty_pulls_the_critics_gradient_to_norm_1():
 
 
 def test_critic_judges_every_image_by_itself():
-    with initialised_from(0):
+    with global_stream(Purpose.INITIAL_WEIGHTS, 0):
         critic = Critic(size=32, width=4)
     images = torch.rand(6, 3, 32, 32, generator=generator())
     together = critic(images)

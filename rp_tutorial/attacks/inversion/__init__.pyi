@@ -3,14 +3,13 @@ from .boundary_repulsion import Inversion, invert, sphere_directions
 from .queries import LatentQueries
 from .settings import BREP_MI, BoundaryRepulsion, deviations
 from .starts import candidate_latents
-from .sure_starts import FAR_PASS, SureStart, sure_starts
+from .sure_starts import SureStart, sure_starts
 from .surrogates import SURROGATES, transfer
 from .verdicts import Verdicts, evaluate
 from .white_box import WhiteBox, WhiteBoxInversion, invert_white_box
 
 __all__ = [
     "BREP_MI",
-    "FAR_PASS",
     "SURROGATES",
     "BoundaryRepulsion",
     "Inversion",
