@@ -141,7 +141,7 @@ def test_a_killed_walk_resumes_to_the_same_result(tmp_path, preset):
     whole = attack(NoisyCells(noise=0.4), preset(BASE))
     state = tmp_path / "walk.pt"
     with pytest.raises(KeyboardInterrupt):
-        attack(NoisyCells(noise=0.4, kill_after=1800), preset(BASE), state_path=state)
+        attack(NoisyCells(noise=0.4, kill_after=whole.spent // 2), preset(BASE), state_path=state)
     again = attack(NoisyCells(noise=0.4), preset(BASE), state_path=state)
     assert torch.equal(whole.inversion.latent, again.inversion.latent)
     assert whole.spent == again.spent

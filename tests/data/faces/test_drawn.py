@@ -110,13 +110,16 @@ def test_every_factor_changes_pixels_visibly(size):
 
 
 def test_a_picture_moves_little_when_a_person_changes_little():
-    """No jumps: a hundredth of a standard deviation in all factors moves no pixel by more than 8 of 255."""
-    people, _ = pair(200)
-    _, photographs = plain(200)
-    step = 0.01 * sample_identities(200, seed=5)
-    before, after = render(people, photographs, size=32).float(), render(people + step, photographs, size=32).float()
-    assert (before - after).abs().max() <= 8
-    assert (before - after).abs().mean() < 0.3
+    """No jumps: of a tenth of the step a tenth of the change is left, twice that where a slope is steep, and rounding.
+
+    A hundredth of a standard deviation in all factors moves the sharpest edge by 10 to 14 levels of 255 (5 seeds).
+    """
+    people, photographs = pair(200)
+    before, step = render(people, photographs, size=32).float(), sample_identities(200, seed=5)
+    little, less = ((render(people + t * step, photographs, size=32) - before).abs() for t in (0.01, 0.001))
+    assert little.max() <= 20
+    assert little.mean() < 0.3
+    assert less.max() <= 1 + 0.2 * little.max()
 
 
 def test_two_images_of_a_person_are_closer_than_images_of_two():
