@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import torch
+from close import assert_close_to_scale, rows_without_ties
 
 from tools.any_cpu import ROOT, run_as
 
@@ -90,3 +92,22 @@ def test_fragile_tests_pass_without_vector_units_on_one_thread(tmp_path: Path) -
     check.write_text(PROCESSOR)
     done = run_as("plain", str(check), *FRAGILE, quiet=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+
+
+def test_rounding_at_the_scale_of_the_values_passes_and_more_does_not() -> None:
+    values = torch.tensor([[20.0, 1e-3, 19.0]])
+    assert_close_to_scale(values + 2e-4, values)
+    for other in (values * 1.001, values + 1e-3, values.where(values < 20, torch.nan)):
+        with pytest.raises(AssertionError):
+            assert_close_to_scale(other, values)
+    assert_close_to_scale(values.double() + 1e-13, values.double())
+    with pytest.raises(AssertionError):
+        assert_close_to_scale(values.double() + 1e-10, values.double())
+
+
+def test_ties_are_left_out_and_too_many_of_them_are_an_error() -> None:
+    logits = 20 * torch.eye(3).repeat(7, 1)
+    logits[4, 0] = 20 - 1e-4
+    assert (~rows_without_ties(logits)).nonzero().tolist() == [[4]]
+    with pytest.raises(AssertionError, match="3 of 3 rows are ties"):
+        rows_without_ties(torch.ones(3, 2))
