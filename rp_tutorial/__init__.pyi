@@ -1,81 +1,42 @@
-from . import (
-    attacks,
-    attributes,
-    core,
-    data,
-    experiments,
-    figures,
-    ledger,
-    models,
-    oracles,
-    statistics,
-    theory,
-    training,
-    verification,
-)
-from .attacks.attribute_inference import infer_attribute
-from .attacks.averaging import average
-from .attacks.canary_audit import audit_with_canaries
-from .attacks.distillation import distil
-from .attacks.distinguishing import play
-from .attacks.inversion.boundary_repulsion import invert
-from .attributes.posterior import posterior
-from .attributes.rap import inference_set, rap_set
-from .attributes.sets import IntervalSet
-from .core.arguments import InputError
-from .core.labels import ABSTAIN
-from .data.faces.sources import load_faces
-from .data.tables.insurance import load_table
-from .data.tables.tasks import threshold_task
-from .oracles.abstaining import AbstainingOracle
-from .oracles.attribute import AttributeSmoothing
-from .oracles.base import LabelOracle
-from .oracles.deterministic import DeterministicRP
-from .oracles.plain import PlainOracle
-from .oracles.randomized_response import RandomizedResponse
-from .oracles.smoothing import PredictOracle, Smoothing, VoteOracle
-from .theory.guarantees import RobustPrivacy, deployable_radius
-from .theory.planner import plan
+from . import attacks as attacks
+from . import attributes as attributes
+from . import core as core
+from . import data as data
+from . import experiments as experiments
+from . import figures as figures
+from . import ledger as ledger
+from . import models as models
+from . import oracles as oracles
+from . import statistics as statistics
+from . import theory as theory
+from . import training as training
+from . import verification as verification
+from .attacks.attribute_inference import infer_attribute as infer_attribute
+from .attacks.averaging import average as average
+from .attacks.canary_audit import audit_with_canaries as audit_with_canaries
+from .attacks.distillation import distil as distil
+from .attacks.distinguishing import play as play
+from .attacks.inversion.boundary_repulsion import invert as invert
+from .attributes.posterior import posterior as posterior
+from .attributes.rap import inference_set as inference_set
+from .attributes.rap import rap_set as rap_set
+from .attributes.sets import IntervalSet as IntervalSet
+from .core.arguments import InputError as InputError
+from .core.labels import ABSTAIN as ABSTAIN
+from .data.faces.sources import load_faces as load_faces
+from .data.tables.insurance import load_table as load_table
+from .data.tables.tasks import threshold_task as threshold_task
+from .oracles.abstaining import AbstainingOracle as AbstainingOracle
+from .oracles.attribute import AttributeSmoothing as AttributeSmoothing
+from .oracles.base import LabelOracle as LabelOracle
+from .oracles.deterministic import DeterministicRP as DeterministicRP
+from .oracles.plain import PlainOracle as PlainOracle
+from .oracles.randomized_response import RandomizedResponse as RandomizedResponse
+from .oracles.smoothing import PredictOracle as PredictOracle
+from .oracles.smoothing import Smoothing as Smoothing
+from .oracles.smoothing import VoteOracle as VoteOracle
+from .theory.guarantees import RobustPrivacy as RobustPrivacy
+from .theory.guarantees import deployable_radius as deployable_radius
+from .theory.planner import plan as plan
 
-__all__ = [
-    "ABSTAIN",
-    "AbstainingOracle",
-    "AttributeSmoothing",
-    "DeterministicRP",
-    "InputError",
-    "IntervalSet",
-    "LabelOracle",
-    "PlainOracle",
-    "PredictOracle",
-    "RandomizedResponse",
-    "RobustPrivacy",
-    "Smoothing",
-    "VoteOracle",
-    "attacks",
-    "attributes",
-    "audit_with_canaries",
-    "average",
-    "core",
-    "data",
-    "deployable_radius",
-    "distil",
-    "experiments",
-    "figures",
-    "infer_attribute",
-    "inference_set",
-    "invert",
-    "ledger",
-    "load_faces",
-    "load_table",
-    "models",
-    "oracles",
-    "plan",
-    "play",
-    "posterior",
-    "rap_set",
-    "statistics",
-    "theory",
-    "threshold_task",
-    "training",
-    "verification",
-]
+__version__: str

@@ -1,32 +1,22 @@
-from . import inversion
-from .attribute_inference import Inference, infer_attribute
-from .averaging import Averaged, average, plurality_success, queries_needed, repeated_advantage, response_success
-from .bayes_guess import band_success, side_success
-from .canary_audit import CanaryAudit, audit_with_canaries, epsilon_lower_bound
-from .distillation import Distilled, distil, query_images, train_student
-from .distinguishing import fit_test, judge, play, record
-
-__all__ = [
-    "Averaged",
-    "CanaryAudit",
-    "Distilled",
-    "Inference",
-    "audit_with_canaries",
-    "average",
-    "band_success",
-    "distil",
-    "epsilon_lower_bound",
-    "fit_test",
-    "infer_attribute",
-    "inversion",
-    "judge",
-    "play",
-    "plurality_success",
-    "queries_needed",
-    "query_images",
-    "record",
-    "repeated_advantage",
-    "response_success",
-    "side_success",
-    "train_student",
-]
+from . import inversion as inversion
+from .attribute_inference import Inference as Inference
+from .attribute_inference import infer_attribute as infer_attribute
+from .averaging import Averaged as Averaged
+from .averaging import average as average
+from .averaging import plurality_success as plurality_success
+from .averaging import queries_needed as queries_needed
+from .averaging import repeated_advantage as repeated_advantage
+from .averaging import response_success as response_success
+from .bayes_guess import band_success as band_success
+from .bayes_guess import side_success as side_success
+from .canary_audit import CanaryAudit as CanaryAudit
+from .canary_audit import audit_with_canaries as audit_with_canaries
+from .canary_audit import epsilon_lower_bound as epsilon_lower_bound
+from .distillation import Distilled as Distilled
+from .distillation import distil as distil
+from .distillation import query_images as query_images
+from .distillation import train_student as train_student
+from .distinguishing import fit_test as fit_test
+from .distinguishing import judge as judge
+from .distinguishing import play as play
+from .distinguishing import record as record

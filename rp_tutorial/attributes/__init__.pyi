@@ -1,24 +1,16 @@
-from .pieces import LabelPieces, label_pieces
-from .posterior import Posterior, posterior
-from .rap import ape, inference_set, rap_set, release_level, sampled_inference_set, sampled_rap_set
-from .sets import IntervalSet, Scale, StandardScale
-from .smoothed_pieces import leader_pieces, level_pieces, probabilities
-
-__all__ = [
-    "IntervalSet",
-    "LabelPieces",
-    "Posterior",
-    "Scale",
-    "StandardScale",
-    "ape",
-    "inference_set",
-    "label_pieces",
-    "leader_pieces",
-    "level_pieces",
-    "posterior",
-    "probabilities",
-    "rap_set",
-    "release_level",
-    "sampled_inference_set",
-    "sampled_rap_set",
-]
+from .pieces import LabelPieces as LabelPieces
+from .pieces import label_pieces as label_pieces
+from .posterior import Posterior as Posterior
+from .posterior import posterior as posterior
+from .rap import ape as ape
+from .rap import inference_set as inference_set
+from .rap import rap_set as rap_set
+from .rap import release_level as release_level
+from .rap import sampled_inference_set as sampled_inference_set
+from .rap import sampled_rap_set as sampled_rap_set
+from .sets import IntervalSet as IntervalSet
+from .sets import Scale as Scale
+from .sets import StandardScale as StandardScale
+from .smoothed_pieces import leader_pieces as leader_pieces
+from .smoothed_pieces import level_pieces as level_pieces
+from .smoothed_pieces import probabilities as probabilities

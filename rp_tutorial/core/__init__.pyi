@@ -1,4 +1,5 @@
-from .directions import on_sphere
-from .streams import Purpose, child_seed, numpy_generator, torch_generator
-
-__all__ = ["Purpose", "child_seed", "numpy_generator", "on_sphere", "torch_generator"]
+from .directions import on_sphere as on_sphere
+from .streams import Purpose as Purpose
+from .streams import child_seed as child_seed
+from .streams import numpy_generator as numpy_generator
+from .streams import torch_generator as torch_generator

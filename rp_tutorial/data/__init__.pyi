@@ -1,26 +1,17 @@
-from .faces.drawn import synthetic_faces
-from .faces.sources import load_faces
-from .faces.task import FaceTask, from_text, to_bytes, to_float, to_text
-from .tables.insurance import LEAKING, InsuranceTable, load_at_most, load_table
-from .tables.synthetic import generate, risk_score
-from .tables.tasks import AttributeTask, ThresholdTask, labelled_task, threshold_task
-
-__all__ = [
-    "LEAKING",
-    "AttributeTask",
-    "FaceTask",
-    "InsuranceTable",
-    "ThresholdTask",
-    "from_text",
-    "generate",
-    "labelled_task",
-    "load_at_most",
-    "load_faces",
-    "load_table",
-    "risk_score",
-    "synthetic_faces",
-    "threshold_task",
-    "to_bytes",
-    "to_float",
-    "to_text",
-]
+from .faces.drawn import synthetic_faces as synthetic_faces
+from .faces.sources import load_faces as load_faces
+from .faces.task import FaceTask as FaceTask
+from .faces.task import from_text as from_text
+from .faces.task import to_bytes as to_bytes
+from .faces.task import to_float as to_float
+from .faces.task import to_text as to_text
+from .tables.insurance import LEAKING as LEAKING
+from .tables.insurance import InsuranceTable as InsuranceTable
+from .tables.insurance import load_at_most as load_at_most
+from .tables.insurance import load_table as load_table
+from .tables.synthetic import generate as generate
+from .tables.synthetic import risk_score as risk_score
+from .tables.tasks import AttributeTask as AttributeTask
+from .tables.tasks import ThresholdTask as ThresholdTask
+from .tables.tasks import labelled_task as labelled_task
+from .tables.tasks import threshold_task as threshold_task

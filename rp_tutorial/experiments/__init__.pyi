@@ -1,47 +1,26 @@
-from .faces.adaptive import AdaptiveBench
-from .faces.defenses import Defense
-from .faces.distillation import School, Teacher
-from .faces.frontier import LOWEST, RP
-from .faces.inversion import CONTROL, SIGMAS, Arm, Bench
-from .faces.lab import PUBLISHED_FILES, FaceLab
-from .faces.private_nets import EPSILONS, PRIVATE_TRAINING, private_target, public_net
-from .faces.students import MARGIN
-from .mechanism.latent_measures import (
-    difference,
-    displacement,
-    pass_probability,
-    push,
-    sphere_labels,
-    unit_vectors,
-)
-from .mechanism.probe import Probe
-from .tables.frontier import InsuranceFrontierSettings, run_insurance
-
-__all__ = [
-    "CONTROL",
-    "EPSILONS",
-    "LOWEST",
-    "MARGIN",
-    "PRIVATE_TRAINING",
-    "PUBLISHED_FILES",
-    "RP",
-    "SIGMAS",
-    "AdaptiveBench",
-    "Arm",
-    "Bench",
-    "Defense",
-    "FaceLab",
-    "InsuranceFrontierSettings",
-    "Probe",
-    "School",
-    "Teacher",
-    "difference",
-    "displacement",
-    "pass_probability",
-    "private_target",
-    "public_net",
-    "push",
-    "run_insurance",
-    "sphere_labels",
-    "unit_vectors",
-]
+from .faces.adaptive import AdaptiveBench as AdaptiveBench
+from .faces.defenses import Defense as Defense
+from .faces.distillation import School as School
+from .faces.distillation import Teacher as Teacher
+from .faces.frontier import LOWEST as LOWEST
+from .faces.frontier import RP as RP
+from .faces.inversion import CONTROL as CONTROL
+from .faces.inversion import SIGMAS as SIGMAS
+from .faces.inversion import Arm as Arm
+from .faces.inversion import Bench as Bench
+from .faces.lab import PUBLISHED_FILES as PUBLISHED_FILES
+from .faces.lab import FaceLab as FaceLab
+from .faces.private_nets import EPSILONS as EPSILONS
+from .faces.private_nets import PRIVATE_TRAINING as PRIVATE_TRAINING
+from .faces.private_nets import private_target as private_target
+from .faces.private_nets import public_net as public_net
+from .faces.students import MARGIN as MARGIN
+from .mechanism.latent_measures import difference as difference
+from .mechanism.latent_measures import displacement as displacement
+from .mechanism.latent_measures import pass_probability as pass_probability
+from .mechanism.latent_measures import push as push
+from .mechanism.latent_measures import sphere_labels as sphere_labels
+from .mechanism.latent_measures import unit_vectors as unit_vectors
+from .mechanism.probe import Probe as Probe
+from .tables.frontier import InsuranceFrontierSettings as InsuranceFrontierSettings
+from .tables.frontier import run_insurance as run_insurance

@@ -1,46 +1,24 @@
-from .base import estimates, lines
-from .comparisons import adaptive_attackers, asr_arms, distillation_curves, front_areas, frontier, gains
-from .contact_sheets import ContactSheet, blurred, contact_sheet, mean_image
-from .faces import (
-    asr_by_sigma,
-    flip_rates,
-    label_regions,
-    latent_walk,
-)
-from .pages import page
-from .tables import (
-    inferred_intervals,
-    interval_sets,
-    live_certificate,
-    live_plan,
-    radius_against_distance,
-    rates_by_sigma,
-    release_histogram,
-)
-
-__all__ = [
-    "ContactSheet",
-    "adaptive_attackers",
-    "asr_arms",
-    "asr_by_sigma",
-    "blurred",
-    "contact_sheet",
-    "distillation_curves",
-    "estimates",
-    "flip_rates",
-    "front_areas",
-    "frontier",
-    "gains",
-    "inferred_intervals",
-    "interval_sets",
-    "label_regions",
-    "latent_walk",
-    "lines",
-    "live_certificate",
-    "live_plan",
-    "mean_image",
-    "page",
-    "radius_against_distance",
-    "rates_by_sigma",
-    "release_histogram",
-]
+from .base import estimates as estimates
+from .base import lines as lines
+from .comparisons import adaptive_attackers as adaptive_attackers
+from .comparisons import asr_arms as asr_arms
+from .comparisons import distillation_curves as distillation_curves
+from .comparisons import front_areas as front_areas
+from .comparisons import frontier as frontier
+from .comparisons import gains as gains
+from .contact_sheets import ContactSheet as ContactSheet
+from .contact_sheets import blurred as blurred
+from .contact_sheets import contact_sheet as contact_sheet
+from .contact_sheets import mean_image as mean_image
+from .faces import asr_by_sigma as asr_by_sigma
+from .faces import flip_rates as flip_rates
+from .faces import label_regions as label_regions
+from .faces import latent_walk as latent_walk
+from .pages import page as page
+from .tables import inferred_intervals as inferred_intervals
+from .tables import interval_sets as interval_sets
+from .tables import live_certificate as live_certificate
+from .tables import live_plan as live_plan
+from .tables import radius_against_distance as radius_against_distance
+from .tables import rates_by_sigma as rates_by_sigma
+from .tables import release_histogram as release_histogram

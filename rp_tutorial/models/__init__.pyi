@@ -1,29 +1,18 @@
-from .checkpoints import check_accuracy, load_weights, save_weights
-from .facenet import FaceClassifier, FaceNet, FaceNet64
-from .fold import folded
-from .generator import Generator, SmallGenerator
-from .halfspace_net import at_distance, half_space_net
-from .mlp import two_layer_net
-from .priors import DecoderPrior, PCAPrior, Prior, new_prior
-from .small_faces import SmallEvaluator, SmallFaceNet
-
-__all__ = [
-    "DecoderPrior",
-    "FaceClassifier",
-    "FaceNet",
-    "FaceNet64",
-    "Generator",
-    "PCAPrior",
-    "Prior",
-    "SmallEvaluator",
-    "SmallFaceNet",
-    "SmallGenerator",
-    "at_distance",
-    "check_accuracy",
-    "folded",
-    "half_space_net",
-    "load_weights",
-    "new_prior",
-    "save_weights",
-    "two_layer_net",
-]
+from .checkpoints import check_accuracy as check_accuracy
+from .checkpoints import load_weights as load_weights
+from .checkpoints import save_weights as save_weights
+from .facenet import FaceClassifier as FaceClassifier
+from .facenet import FaceNet as FaceNet
+from .facenet import FaceNet64 as FaceNet64
+from .fold import folded as folded
+from .generator import Generator as Generator
+from .generator import SmallGenerator as SmallGenerator
+from .halfspace_net import at_distance as at_distance
+from .halfspace_net import half_space_net as half_space_net
+from .mlp import two_layer_net as two_layer_net
+from .priors import DecoderPrior as DecoderPrior
+from .priors import PCAPrior as PCAPrior
+from .priors import Prior as Prior
+from .priors import new_prior as new_prior
+from .small_faces import SmallEvaluator as SmallEvaluator
+from .small_faces import SmallFaceNet as SmallFaceNet

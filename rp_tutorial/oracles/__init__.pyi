@@ -1,29 +1,17 @@
-from .abstaining import AbstainingOracle, confidence_for_abstention
-from .attribute import AttributeSmoothing
-from .base import LabelOracle
-from .deterministic import DeterministicCertificate, DeterministicRP, certify_deterministic
-from .noise import NoiseStream
-from .plain import PlainOracle
-from .randomized_response import RandomizedResponse
-from .smoothing import Certificate, PredictOracle, Smoothing, VoteOracle
-from .votes import plurality, significant_plurality, votes_needed
-
-__all__ = [
-    "AbstainingOracle",
-    "AttributeSmoothing",
-    "Certificate",
-    "DeterministicCertificate",
-    "DeterministicRP",
-    "LabelOracle",
-    "NoiseStream",
-    "PlainOracle",
-    "PredictOracle",
-    "RandomizedResponse",
-    "Smoothing",
-    "VoteOracle",
-    "certify_deterministic",
-    "confidence_for_abstention",
-    "plurality",
-    "significant_plurality",
-    "votes_needed",
-]
+from .abstaining import AbstainingOracle as AbstainingOracle
+from .abstaining import confidence_for_abstention as confidence_for_abstention
+from .attribute import AttributeSmoothing as AttributeSmoothing
+from .base import LabelOracle as LabelOracle
+from .deterministic import DeterministicCertificate as DeterministicCertificate
+from .deterministic import DeterministicRP as DeterministicRP
+from .deterministic import certify_deterministic as certify_deterministic
+from .noise import NoiseStream as NoiseStream
+from .plain import PlainOracle as PlainOracle
+from .randomized_response import RandomizedResponse as RandomizedResponse
+from .smoothing import Certificate as Certificate
+from .smoothing import PredictOracle as PredictOracle
+from .smoothing import Smoothing as Smoothing
+from .smoothing import VoteOracle as VoteOracle
+from .votes import plurality as plurality
+from .votes import significant_plurality as significant_plurality
+from .votes import votes_needed as votes_needed

@@ -1,41 +1,24 @@
-from .best_of_several import alternating, best_against, cross_fitted
-from .binomial import (
-    certified_radius,
-    certified_radius_two_bounds,
-    clopper_pearson,
-    lower_confidence_bound,
-    max_certifiable_radius,
-    min_certify_votes,
-    min_predict_votes,
-    upper_confidence_bound,
-)
-from .families import dominance, holm, slices, verdict
-from .fronts import Outcome, areas, front, outcomes
-from .paired import PairedComparison, Rate, paired_comparison, paired_difference, rate
-
-__all__ = [
-    "Outcome",
-    "PairedComparison",
-    "Rate",
-    "alternating",
-    "areas",
-    "best_against",
-    "certified_radius",
-    "certified_radius_two_bounds",
-    "clopper_pearson",
-    "cross_fitted",
-    "dominance",
-    "front",
-    "holm",
-    "lower_confidence_bound",
-    "max_certifiable_radius",
-    "min_certify_votes",
-    "min_predict_votes",
-    "outcomes",
-    "paired_comparison",
-    "paired_difference",
-    "rate",
-    "slices",
-    "upper_confidence_bound",
-    "verdict",
-]
+from .best_of_several import alternating as alternating
+from .best_of_several import best_against as best_against
+from .best_of_several import cross_fitted as cross_fitted
+from .binomial import certified_radius as certified_radius
+from .binomial import certified_radius_two_bounds as certified_radius_two_bounds
+from .binomial import clopper_pearson as clopper_pearson
+from .binomial import lower_confidence_bound as lower_confidence_bound
+from .binomial import max_certifiable_radius as max_certifiable_radius
+from .binomial import min_certify_votes as min_certify_votes
+from .binomial import min_predict_votes as min_predict_votes
+from .binomial import upper_confidence_bound as upper_confidence_bound
+from .families import dominance as dominance
+from .families import holm as holm
+from .families import slices as slices
+from .families import verdict as verdict
+from .fronts import Outcome as Outcome
+from .fronts import areas as areas
+from .fronts import front as front
+from .fronts import outcomes as outcomes
+from .paired import PairedComparison as PairedComparison
+from .paired import Rate as Rate
+from .paired import paired_comparison as paired_comparison
+from .paired import paired_difference as paired_difference
+from .paired import rate as rate

@@ -1,60 +1,27 @@
-from . import response
-from .guarantees import (
-    RobustPrivacy,
-    advantage_from_tv,
-    composition_tv,
-    deployable_radius,
-    deployable_radius_predict,
-    halfspace_advantage,
-    halfspace_laws,
-    halfspace_tv,
-    hockey_stick,
-    noise_tv,
-    pixeldp_radius,
-    predict_quantile,
-    repeated_tv,
-    total_variation,
-    tv_from_advantage,
-    tv_of_dp,
-    vote_quantile,
-)
-from .halfspace import (
-    ThresholdRates,
-    class_one_probability,
-    expected_reach,
-    mean_radius,
-    predict_law,
-    threshold_rates,
-    vote_law,
-)
-from .planner import Plan, plan
-
-__all__ = [
-    "Plan",
-    "RobustPrivacy",
-    "ThresholdRates",
-    "advantage_from_tv",
-    "class_one_probability",
-    "composition_tv",
-    "deployable_radius",
-    "deployable_radius_predict",
-    "expected_reach",
-    "halfspace_advantage",
-    "halfspace_laws",
-    "halfspace_tv",
-    "hockey_stick",
-    "mean_radius",
-    "noise_tv",
-    "pixeldp_radius",
-    "plan",
-    "predict_law",
-    "predict_quantile",
-    "repeated_tv",
-    "response",
-    "threshold_rates",
-    "total_variation",
-    "tv_from_advantage",
-    "tv_of_dp",
-    "vote_law",
-    "vote_quantile",
-]
+from . import response as response
+from .guarantees import RobustPrivacy as RobustPrivacy
+from .guarantees import advantage_from_tv as advantage_from_tv
+from .guarantees import composition_tv as composition_tv
+from .guarantees import deployable_radius as deployable_radius
+from .guarantees import deployable_radius_predict as deployable_radius_predict
+from .guarantees import halfspace_advantage as halfspace_advantage
+from .guarantees import halfspace_laws as halfspace_laws
+from .guarantees import halfspace_tv as halfspace_tv
+from .guarantees import hockey_stick as hockey_stick
+from .guarantees import noise_tv as noise_tv
+from .guarantees import pixeldp_radius as pixeldp_radius
+from .guarantees import predict_quantile as predict_quantile
+from .guarantees import repeated_tv as repeated_tv
+from .guarantees import total_variation as total_variation
+from .guarantees import tv_from_advantage as tv_from_advantage
+from .guarantees import tv_of_dp as tv_of_dp
+from .guarantees import vote_quantile as vote_quantile
+from .halfspace import ThresholdRates as ThresholdRates
+from .halfspace import class_one_probability as class_one_probability
+from .halfspace import expected_reach as expected_reach
+from .halfspace import mean_radius as mean_radius
+from .halfspace import predict_law as predict_law
+from .halfspace import threshold_rates as threshold_rates
+from .halfspace import vote_law as vote_law
+from .planner import Plan as Plan
+from .planner import plan as plan

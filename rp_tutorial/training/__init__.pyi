@@ -1,40 +1,20 @@
-from .classify import fit_classifier, image_accuracy, image_logits
-from .dp_sgd import (
-    PrivacyRecord,
-    PrivateNet,
-    check_records_do_not_mix,
-    fit_privately,
-    private_steps,
-    train_only,
-    with_group_norm,
-)
-from .fill_prior import train_prior
-from .fit import accuracy, fit
-from .gan import fit_gan
-from .pca import fit_pca
-from .pretrain import fit_exemplars, image_features
-from .privacy_accounting import calibrated_noise, spent_epsilon
-from .vae import fit_vae
-
-__all__ = [
-    "PrivacyRecord",
-    "PrivateNet",
-    "accuracy",
-    "calibrated_noise",
-    "check_records_do_not_mix",
-    "fit",
-    "fit_classifier",
-    "fit_exemplars",
-    "fit_gan",
-    "fit_pca",
-    "fit_privately",
-    "fit_vae",
-    "image_accuracy",
-    "image_features",
-    "image_logits",
-    "private_steps",
-    "spent_epsilon",
-    "train_only",
-    "train_prior",
-    "with_group_norm",
-]
+from .classify import fit_classifier as fit_classifier
+from .classify import image_accuracy as image_accuracy
+from .classify import image_logits as image_logits
+from .dp_sgd import PrivacyRecord as PrivacyRecord
+from .dp_sgd import PrivateNet as PrivateNet
+from .dp_sgd import check_records_do_not_mix as check_records_do_not_mix
+from .dp_sgd import fit_privately as fit_privately
+from .dp_sgd import private_steps as private_steps
+from .dp_sgd import train_only as train_only
+from .dp_sgd import with_group_norm as with_group_norm
+from .fill_prior import train_prior as train_prior
+from .fit import accuracy as accuracy
+from .fit import fit as fit
+from .gan import fit_gan as fit_gan
+from .pca import fit_pca as fit_pca
+from .pretrain import fit_exemplars as fit_exemplars
+from .pretrain import image_features as image_features
+from .privacy_accounting import calibrated_noise as calibrated_noise
+from .privacy_accounting import spent_epsilon as spent_epsilon
+from .vae import fit_vae as fit_vae

@@ -1,30 +1,18 @@
-from . import attackers
-from .boundary_repulsion import Inversion, invert, sphere_directions
-from .queries import LatentQueries
-from .settings import BREP_MI, BoundaryRepulsion, deviations
-from .starts import candidate_latents
-from .sure_starts import SureStart, sure_starts
-from .surrogates import SURROGATES, transfer
-from .verdicts import Verdicts, evaluate
-from .white_box import WhiteBox, WhiteBoxInversion, invert_white_box
-
-__all__ = [
-    "BREP_MI",
-    "SURROGATES",
-    "BoundaryRepulsion",
-    "Inversion",
-    "LatentQueries",
-    "SureStart",
-    "Verdicts",
-    "WhiteBox",
-    "WhiteBoxInversion",
-    "attackers",
-    "candidate_latents",
-    "deviations",
-    "evaluate",
-    "invert",
-    "invert_white_box",
-    "sphere_directions",
-    "sure_starts",
-    "transfer",
-]
+from . import attackers as attackers
+from .boundary_repulsion import Inversion as Inversion
+from .boundary_repulsion import invert as invert
+from .boundary_repulsion import sphere_directions as sphere_directions
+from .queries import LatentQueries as LatentQueries
+from .settings import BREP_MI as BREP_MI
+from .settings import BoundaryRepulsion as BoundaryRepulsion
+from .settings import deviations as deviations
+from .starts import candidate_latents as candidate_latents
+from .sure_starts import SureStart as SureStart
+from .sure_starts import sure_starts as sure_starts
+from .surrogates import SURROGATES as SURROGATES
+from .surrogates import transfer as transfer
+from .verdicts import Verdicts as Verdicts
+from .verdicts import evaluate as evaluate
+from .white_box import WhiteBox as WhiteBox
+from .white_box import WhiteBoxInversion as WhiteBoxInversion
+from .white_box import invert_white_box as invert_white_box
