@@ -35,7 +35,7 @@ from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.core.streams import Purpose, torch_generator
 from rp_tutorial.core.threads import worker_pool
 from rp_tutorial.data.tables.tasks import ThresholdTask
-from rp_tutorial.experiments.engine.runner import Stages
+from rp_tutorial.experiments.engine.stages import Stages
 from rp_tutorial.experiments.tables import threshold as insurance
 from rp_tutorial.oracles.attribute import AttributeSmoothing
 from rp_tutorial.oracles.smoothing import Smoothing, significant_plurality
@@ -123,10 +123,9 @@ def nets(settings: insurance.ThresholdSettings) -> tuple[dict[str, nn.Module], T
     found = {}
     for name, l1 in (("one feature (l1, as the paper)", 3.0), ("all features (no l1)", 0.0)):
         chosen = replace(settings, l1=l1)
-        task, fingerprint = insurance.load_task(chosen, data="synthetic", seed=0)
-        stages = Stages("insurance-threshold")
-        found[name] = insurance.trained_net(chosen, task, fingerprint=fingerprint, seed=0, stages=stages)
-    return found, task
+        lab = insurance.ThresholdLab(chosen, data="synthetic", seed=0, stages=Stages("insurance-threshold"))
+        found[name] = lab.net
+    return found, lab.task
 
 
 def measure(entries: list[Contestant], x: Tensor, rounds: int) -> dict[str, list[float]]:

@@ -27,7 +27,7 @@ from scipy.stats import binomtest
 from torch import Tensor, nn
 
 from rp_tutorial.core.labels import ABSTAIN
-from rp_tutorial.experiments.engine.runner import Stages
+from rp_tutorial.experiments.engine.stages import Stages
 from rp_tutorial.experiments.tables import threshold as insurance
 from rp_tutorial.oracles.smoothing import Smoothing
 
@@ -84,10 +84,9 @@ def nets(rows: int) -> tuple[dict[str, nn.Module], Tensor]:
     found = {}
     for name, l1 in (("one feature (l1, as the paper)", 3.0), ("all features (no l1)", 0.0)):
         settings = dataclasses.replace(insurance.PROFILES["smoke"], rows=rows, l1=l1)
-        task, fingerprint = insurance.load_task(settings, data="synthetic", seed=0)
-        stages = Stages("insurance-threshold")
-        found[name] = insurance.trained_net(settings, task, fingerprint=fingerprint, seed=0, stages=stages)
-    return found, task.x_test
+        lab = insurance.ThresholdLab(settings, data="synthetic", seed=0, stages=Stages("insurance-threshold"))
+        found[name] = lab.net
+    return found, lab.task.x_test
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from tqdm import tqdm
 
+from rp_tutorial import __version__
 from rp_tutorial.core.arguments import InputError, one_of
 
 if TYPE_CHECKING:
@@ -36,7 +37,25 @@ DATA_HELP = (
 )
 FORMATS = ("text", "markdown", "csv", "json")
 DATA_SETS = ("insurance", "faces")
+SET_HELP = "a setting other than the profile's, as sigmas=0.1,0.2 or attack.patience=5; may be repeated"
+WITH_HELP = "a Python file that registers defences, attacks, data or experiments of your own; may be repeated"
 WHOLE = {"identities": 1000, "train_images": 500_000, "test_images": 200_000, "public_images": 200_000}
+
+
+@app.callback()
+def parts(
+    with_file: Annotated[list[str] | None, typer.Option("--with", help=WITH_HELP)] = None,
+    version: Annotated[bool, typer.Option("--version", help="print the version and leave")] = False,
+) -> None:
+    """What holds for every command."""
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+    if with_file:
+        from rp_tutorial.core.registry import load_parts
+
+        for file in with_file:
+            load_parts(file)
 
 
 @app.command()
@@ -104,30 +123,29 @@ def run(
     out: Annotated[str, typer.Option(help="folder for results.json, tables and charts")] = "results",
     device: Annotated[str | None, typer.Option(help="cpu or cuda; left out, the profile chooses")] = None,
     force: Annotated[bool, typer.Option("--force", help="compute everything anew")] = False,
+    changes: Annotated[list[str] | None, typer.Option("--set", help=SET_HELP)] = None,
 ) -> None:
     """Run an experiment and write DIR/results.json; finished stages are remembered, so a killed run resumes."""
-    from rp_tutorial.experiments.engine.runner import (
-        EXPERIMENTS,
-        PROFILES,
-        data_taken,
-        experiment_module,
-        run_experiment,
-        takes,
-    )
+    from rp_tutorial.core.files import write_atomically
+    from rp_tutorial.experiments.engine.experiment import EXPERIMENTS, PROFILES
+    from rp_tutorial.experiments.engine.overrides import parsed
+    from rp_tutorial.experiments.engine.runner import run as run_experiment
+    from rp_tutorial.figures.pages import pages
 
     one_of("experiment", experiment, (*EXPERIMENTS, "all"))
     one_of("profile", profile, PROFILES)
+    options = {"profile": profile, "data": data, "seed": seed, "force": force, "device": device}
     for name in EXPERIMENTS if experiment == "all" else (experiment,):
         folder = Path(out) / name if experiment == "all" else Path(out)
-        module = experiment_module(name)
-        if experiment == "all" and not takes(module, data):
-            typer.echo(f"{name}: skipped, it takes --data {' or '.join(data_taken(module))} only")
+        asked = EXPERIMENTS[name]
+        if experiment == "all" and not asked.reads.takes(data):
+            typer.echo(f"{name}: skipped, it takes --data {' or '.join(asked.reads.sources)} only")
             continue
-        with _StageBar(module.stage_count(module.PROFILES[profile])) as bar:
-            document = run_experiment(
-                name, profile=profile, data=data, seed=seed, out=folder, force=force, device=device, progress=bar.begin
-            )
-        typer.echo(module.summary(document))
+        with _StageBar() as bar:
+            document = run_experiment(name, out=folder, progress=bar.begin, **options, **parsed(changes or []))
+        for file, page in pages(document).items():
+            write_atomically(folder / file, page)
+        typer.echo(asked.summary(document["results"]))
         typer.echo(f"{folder / 'results.json'} written after {document['seconds']} s")
 
 
@@ -139,7 +157,7 @@ def ledger(
     format: Annotated[str, typer.Option(help="text, markdown, csv or json")] = "text",
 ) -> None:
     """Print the paper's claims beside our measurements, with intervals and verdicts."""
-    from rp_tutorial.ledger.documents import read_documents
+    from rp_tutorial.experiments.engine.documents import read_documents
     from rp_tutorial.ledger.verdicts import render, table
 
     one_of("format", format, FORMATS)
@@ -163,14 +181,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 class _StageBar:
-    """A progress bar on stderr that appears with the first stage: bad input is refused before, in one line."""
+    """A count of stages on stderr that appears with the first one: bad input is refused before, in one line."""
 
-    def __init__(self, stages: int) -> None:
-        self.stages, self.bar = stages, None
+    def __init__(self) -> None:
+        self.bar: tqdm | None = None
 
     def begin(self, stage: str) -> None:
         if self.bar is None:
-            self.bar = tqdm(total=self.stages, unit="stage", file=sys.stderr)
+            self.bar = tqdm(unit="stage", file=sys.stderr)
         else:
             self.bar.update()
         self.bar.set_description(stage)

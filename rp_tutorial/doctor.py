@@ -15,8 +15,6 @@ from rp_tutorial.experiments.engine.runner import (
     EXPERIMENTS,
     PROFILES,
     cache_dir,
-    data_taken,
-    experiment_module,
     versions,
 )
 
@@ -41,11 +39,10 @@ def report() -> Iterator[str]:
     yield f"browser     {browser or 'none found: the browser tests need Chromium'}"
     yield f"cache       {cache_dir()} ($RP_TUTORIAL_CACHE changes it)"
     yield f"faces       {_faces()}"
-    for name in EXPERIMENTS:
-        module = experiment_module(name)
-        yield f"experiment  {name}: data {', '.join(data_taken(module))}"
+    for name, experiment in EXPERIMENTS.items():
+        yield f"experiment  {name}: data {', '.join(experiment.reads.sources)}"
         for profile in PROFILES:
-            yield f"            --profile {profile}: {module.NEEDS[profile]}"
+            yield f"            --profile {profile}: {experiment.needs[profile]}"
 
 
 def _faces() -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from rp_tutorial.cli import main
 from rp_tutorial.data.tables.synthetic import generate
-from rp_tutorial.experiments.engine.runner import EXPERIMENTS
+from rp_tutorial.experiments.engine.experiment import EXPERIMENTS
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 

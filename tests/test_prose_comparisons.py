@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from sentences import DRAWN, PHOTOGRAPHS, Sentence, hits_of, paired, results, rising, rows
 
-from rp_tutorial.ledger.documents import published
+from rp_tutorial.experiments.engine.documents import published
 from rp_tutorial.statistics.paired import paired_comparison
 from rp_tutorial.theory.response import keep_probability
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from sentences import DRAWN, PHOTOGRAPHS, Sentence, falling, holm, paired, results, rising, rows
 
-from rp_tutorial.ledger.documents import published
+from rp_tutorial.experiments.engine.documents import published
 
 DEFENDED, MECHANISM, FACENET = "faces/defended", "faces/mechanism", "faces/facenet64"
 SIGMAS = (0.06, 0.12, 0.18, 0.25)

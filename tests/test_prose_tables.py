@@ -11,8 +11,8 @@ import pytest
 from sentences import Sentence, falling, rising
 
 from rp_tutorial.attacks.averaging import response_success
+from rp_tutorial.experiments.engine.documents import published
 from rp_tutorial.experiments.mechanism.latent_measures import pass_probability
-from rp_tutorial.ledger.documents import published
 from rp_tutorial.theory.response import advantage, keep_probability
 
 GENERATED, ROWS = "synthetic", "medical_insurance_5000.csv"

@@ -10,9 +10,12 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
-from rp_tutorial.experiments.engine import runner
-from rp_tutorial.experiments.engine.runner import experiment_module, run_experiment
+from rp_tutorial.core.files import write_atomically
+from rp_tutorial.experiments.engine.documents import published, stale
+from rp_tutorial.experiments.engine.experiment import EXPERIMENTS
+from rp_tutorial.experiments.engine.runner import run
 
 PUBLISHED = Path(__file__).resolve().parent.parent / "rp_tutorial" / "published"
 
@@ -20,28 +23,35 @@ PUBLISHED = Path(__file__).resolve().parent.parent / "rp_tutorial" / "published"
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sources", nargs="*", help="real data beside the generated ones: a CSV, folder:PATH, ...")
-    parser.add_argument("--only", action="append", choices=runner.EXPERIMENTS, help="this experiment; may be repeated")
+    parser.add_argument("--only", action="append", choices=EXPERIMENTS, help="this experiment; may be repeated")
     parser.add_argument("--seed", action="append", type=int, help="these seeds instead of the experiment's own")
+    parser.add_argument("--stale", action="store_true", help="list stored runs that the code would compute differently")
     options = parser.parse_args(arguments)
-    for experiment in options.only or runner.EXPERIMENTS:
-        module = experiment_module(experiment)
+    if options.stale:
+        for document, reason in stale(published()):
+            print(f"{file_name(document)}: {reason}")
+        return
+    for name in options.only or EXPERIMENTS:
         for source in ("synthetic", *options.sources):
-            if not runner.takes(module, source):
-                continue
-            drawn = getattr(module, "PUBLISHED_SEEDS", (0,))
-            for seed in options.seed or (drawn if source == "synthetic" else (0,)):
-                publish(experiment, source, seed)
+            if EXPERIMENTS[name].reads.takes(source):
+                for seed in options.seed or (EXPERIMENTS[name].seeds if source == "synthetic" else (0,)):
+                    publish(name, source, seed)
 
 
-def publish(experiment: str, source: str, seed: int) -> None:
-    """One run, one file. The name says experiment, data, profile, and the seed where it is not 0."""
-    document = run_experiment(experiment, profile="cpu", data=source, seed=seed)
-    for bulky in getattr(experiment_module(experiment), "BULKY", ()):  # what only a full run needs to hold
+def publish(name: str, source: str, seed: int) -> None:
+    """One run, one file."""
+    document = run(name, profile="cpu", data=source, seed=seed)
+    for bulky in EXPERIMENTS[name].bulky:  # what only a full run needs to hold
         del document["results"][bulky]
-    data = Path(document["data"].replace(":", "-")).stem
-    path = PUBLISHED / f"{experiment}-{data}-cpu{f'-seed{seed}' if seed else ''}.json"
-    runner.write_atomically(path, json.dumps(rounded(document), indent=1) + "\n")
+    path = PUBLISHED / file_name(document)
+    write_atomically(path, json.dumps(rounded(document), indent=1) + "\n")
     print(path.name, document["seconds"], "s", flush=True)
+
+
+def file_name(document: dict[str, Any]) -> str:
+    """Experiment, data, profile, and the seed where it is not 0."""
+    data, seed = Path(document["data"].replace(":", "-")).stem, document["seed"]
+    return f"{document['experiment']}-{data}-{document['profile']}{f'-seed{seed}' if seed else ''}.json"
 
 
 def rounded(value: object) -> object:

@@ -1,4 +1,4 @@
-"""One module an experiment, each with its settings for every profile and one `run`."""
+"""Experiments: each an object that registers itself, with settings for every profile and one `run`."""
 
 import lazy_loader
 

@@ -8,37 +8,28 @@ for every round. The bounds are in `privacy`, the game in `attacks.distinguishin
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
 from rp_tutorial.attacks.distinguishing import Outcome, fit_test, judge, record
-from rp_tutorial.core.arguments import InputError
-from rp_tutorial.experiments.engine.runner import Stages
+from rp_tutorial.core.streams import Purpose, child_seed, numpy_generator
+from rp_tutorial.experiments.engine.experiment import Experiment, register
+from rp_tutorial.experiments.engine.kinds_of_data import NO_DATA
+from rp_tutorial.experiments.engine.lab import Lab
+from rp_tutorial.experiments.half_space_games import N0, RULES, Mechanism
 from rp_tutorial.models.halfspace_net import at_distance, half_space_net
 from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.oracles.smoothing import PredictOracle, Smoothing, VoteOracle
-from rp_tutorial.statistics.binomial import certified_radius, lower_confidence_bound
-from rp_tutorial.theory.guarantees import (
-    composition_tv,
-    deployable_radius,
-    deployable_radius_predict,
-    halfspace_advantage,
-    halfspace_laws,
-    total_variation,
-)
-from rp_tutorial.theory.halfspace import vote_law
+from rp_tutorial.statistics.binomial import lower_confidence_bound
 
-TIERS = ("synthetic",)
-BULKY = ("settings",)  # hundreds of rows of games: left out of the published run, which keeps their summary
-N0 = 100  # samples that choose the class before CERTIFY bounds it on others
-PURPOSES = {"certify": 1, "edge": 2, "deployable": 3, "single": 4, "repeated": 5, "control": 6}
-RadiusOf = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+OF_SETTINGS = ("random_settings", "single_rounds", "repeated_rounds", "most_samples", "most_votes", "settings_error",
+               "chunk")  # fmt: skip
+OF_TABLE = ("table_rounds", "costly_rounds", "cells", "p_a", "alpha", "beta", "table_error")
 
 
 @dataclass(frozen=True)
@@ -75,125 +66,69 @@ NEEDS = {
 }
 
 
-@dataclass(frozen=True)
-class Mechanism:
-    """One release mechanism on one half-space point, and what its certificate takes."""
+class AuditLab(Lab):
+    """Half-spaces only: the cells of the table, and random settings."""
 
-    rule: str
-    p_a: float
-    sigma: float
-    n_vote: int
-    n_cert: int
-    alpha: float  # of the certificate, and of PREDICT's test
-    beta: float
+    settings: AuditSettings
 
-    def certified(self, p_low: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The radius of the ideal classifier."""
-        return certified_radius(p_low, sigma=self.sigma)
-
-    def deployable(self, p_low: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The radius of this rule at N votes."""
-        common = {"sigma": self.sigma, "n_vote": self.n_vote, "beta": self.beta}
-        if self.rule == "vote":
-            return deployable_radius(p_low, **common)
-        return deployable_radius_predict(p_low, **common, alpha=self.alpha)
-
-    def law_options(self) -> dict[str, Any]:
-        """Arguments of the half-space laws in `privacy`. Class A is class 1, against which a tied vote goes."""
-        test = {"alpha": self.alpha} if self.rule == "predict" else {}
-        return {"sigma": self.sigma, "n_vote": self.n_vote, "rule": self.rule, **test}
-
-    def bound(self, releases: int = 1) -> float:
-        """The proven advantage at the deployable radius."""
-        return composition_tv(self.alpha, self.beta, releases) / 2
-
-    def certificate_law(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Every p_low that CERTIFY(N0, n_cert, alpha) can find here, and its probability; 1e-12 of it left out."""
-        few, many = stats.binom.ppf([5e-13, 1 - 5e-13], self.n_cert, self.p_a).astype(int)
-        ones = np.arange(few, many + 1)
-        weight, chosen = stats.binom.pmf(ones, self.n_cert, self.p_a), vote_law(self.p_a, n=N0)
-        p_low = lower_confidence_bound(np.concatenate([self.n_cert - ones, ones]), self.n_cert, alpha=self.alpha)
-        return p_low, np.concatenate([chosen[0] * weight, chosen[1] * weight])
-
-    def mean(self, of: RadiusOf) -> float:
-        """Exact mean of a function of p_low over the certificate's samples."""
-        p_low, weight = self.certificate_law()
-        return float(weight @ of(p_low))
-
-    def exact(self, radius: RadiusOf, *, releases: int = 1, tie: str = "against") -> float:
-        """Best advantage against `releases` releases at that radius of each certificate, averaged exactly."""
-        options = self.law_options()
-        return self.mean(lambda p: halfspace_advantage(self.p_a, radius(p), releases=releases, tie=tie, **options))
-
-    def exact_abstention(self, radius: RadiusOf) -> float:
-        """The same for an adversary who only sees whether PREDICT abstains."""
-
-        def advantage(p_low: NDArray[np.float64]) -> NDArray[np.float64]:
-            laws = halfspace_laws(self.p_a, radius(p_low), **self.law_options())
-            abstains = [np.stack([law[..., 1], 1 - law[..., 1]], axis=-1) for law in laws]
-            return total_variation(*abstains) / 2
-
-        return self.mean(advantage)
-
-
-def run(settings: AuditSettings, *, data: str, seed: int, stages: Stages) -> dict[str, Any]:
-    """The table at the certified edge, and the random settings at the deployable radius."""
-    if data not in TIERS:
-        raise InputError(f"data: got {data!r}, but guarantee-audit plays on half-spaces; allowed is synthetic")
-    table = [cell for n_cert in _cert_sizes(settings) for cell in _cells(settings, n_cert, seed, stages)]
-    chunks = [
-        stages.result(
-            f"settings-{first}", {"settings": vars(settings), "seed": seed}, lambda f=first: _chunk(settings, f, seed)
+    def certificates(self, n_cert: int) -> list[float]:
+        """p_low of one certificate of n_cert samples for every round of a cell, calibration included."""
+        s = self.settings
+        any_rule = Mechanism("vote", s.p_a, 1.0, 1, n_cert, s.alpha, s.beta)
+        bench = _Bench(s, (self.seed, n_cert))
+        rounds = self.played(n_cert) + round(s.rehearsal_share * self.played(n_cert))
+        return self.stage(
+            f"certificates-{n_cert}", lambda: bench.certificates(any_rule, rounds).tolist(), without=OF_SETTINGS
         )
-        for first in range(0, settings.random_settings, settings.chunk)
-    ]
-    rows = [row for chunk in chunks for row in chunk]
-    return {"table": table, "settings": rows, "summary": _summary(settings, table, rows)}
+
+    def cells(self, n_cert: int, n_vote: int) -> list[dict[str, Any]]:
+        """Both rules at one pair of sample sizes; cells of equal n_cert share its certificates."""
+        s = self.settings
+        rules = [Mechanism(rule, s.p_a, 1.0, n_vote, n_cert, s.alpha, s.beta) for rule in RULES]
+        p_low = self.certificates(n_cert)
+        return [
+            self.stage(
+                f"table-{n_cert}-{n_vote}-{cell.rule}",
+                lambda cell=cell: _cell(s, cell, np.array(p_low), self.played(n_cert), self.seed),
+                without=(*OF_SETTINGS, "cells"),
+                uses=(len(s.cells),),  # the error is shared among them
+            )
+            for cell in rules
+        ]
+
+    def random_settings(self) -> list[dict[str, Any]]:
+        """The games of every random setting, remembered in chunks."""
+        s = self.settings
+        firsts = range(0, s.random_settings, s.chunk)
+        found = [
+            self.stage(f"settings-{first}", lambda first=first: _chunk(s, first, self.seed), without=OF_TABLE)
+            for first in firsts
+        ]
+        return [row for chunk in found for row in chunk]
+
+    def played(self, n_cert: int) -> int:
+        """Rounds of a cell that count."""
+        return self.settings.costly_rounds if n_cert > 1000 else self.settings.table_rounds
 
 
-def stage_count(settings: AuditSettings) -> int:
-    """Stages of one run: the certificates, two rules a cell, the chunks of settings."""
-    return len(_cert_sizes(settings)) + 2 * len(settings.cells) + -(-settings.random_settings // settings.chunk)
+def run(lab: AuditLab) -> dict[str, Any]:
+    """The table at the certified edge, and the random settings at the deployable radius."""
+    table = [cell for sizes in sorted(lab.settings.cells, key=lambda sizes: sizes[0]) for cell in lab.cells(*sizes)]
+    rows = lab.random_settings()
+    return {"table": table, "settings": rows, "summary": _summary(lab.settings, table, rows)}
 
 
 # --- The table ---
-
-
-def _cert_sizes(settings: AuditSettings) -> list[int]:
-    return sorted({n_cert for n_cert, _ in settings.cells})
-
-
-def _cells(settings: AuditSettings, n_cert: int, seed: int, stages: Stages) -> list[dict[str, Any]]:
-    """The cells that share certificates of n_cert samples; one certificate a round."""
-    key = {"settings": vars(settings), "seed": seed, "n_cert": n_cert}
-    played = settings.costly_rounds if n_cert > 1000 else settings.table_rounds
-    total = played + round(settings.rehearsal_share * played)
-    votes = [n_vote for cert, n_vote in settings.cells if cert == n_cert]
-    cells = [
-        Mechanism(rule, settings.p_a, 1.0, n_vote, n_cert, settings.alpha, settings.beta)
-        for n_vote in votes
-        for rule in ("vote", "predict")
-    ]
-    bench = _Bench(settings, [seed, n_cert])
-    p_low = stages.result(f"certificates-{n_cert}", key, lambda: bench.certificates(cells[0], total).tolist())
-    return [
-        stages.result(
-            f"table-{n_cert}-{cell.n_vote}-{cell.rule}",
-            key,
-            lambda cell=cell: _cell(settings, cell, np.array(p_low), played, seed),
-        )
-        for cell in cells
-    ]
 
 
 def _cell(
     settings: AuditSettings, cell: Mechanism, p_low: NDArray[np.float64], played: int, seed: int
 ) -> dict[str, Any]:
     """One cell: the game at the certified edge and, with the same certificates, at the deployable radius."""
-    bench = _Bench(settings, [seed, cell.n_cert, cell.n_vote, len(cell.rule)])
+    bench = _Bench(settings, (seed, cell.n_cert, cell.n_vote, RULES.index(cell.rule)))
     confidence = 1 - settings.table_error / (4 * len(settings.cells))  # two games in each of two rules a cell
-    edge = bench.play(cell, cell.certified(p_low), played, "edge", confidence=confidence)[0]
-    inside = bench.play(cell, cell.deployable(p_low), played, "deployable", confidence=confidence)[0]
+    edge = bench.play(cell, cell.certified(p_low), played, Purpose.AUDIT_EDGE, confidence=confidence)[0]
+    inside = bench.play(cell, cell.deployable(p_low), played, Purpose.AUDIT_DEPLOYABLE, confidence=confidence)[0]
     exact, exact_inside = cell.exact(cell.certified), cell.exact(cell.deployable)
     return {
         "n_cert": cell.n_cert,
@@ -229,8 +164,8 @@ def _chunk(settings: AuditSettings, first: int, seed: int) -> list[dict[str, Any
 
 def _setting(settings: AuditSettings, index: int, seed: int) -> dict[str, Any]:
     """One random setting: exact advantages and played ones at the deployable radius, and the control at the edge."""
-    mechanism, releases = _draw(settings, np.random.default_rng([seed, index]))
-    bench = _Bench(settings, [seed, index, 7])
+    mechanism, releases = _draw(settings, numpy_generator(Purpose.AUDIT_SETTINGS, seed, index))
+    bench = _Bench(settings, (seed, index))
     single, repeated = settings.single_rounds, settings.repeated_rounds
     total = single + round(settings.rehearsal_share * single)
     p_low = bench.certificates(mechanism, total)
@@ -238,9 +173,9 @@ def _setting(settings: AuditSettings, index: int, seed: int) -> dict[str, Any]:
     confidence = 1 - 2 * settings.settings_error / (4 * settings.random_settings)
     inside, edge = mechanism.deployable(p_low), mechanism.certified(p_low)
     sees = ("symbols", "abstention")
-    one, abstention = bench.play(mechanism, inside, single, "single", confidence=confidence, sees=sees)
-    many = bench.play(mechanism, inside, repeated, "repeated", confidence=confidence, releases=releases)[0]
-    control = bench.play(mechanism, edge, single, "control", confidence=confidence)[0]
+    one, abstention = bench.play(mechanism, inside, single, Purpose.AUDIT_SINGLE, confidence=confidence, sees=sees)
+    many = bench.play(mechanism, inside, repeated, Purpose.AUDIT_REPEATED, confidence=confidence, releases=releases)[0]
+    control = bench.play(mechanism, edge, single, Purpose.AUDIT_CONTROL, confidence=confidence)[0]
     predicts = mechanism.rule == "predict"
     games = {
         "single": _game(one, mechanism.exact(mechanism.deployable), mechanism.bound()),
@@ -279,7 +214,7 @@ def _draw(settings: AuditSettings, rng: np.random.Generator) -> tuple[Mechanism,
 
     while True:
         mechanism = Mechanism(
-            rule=str(rng.choice(["vote", "predict"])),
+            rule=str(rng.choice(RULES)),
             p_a=float(special.ndtr(rng.uniform(0.1, 3.2))),
             sigma=log_uniform(0.05, 3.0),
             n_vote=int(log_uniform(5, settings.most_votes + 1)),
@@ -299,12 +234,12 @@ class _Bench:
     """The half-space net behind the real smoothing, with fresh noise for every purpose."""
 
     settings: AuditSettings
-    entropy: list[int]
+    key: tuple[int, ...]  # of its streams, beside their purpose
 
     def certificates(self, mechanism: Mechanism, rounds: int) -> NDArray[np.float64]:
         """p_low of `rounds` independent runs of CERTIFY at the same point."""
         x = at_distance(mechanism.sigma * special.ndtri(mechanism.p_a)).expand(rounds, 2)
-        smoothing = self._smoothing(mechanism.sigma, "certify")
+        smoothing = self._smoothing(mechanism.sigma, Purpose.AUDIT_CERTIFICATES)
         return smoothing.certify(x, n0=N0, n=mechanism.n_cert, alpha=mechanism.alpha).p_low
 
     def play(
@@ -312,7 +247,7 @@ class _Bench:
         mechanism: Mechanism,
         radius: NDArray[np.float64],
         played: int,
-        purpose: str,
+        purpose: Purpose,
         *,
         confidence: float,
         releases: int = 1,
@@ -332,19 +267,19 @@ class _Bench:
         first, rest = transcript.split(rehearsal)
         return [judge(fit_test(first, sees=s), rest, sees=s, confidence=confidence, seed=seed) for s in sees]
 
-    def _oracle(self, mechanism: Mechanism, purpose: str) -> LabelOracle:
+    def _oracle(self, mechanism: Mechanism, purpose: Purpose) -> LabelOracle:
         smoothing = self._smoothing(mechanism.sigma, purpose)
         if mechanism.rule == "vote":
             return VoteOracle(smoothing, n=mechanism.n_vote)
         return PredictOracle(smoothing, n=mechanism.n_vote, alpha=mechanism.alpha)
 
-    def _smoothing(self, sigma: float, purpose: str) -> Smoothing:
+    def _smoothing(self, sigma: float, purpose: Purpose) -> Smoothing:
         return Smoothing(
             half_space_net(), num_classes=2, sigma=sigma, seed=self._seed(purpose), device=self.settings.device
         )
 
-    def _seed(self, purpose: str) -> int:
-        return int(np.random.SeedSequence([*self.entropy, PURPOSES[purpose]]).generate_state(1)[0])
+    def _seed(self, purpose: Purpose) -> int:
+        return child_seed(purpose, *self.key)
 
 
 # --- What is told ---
@@ -378,11 +313,11 @@ def tables(results: dict[str, Any]) -> dict[str, pd.DataFrame]:
     return {"table": pd.DataFrame(results["table"]), "settings": pd.DataFrame(games)}
 
 
-def summary(document: dict[str, Any]) -> str:
+def summary(results: dict[str, Any]) -> str:
     """The table and the verdict on the settings, for a terminal."""
-    found = document["results"]["summary"]
+    found = results["summary"]
     columns = ["n_cert", "n_vote", "rule", "claimed", "advantage_exact", "advantage_played", "ci", "deployable_radius"]
-    table = tables(document["results"])["table"][[*columns, "bound", "deployable_advantage_exact"]].copy()
+    table = tables(results)["table"][[*columns, "bound", "deployable_advantage_exact"]].copy()
     table["ci"] = [f"{low:.3f} to {high:.3f}" for low, high in table["ci"]]
     return (
         f"{table.round(4).to_string(index=False)}\n"
@@ -393,6 +328,16 @@ def summary(document: dict[str, Any]) -> str:
     )
 
 
-def extra_files(document: dict[str, Any]) -> dict[str, str]:
-    """What stands beside results.json: both tables as CSV."""
-    return {f"{name}.csv": table.to_csv(index=False) for name, table in tables(document["results"]).items()}
+EXPERIMENT = register(
+    Experiment(
+        "guarantee-audit",
+        AuditLab,
+        run,
+        PROFILES,
+        NO_DATA,
+        tables,
+        summary,
+        NEEDS,
+        bulky=("settings",),  # hundreds of rows of games: a published run keeps their summary
+    )
+)

@@ -1,7 +1,7 @@
 """The paper's claims beside our measurements: one row a claim and a run, with an interval and a verdict.
 
 The rule behind a verdict is in `claim.py`, the claims in `paper_claims.py` and `comparison_claims.py`; documents come
-from `documents.py`.
+from `experiments/engine`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ from typing import Any
 
 import pandas as pd
 
-from rp_tutorial.experiments.engine.runner import experiment_module
+from rp_tutorial.experiments.engine.documents import published, seeds_joined
 from rp_tutorial.ledger.claim import OPEN, Claim, Measurement, verdict
 from rp_tutorial.ledger.comparison_claims import CLAIMS as COMPARISON_CLAIMS
-from rp_tutorial.ledger.documents import published
 from rp_tutorial.ledger.paper_claims import CLAIMS as PAPER_CLAIMS
 
 CLAIMS = (*PAPER_CLAIMS, *COMPARISON_CLAIMS)
@@ -26,7 +25,7 @@ def table(documents: Iterable[dict[str, Any]] | None = None) -> pd.DataFrame:
 
     documents: results documents as the runner writes them; the published ones if not given.
     """
-    found = _seeds_joined(published() if documents is None else documents)
+    found = seeds_joined(published() if documents is None else documents)
     rows = []
     for claim in CLAIMS:
         about = [d for d in found if claim.measure and _speaks_of(d, claim)]
@@ -51,19 +50,6 @@ def render(claims: pd.DataFrame, form: str) -> str:
 
 def _speaks_of(document: dict[str, Any], claim: Claim) -> bool:
     return document["experiment"] == claim.experiment and document["data"].startswith(claim.only_data)
-
-
-def _seeds_joined(documents: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Runs that differ in their seed only, as one document, where the experiment knows how to join them."""
-    runs: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
-    for document in documents:
-        runs.setdefault((document["experiment"], document["profile"], document["data"]), []).append(document)
-    return [joined for run in runs.values() for joined in (_pooled(run) if len(run) > 1 else run)]
-
-
-def _pooled(run: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    pool = getattr(experiment_module(run[0]["experiment"]), "pool", None)
-    return run if pool is None else [run[0] | {"results": pool(run)}]
 
 
 def _row(claim: Claim, measured: Measurement | None, document: dict[str, Any] | None) -> tuple[str, ...]:

@@ -75,10 +75,14 @@ def dominance(
             row |= {"accuracy_gain": rival.accuracy - b.accuracy, "accuracy_gain_ci": percentiles(gain)}
             row |= {"asr_gain": test["difference"], "asr_gain_ci": test["difference_ci"], "p_value": test["p_value"]}
         rows.append(row | {"dominated": float(beaten.any(axis=0).mean())})
-    tested = [row for row in rows if row["rival"] is not None]
-    for row, p in zip(tested, holm([row["p_value"] for row in tested]), strict=True):
-        row["p_holm"] = p
-    return [row | {"verdict": verdict(row, gain="asr_gain")} for row in rows]
+    return judged(rows, gain="asr_gain")
+
+
+def judged(rows: Sequence[dict[str, Any]], *, gain: str) -> list[dict[str, Any]]:
+    """The rows of a claim with p_holm, corrected for all that have a rival, and their verdicts."""
+    corrected = iter(holm([row["p_value"] for row in rows if row["rival"] is not None]))
+    found = [row | ({} if row["rival"] is None else {"p_holm": next(corrected)}) for row in rows]
+    return [row | {"verdict": verdict(row, gain=gain)} for row in found]
 
 
 def verdict(row: Mapping[str, Any], *, gain: str) -> str:

@@ -30,6 +30,15 @@ class Rate:
         """The observed share; NaN of no trials."""
         return self.successes / self.trials if self.trials else math.nan
 
+    @property
+    def ci(self) -> list[float]:
+        """The interval, as JSON holds it."""
+        return [self.low, self.high]
+
+    def told(self, name: str) -> dict[str, float | list[float] | None]:
+        """The share under `name`, None of no trials, and its interval under `<name>_ci`, as results hold them."""
+        return {name: self.value if self.trials else None, f"{name}_ci": self.ci}
+
 
 @dataclass(frozen=True)
 class PairedComparison:
@@ -52,10 +61,15 @@ class PairedComparison:
 def rate(hits: np.ndarray, *, confidence: float = 0.95) -> Rate:
     """The share of True with its exact interval; (0, 1) of no trials at all."""
     hits = _bools("hits", hits)
-    if not len(hits):
+    return rate_of(int(hits.sum()), len(hits), confidence=confidence)
+
+
+def rate_of(successes: int, trials: int, *, confidence: float = 0.95) -> Rate:
+    """The same from counts."""
+    if not trials:
         return Rate(0, 0, 0.0, 1.0)
-    low, high = clopper_pearson(int(hits.sum()), len(hits), confidence=confidence)
-    return Rate(int(hits.sum()), len(hits), float(low), float(high))
+    low, high = clopper_pearson(successes, trials, confidence=confidence)
+    return Rate(successes, trials, float(low), float(high))
 
 
 def paired_comparison(

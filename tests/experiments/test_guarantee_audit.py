@@ -10,8 +10,10 @@ import pytest
 
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.experiments import guarantee_audit
-from rp_tutorial.experiments.engine.runner import Stages, run_experiment
-from rp_tutorial.experiments.guarantee_audit import PROFILES, Mechanism
+from rp_tutorial.experiments.engine.runner import run as run_experiment
+from rp_tutorial.experiments.engine.stages import Stages
+from rp_tutorial.experiments.guarantee_audit import PROFILES, AuditLab, AuditSettings
+from rp_tutorial.experiments.half_space_games import Mechanism
 from rp_tutorial.models.halfspace_net import at_distance, half_space_net
 from rp_tutorial.oracles.smoothing import Smoothing
 from rp_tutorial.statistics.binomial import certified_radius, lower_confidence_bound
@@ -29,6 +31,10 @@ EXACT = {  # mean exact advantage at the certified edge; derived beside the book
     (100_000, 100, "vote"): 0.2499, (100_000, 100, "predict"): 0.4978,
     (100_000, 1000, "vote"): 0.1943, (100_000, 1000, "predict"): 0.4945,
 }  # fmt: skip
+
+
+def lab(settings: AuditSettings, seed: int, **options) -> AuditLab:
+    return AuditLab(settings, data="synthetic", seed=seed, stages=Stages("guarantee-audit", **options))
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +142,12 @@ def test_a_second_run_only_reads_and_another_seed_plays_other_games(document):
     few = dataclasses.replace(
         PROFILES["smoke"], table_rounds=200, cells=((1000, 100),), random_settings=3, most_samples=100, most_votes=50
     )
-    games = [guarantee_audit.run(few, data="synthetic", seed=seed, stages=Stages("guarantee-audit")) for seed in (1, 2)]
+    games = [
+        guarantee_audit.run(
+            guarantee_audit.AuditLab(few, data="synthetic", seed=seed, stages=Stages("guarantee-audit"))
+        )
+        for seed in (1, 2)
+    ]
     assert games[0]["table"][0]["advantage_exact"] == games[1]["table"][0]["advantage_exact"]
     assert games[0]["settings"] != games[1]["settings"]
 
@@ -145,8 +156,11 @@ def test_progress_names_as_many_stages_as_announced():
     few = dataclasses.replace(PROFILES["smoke"], table_rounds=50, costly_rounds=10, random_settings=45, most_samples=60)
     few = dataclasses.replace(few, cells=((1000, 100), (2000, 10), (1000, 10)), single_rounds=20, repeated_rounds=20)
     named: list[str] = []
-    guarantee_audit.run(few, data="synthetic", seed=0, stages=Stages("guarantee-audit", progress=named.append))
-    assert len(named) == len(set(named)) == guarantee_audit.stage_count(few)
+    guarantee_audit.run(
+        guarantee_audit.AuditLab(few, data="synthetic", seed=0, stages=Stages("guarantee-audit", progress=named.append))
+    )
+    cells, certificates, chunks = 2 * 3, 2, 2
+    assert len(named) == len(set(named)) == cells + certificates + chunks
 
 
 @pytest.mark.parametrize("data", ["diabetes", "kaggle", "rows.csv"])
@@ -156,10 +170,11 @@ def test_data_are_refused_because_none_are_read(data):
 
 
 def test_results_are_tables_and_a_summary(document):
-    files = guarantee_audit.extra_files(document)
-    assert set(files) == {"table.csv", "settings.csv"}
-    assert files["table.csv"].count("\n") == 9
-    assert files["settings.csv"].count("\n") == 1 + 4 * document["results"]["summary"]["settings"]
-    text = guarantee_audit.summary(document)
+    tables = guarantee_audit.tables(document["results"])
+    assert {name: len(table) for name, table in tables.items()} == {
+        "table": 8,
+        "settings": 4 * document["results"]["summary"]["settings"],
+    }
+    text = guarantee_audit.summary(document["results"])
     assert "8 of 8 cells covered; 0 violations" in text
     assert json.loads(json.dumps(document)) == document

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sample_charts import CHARTS
 
+from rp_tutorial.experiments.engine.documents import published
 from rp_tutorial.figures.pages import page, pages
-from rp_tutorial.ledger.documents import published
 
 
 def test_a_page_of_its_own_needs_no_network() -> None:

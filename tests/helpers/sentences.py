@@ -14,20 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rp_tutorial.experiments.faces import adaptive, distillation, frontier, inversion
-from rp_tutorial.experiments.mechanism.experiment import pool as pool_mechanism
-from rp_tutorial.ledger.documents import published
+from rp_tutorial.experiments.engine.documents import joined, published
 from rp_tutorial.statistics.paired import PairedComparison, paired_comparison
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
 DRAWN, PHOTOGRAPHS = "synthetic", "folder:lfw64"
-POOLS = {
-    "inversion": inversion.pool,
-    "frontier": frontier.pool,
-    "adaptive": adaptive.pool,
-    "distillation": distillation.pool,
-    "inversion-mechanism": pool_mechanism,
-}
 
 
 @dataclass(frozen=True)
@@ -51,7 +42,7 @@ class Sentence:
 def results(experiment: str, data: str = DRAWN) -> dict[str, Any]:
     """The stored results of an experiment, all seeds together."""
     documents = published(experiment, data)
-    return POOLS[experiment](documents) if len(documents) > 1 else documents[0]["results"]
+    return joined(documents) if len(documents) > 1 else documents[0]["results"]
 
 
 @cache

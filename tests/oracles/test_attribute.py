@@ -18,7 +18,7 @@ from rp_tutorial.attributes.pieces import LabelPieces
 from rp_tutorial.attributes.sets import StandardScale
 from rp_tutorial.attributes.smoothed_pieces import leader_pieces, level_pieces, probabilities
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.experiments.engine.runner import Stages
+from rp_tutorial.experiments.engine.stages import Stages
 from rp_tutorial.experiments.tables import threshold as insurance
 from rp_tutorial.oracles.attribute import AttributeSmoothing
 from rp_tutorial.oracles.plain import PlainOracle
@@ -332,8 +332,8 @@ def test_records_are_searched_in_portions_with_the_same_result(monkeypatch):
 def test_accuracy_on_the_threshold_task_is_that_of_the_boundary_where_predict_pays_for_its_votes():
     """SCIENCE section 5: 99.9 % at sigma = 1, 2, 3 where PREDICT(1000, .01) gives 96.3 / 92.6 / 88.9 %."""
     chosen = insurance.PROFILES["smoke"]
-    task, fingerprint = insurance.load_task(chosen, data="synthetic", seed=0)
-    net = insurance.trained_net(chosen, task, fingerprint=fingerprint, seed=0, stages=Stages("insurance-threshold"))
+    lab = insurance.ThresholdLab(chosen, data="synthetic", seed=0, stages=Stages("insurance-threshold"))
+    task, net = lab.task, lab.net
     for sigma in (1.0, 2.0, 3.0):
         exact = AttributeSmoothing(net, attribute=task.attribute_column, sigma=sigma, scale=task)
         accuracy = float((exact(task.x_test) == task.y_test).double().mean())

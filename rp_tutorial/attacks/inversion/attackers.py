@@ -11,20 +11,27 @@ from __future__ import annotations
 
 import math
 import os
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from rp_tutorial.attacks.inversion.boundary_repulsion import Inversion, invert
 from rp_tutorial.attacks.inversion.queries import Decoder
-from rp_tutorial.attacks.inversion.settings import BoundaryRepulsion
+from rp_tutorial.attacks.inversion.registry import ATTACKS, Attack, Attacked, Scene
+from rp_tutorial.attacks.inversion.settings import BREP_MI, BoundaryRepulsion, deviations
 from rp_tutorial.attacks.inversion.sure_starts import SureStart, sure_starts
 from rp_tutorial.core.arguments import count, refuse
 from rp_tutorial.oracles.base import LabelOracle
 
 NEVER = 10**9  # patience of an attacker whose walk only the budget ends
+
+
+Preset = Callable[[BoundaryRepulsion], "Attacker"]
 
 
 @dataclass(frozen=True)
@@ -136,17 +143,6 @@ def disagreement(
     )
 
 
-PRESETS: tuple[Callable[[BoundaryRepulsion], Attacker], ...] = (
-    published,
-    patient,
-    sure_start,
-    repeated_queries,
-    larger_spheres,
-    noise_aware,
-    disagreement,
-)
-
-
 def _to_the_end(base: BoundaryRepulsion) -> BoundaryRepulsion:
     return replace(base, patience=NEVER, rejected_limit=None, max_iterations=None)
 
@@ -164,6 +160,16 @@ class Walked:
     def spent(self) -> int:
         """All queries of all targets, the search included."""
         return int(self.queries.sum()) + self.search_queries
+
+    def told(self) -> dict[str, Any]:
+        """What it spent, and why it ended, as results hold it."""
+        return {
+            "queries": self.spent,
+            "search_queries": self.search_queries,
+            "queries_by_target": self.queries.tolist(),
+            "expansions": self.inversion.kept_expansions.tolist(),
+            "stopped": dict(sorted(Counter(self.inversion.stopped).items())),
+        }
 
 
 def walk(
@@ -201,3 +207,36 @@ def walk(
         device=device,
     )
     return Walked(found, found.queries + starts.queries, starts.search_queries)
+
+
+def register_walker(preset: Preset) -> Preset:
+    """Registers a function of the settings of the attack that it departs from as an attacker of experiments."""
+    usual = preset(BREP_MI)
+
+    def run(oracle: LabelOracle, scene: Scene, state: Path | None) -> Attacked:
+        found = walk(
+            oracle,
+            scene.prior,
+            scene.targets,
+            preset(scene.settings.attack),
+            budget=scene.budget,
+            seed=scene.seed,
+            candidates=scene.candidates,
+            state_path=state,
+            device=scene.settings.device,
+        )
+        return Attacked(found.inversion, found.told())
+
+    def about(base: BoundaryRepulsion) -> dict[str, Any]:
+        attacker = preset(base)
+        changed = {name: list(pair) for name, pair in deviations(attacker.settings).items()}
+        return {"deviations": changed, "start": asdict(attacker.start) if attacker.start else None}
+
+    ATTACKS.add(usual.name, Attack(usual.name, run, usual.exploits, usual.guarantee, about=about), preset)
+    return preset
+
+
+PRESETS = tuple(
+    register_walker(preset)
+    for preset in (published, patient, sure_start, repeated_queries, larger_spheres, noise_aware, disagreement)
+)

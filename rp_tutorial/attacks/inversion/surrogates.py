@@ -10,27 +10,23 @@ The inversion of either is in `white_box.py`; how much a surrogate is like the t
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial.attacks.distillation import answered_rows
+from rp_tutorial.attacks.distillation import Answers, answered_rows, train_student
+from rp_tutorial.attacks.inversion.registry import Attacked, Scene, attack
+from rp_tutorial.attacks.inversion.white_box import invert_white_box
 from rp_tutorial.core.arguments import count
+from rp_tutorial.core.streams import Purpose, child_seed
 from rp_tutorial.models.facenet import FaceClassifier
+from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.training.fit import fit
 from rp_tutorial.training.pretrain import image_features
 
-SURROGATES = {  # what each exploits, and what its success says about a guarantee
-    "distil, then invert": {
-        "exploits": "that released labels teach a student the function behind them, which may then be read at will",
-        "guarantee": "none: Robust Privacy is about which input was asked, not about the function, and says so; "
-        "epsilon of randomized response adds up over the queries; DP-SGD bounds what one training image changes, and "
-        "what a class looks like is not one image",
-    },
-    "shadow and released labels": {
-        "exploits": "that features of faces can be had without any private image, so that few labels do",
-        "guarantee": "none, for the same reasons: only released labels tell it anything about the targets",
-    },
-}
 HEAD_PASSES, HEAD_BATCH, HEAD_RATE = 20, 512, 3e-3  # of the last layer, through all released labels ...
 HEAD_STEPS = 300  # ... and at least so many steps, where labels are few
 
@@ -75,3 +71,80 @@ def transfer(
     recipe = {"steps": steps, "batch_size": HEAD_BATCH, "learning_rate": HEAD_RATE}
     fit(net.head, net.standardised(features), own, seed=seed, **recipe)
     return net.eval()
+
+
+class SurrogateScene(Scene, Protocol):
+    """A scene of an attacker who makes a surrogate: what it can ask about, and what it can train.
+
+    images: bytes [N, 3, S, S], public ones and samples of the prior. `answers(oracle)`: the labels of all of them, the
+    same for every maker of surrogates. shadow: a net of public images. `new_net(seed)`: an empty one of the target's
+    design, which is the cautious assumption. `accuracy(net)`: on images that the attacker does not have.
+    """
+
+    images: Tensor
+    shadow: FaceClassifier
+    num_classes: int
+
+    def answers(self, oracle: LabelOracle) -> Answers: ...
+
+    def new_net(self, seed: int) -> nn.Module: ...
+
+    def accuracy(self, net: nn.Module) -> float: ...
+
+
+NEEDS = ("images", "answers", "new_net", "shadow", "accuracy")
+
+
+@attack(
+    "distil, then invert",
+    needs=NEEDS,
+    exploits="that released labels teach a student the function behind them, which may then be read at will",
+    guarantee="none: Robust Privacy is about which input was asked, not about the function, and says so; "
+    "epsilon of randomized response adds up over the queries; DP-SGD bounds what one training image changes, and "
+    "what a class looks like is not one image",
+)
+def distil_and_invert(oracle: LabelOracle, scene: SurrogateScene, state: Path | None) -> Attacked:
+    def train(labels: Tensor) -> nn.Module:
+        seed, s = child_seed(Purpose.SURROGATE, scene.seed), scene.settings
+        student = scene.new_net(seed)
+        train_student(student, scene.images, labels, images_seen=s.student_images_seen, seed=seed, device=s.device)
+        return student
+
+    return _inverted(oracle, scene, train)
+
+
+@attack(
+    "shadow and released labels",
+    needs=NEEDS,
+    exploits="that features of faces can be had without any private image, so that few labels do",
+    guarantee="none, for the same reasons: only released labels tell it anything about the targets",
+)
+def transfer_and_invert(oracle: LabelOracle, scene: SurrogateScene, state: Path | None) -> Attacked:
+    def train(labels: Tensor) -> nn.Module:
+        seed, device = child_seed(Purpose.SURROGATE, scene.seed), scene.settings.device
+        return transfer(scene.shadow, scene.images, labels, scene.num_classes, seed=seed, device=device)
+
+    return _inverted(oracle, scene, train)
+
+
+def _inverted(oracle: LabelOracle, scene: SurrogateScene, train: Callable[[Tensor], nn.Module]) -> Attacked:
+    """A surrogate from released labels, then white-box inversion: the net asks nothing any more."""
+    answers, s = scene.answers(oracle), scene.settings
+    surrogate = train(answers.labels)
+    found = invert_white_box(
+        surrogate,
+        scene.prior,
+        scene.targets,
+        seed=scene.seed,
+        num_candidates=s.pool,
+        settings=s.white_box,
+        device=s.device,
+    )
+    spent = {
+        "queries": answers.queries,
+        "search_queries": 0,
+        "abstained": answers.abstained,
+        "forward_passes": answers.forward_passes,
+        "surrogate_accuracy": scene.accuracy(surrogate),
+    }
+    return Attacked(found, spent)

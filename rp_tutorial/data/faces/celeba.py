@@ -15,6 +15,7 @@ from pathlib import Path
 
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data.faces.files import Limits, Person, Reading, build_task, some
+from rp_tutorial.data.faces.registry import face_source
 from rp_tutorial.data.faces.task import FaceTask
 
 PRIVATE_PEOPLE, PRIVATE_MINIMUM = 1000, 30
@@ -46,6 +47,7 @@ def read_identities(path: Path, source: str) -> dict[str, int]:
     return _pairs(path, source, "a file name and an identity number")
 
 
+@face_source("celeba", with_path=True)
 def load_celeba(path: str | os.PathLike[str], *, size: int, limits: Limits, seed: int) -> FaceTask:
     """Private people by `private_identities` (the first `limits.identities` of them), public images of all others.
 

@@ -18,6 +18,8 @@ from rp_tutorial.core.arguments import count, refuse
 from rp_tutorial.core.streams import Purpose, child_seed, torch_generator
 from rp_tutorial.data.faces.drawn_pixels import draw
 from rp_tutorial.data.faces.drawn_plan import Numbers
+from rp_tutorial.data.faces.files import Limits
+from rp_tutorial.data.faces.registry import face_source
 from rp_tutorial.data.faces.task import FaceTask
 
 # Middle and half range of every measure; a factor of 0 gives the middle, -2 and 2 the ends. Lengths in face units.
@@ -148,6 +150,12 @@ def render(identity: Tensor, nuisance: Tensor, *, size: int) -> Tensor:
     _refuse_misfits(identity, nuisance)
     nuisance = nuisance.to(identity.device)
     return draw(Numbers(_measures(identity, IDENTITY) | _measures(nuisance, NUISANCE)), size=size)
+
+
+@face_source("synthetic")
+def drawn_task(*, size: int, limits: Limits, seed: int) -> FaceTask:
+    """Drawn people in exactly the numbers of `limits`, as the other sources give photographs."""
+    return synthetic_faces(size=size, seed=seed, **dataclasses.asdict(limits)).task
 
 
 def synthetic_faces(

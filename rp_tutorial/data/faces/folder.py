@@ -13,6 +13,7 @@ from pathlib import Path
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data.faces.files import Limits, Person, Reading, build_task, refuse_shared_names
 from rp_tutorial.data.faces.images import is_image_name
+from rp_tutorial.data.faces.registry import face_source
 from rp_tutorial.data.faces.task import FaceTask
 
 MINIMUM_BY_COUNT = 10  # images that make a person worth attacking where nobody said who is private
@@ -21,6 +22,7 @@ _LAYOUT = "allowed is a folder with private/PERSON/ and public/PERSON/, or with 
 People = Mapping[str, list[Path]]
 
 
+@face_source("folder", with_path=True)
 def load_folder(path: str | os.PathLike[str], *, size: int, limits: Limits, seed: int) -> FaceTask:
     """Private and public people from the folder, scaled to `size`; the counts in `limits` are upper limits.
 

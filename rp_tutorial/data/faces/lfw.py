@@ -14,6 +14,7 @@ from pathlib import Path
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data.faces.files import Limits, Person, Reading, build_task
 from rp_tutorial.data.faces.folder import by_count, people_inside
+from rp_tutorial.data.faces.registry import face_source
 from rp_tutorial.data.faces.task import FaceTask
 
 PEOPLE, IMAGES = 5749, 13233
@@ -28,6 +29,7 @@ def lfw_folder() -> Path:
     return Path(home).expanduser() / "lfw_home" / "lfw_funneled"
 
 
+@face_source("lfw")
 def load_lfw(*, size: int, limits: Limits, seed: int, download: bool = True) -> FaceTask:
     """Private people (most images, at least 10 each) and public ones, the centre 116x116 of each 250x250 image scaled.
 

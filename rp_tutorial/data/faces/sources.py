@@ -1,30 +1,35 @@
-"""The one door to faces: "synthetic", "lfw", "folder:PATH" or "celeba:PATH" -> a `FaceTask`.
+"""The one door to faces: "synthetic", "lfw", "folder:PATH", "celeba:PATH" or a source of the user's -> a `FaceTask`.
 
-Checks the arguments and hands over to the source's own file (`drawn.py`, `lfw.py`, `folder.py`, `celeba.py`).
+Checks the arguments and hands over to the source of that name (`registry.py`).
 """
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 from rp_tutorial.core.arguments import count, refuse
 from rp_tutorial.data.faces.files import MINIMUM_PEOPLE, MINIMUM_PUBLIC, Limits
 from rp_tutorial.data.faces.images import SMALLEST_SIDE
+from rp_tutorial.data.faces.registry import FACE_SOURCES
 from rp_tutorial.data.faces.task import FaceTask
 
-NAMED = ("synthetic", "lfw")
-WITH_PATH = ("folder", "celeba")
-SOURCES = (*NAMED, *(f"{name}:PATH" for name in WITH_PATH))
 LARGEST_SIZE = 256
 
 
+def face_sources() -> tuple[str, ...]:
+    """Every source as a reader writes it: those without a path first, the drawn faces before all."""
+    order = sorted(FACE_SOURCES.values(), key=lambda source: (source.with_path, source.name != "synthetic"))
+    return tuple(f"{source.name}:PATH" if source.with_path else source.name for source in order)
+
+
 def is_face_source(source: object) -> bool:
-    """Whether `source` is written like one of SOURCES. Says nothing about what lies at the path."""
+    """Whether `source` is written like one of `face_sources`. Says nothing about what lies at the path."""
     if not isinstance(source, str) or "\0" in source:
         return False
     name, colon, path = source.partition(":")
-    return source in NAMED or (name in WITH_PATH and bool(colon) and bool(path.strip()))
+    if name not in FACE_SOURCES:
+        return False
+    return bool(path.strip()) if FACE_SOURCES[name].with_path else not colon
 
 
 def source_name(source: str) -> str:
@@ -61,7 +66,7 @@ def load_faces(
     Chapter: faces/label-only-inversion.
     """
     if not is_face_source(source):
-        raise refuse("data", source, "one of " + ", ".join(SOURCES))
+        raise refuse("data", source, "one of " + ", ".join(face_sources()))
     size, seed = count("size", size, minimum=SMALLEST_SIDE), count("seed", seed, minimum=0)
     if size > LARGEST_SIZE:
         raise refuse("size", size, f"an integer from {SMALLEST_SIDE} to {LARGEST_SIZE}")
@@ -72,22 +77,4 @@ def load_faces(
         public_images=count("public_images", public_images, minimum=MINIMUM_PUBLIC),
     )
     name, _, path = source.partition(":")
-    if name == "synthetic":
-        return _synthetic(limits, size=size, seed=seed)
-    if name == "lfw":
-        from rp_tutorial.data.faces.lfw import load_lfw
-
-        return load_lfw(size=size, limits=limits, seed=seed, download=download)
-    if name == "celeba":
-        from rp_tutorial.data.faces.celeba import load_celeba
-
-        return load_celeba(path, size=size, limits=limits, seed=seed)
-    from rp_tutorial.data.faces.folder import load_folder
-
-    return load_folder(path, size=size, limits=limits, seed=seed)
-
-
-def _synthetic(limits: Limits, *, size: int, seed: int) -> FaceTask:
-    from rp_tutorial.data.faces.drawn import synthetic_faces
-
-    return synthetic_faces(size=size, seed=seed, **dataclasses.asdict(limits)).task
+    return FACE_SOURCES[name](path=path, size=size, limits=limits, seed=seed, download=download)

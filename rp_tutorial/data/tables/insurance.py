@@ -12,18 +12,21 @@ import dataclasses
 import hashlib
 import os
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from rp_tutorial.core.arguments import InputError, count, refuse
+from rp_tutorial.core.registry import Registry
 from rp_tutorial.core.streams import Purpose, numpy_generator
 from rp_tutorial.data.tables.schema import CATEGORICAL, COLUMNS, INTEGER, csv_schema
 from rp_tutorial.data.tables.synthetic import generate
 
 LEAKING = ("risk_score", "is_high_risk")  # both contain the bit BMI > 30: no fair side information
-SOURCES = ("synthetic", "diabetes", "kaggle")
+Reader = Callable[[], pd.DataFrame]
+READERS: Registry[Reader] = Registry("data", "rp_tutorial.data.tables")  # by the name that `--data` takes
 KAGGLE_HANDLE = "mohankrishnathalla/medical-insurance-cost-prediction"
 MINIMUM_ROWS = 100  # below it, 40 % for testing hold fewer than four rows above the 90th percentile
 _IDENTIFIER = "person_id"
@@ -80,15 +83,33 @@ def load_table(source: str | os.PathLike, *, rows: int | None = None, seed: int 
         rows = count("rows", rows, minimum=MINIMUM_ROWS)
     name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else ""
     if not name.strip() or "\0" in name:
-        raise refuse("data", source, "one of " + ", ".join(SOURCES) + ", or the path of a CSV file")
+        raise refuse("data", source, "one of " + ", ".join(table_sources()) + ", or the path of a CSV file")
     if name == "synthetic":
         frame = generate(seed=seed) if rows is None else generate(rows, seed=seed)
     else:
-        frame = _subset(_read(name), rows, seed)
+        frame = _subset(READERS[name]() if name in READERS else read_csv(name), rows, seed)
     features = [column for column in frame if column != _IDENTIFIER and column not in LEAKING]
     numeric = tuple(column for column in features if pd.api.types.is_numeric_dtype(frame[column]))
     categorical = tuple(column for column in features if column not in numeric)
     return InsuranceTable(frame, numeric, categorical, "bmi", "kg/m^2", name, fingerprint(frame))
+
+
+def table_source(name: str) -> Callable[[Reader], Reader]:
+    """Registers a reader of a whole table, with BMI in the column `bmi`: `@table_source("mine")` above `def read()`.
+
+    From then on `load`, every experiment on tables and the command line know it. Raises InputError for a taken name.
+    """
+
+    def register(read: Reader) -> Reader:
+        READERS.add(name, read, read)
+        return read
+
+    return register
+
+
+def table_sources() -> tuple[str, ...]:
+    """Every named source; the path of a CSV file does as well."""
+    return ("synthetic", *READERS)
 
 
 def load_at_most(source: str | os.PathLike, rows: int | None, *, seed: int = 0) -> InsuranceTable:
@@ -122,6 +143,7 @@ def read_csv(path: str | os.PathLike) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(INTEGER, np.int64))
 
 
+@table_source("diabetes")
 def diabetes() -> pd.DataFrame:
     """The 442 patients of scikit-learn's diabetes study, 10 numeric columns, BMI in kg/m^2 in `bmi`.
 
@@ -133,6 +155,7 @@ def diabetes() -> pd.DataFrame:
     return load_diabetes(as_frame=True, scaled=False).data.astype(float)
 
 
+@table_source("kaggle")
 def kaggle() -> pd.DataFrame:
     """The 100,000 rows of the Kaggle data set, downloaded once by kagglehub into its own cache, then checked.
 
@@ -169,12 +192,6 @@ def fingerprint(frame: pd.DataFrame) -> str:
     return digest.hexdigest()
 
 
-def _read(name: str) -> pd.DataFrame:
-    if name == "diabetes":
-        return diabetes()
-    return kaggle() if name == "kaggle" else read_csv(name)
-
-
 def _subset(frame: pd.DataFrame, rows: int | None, seed: int) -> pd.DataFrame:
     if rows is None:
         return frame
@@ -196,7 +213,9 @@ def _csv_inside(folder: Path) -> Path:
 
 def _header(path: Path, shown: str) -> list[str]:
     """The column names of a file that looks like a CSV at all."""
-    absent = InputError(f"data: {shown}: no such file; allowed are {', '.join(SOURCES)} or the path of a CSV file")
+    absent = InputError(
+        f"data: {shown}: no such file; allowed are {', '.join(table_sources())} or the path of a CSV file"
+    )
     try:
         with path.open("rb") as file:
             start = file.read(4096)

@@ -5,19 +5,16 @@ Nothing here attacks. How the best is chosen without flattering it is in `best_a
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from rp_tutorial.attacks.inversion.attackers import published
-from rp_tutorial.attacks.inversion.settings import BREP_MI
-from rp_tutorial.core.arguments import refuse
-from rp_tutorial.experiments.faces.inversion import pooled_rates
 from rp_tutorial.statistics.best_of_several import alternating, best_against
+from rp_tutorial.statistics.joining import Joining, join_rows
 
-REFERENCE = published(BREP_MI).name  # the attacker that knows nothing of a defence
+REFERENCE = "BREP-MI"  # the attacker that knows nothing of a defence
 
 
 def best(rows: list[dict[str, Any]], *, halves: np.ndarray | None = None) -> list[dict[str, Any]]:
@@ -32,36 +29,27 @@ def best(rows: list[dict[str, Any]], *, halves: np.ndarray | None = None) -> lis
     return found
 
 
-def pool(documents: list[dict[str, Any]]) -> dict[str, Any]:
-    """Several seeds of one run as one set of results: hits joined target by target, the best chosen anew on all halves.
+SEEDS = Joining(  # of the row of a pair
+    rates={"asr": "hits", "asr_start": "start_hits", "test_accuracy": "test_images"},
+    lists=("hits", "start_hits", "queries_by_target", "expansions"),
+    sums=("init_found", "seconds", "queries", "search_queries", "forward_passes", "abstained", "stopped"),
+    means=("surrogate_accuracy",),
+    by_seed=("asr",),
+)
+
+
+def join(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Several seeds as one set of results: hits joined target by target, the best chosen anew on all halves.
 
     Raises InputError if the runs have different defences or attackers.
     """
-    results = [document["results"] for document in documents]
-    pairs = [[(row["defense"], row["attacker"]) for row in result["rows"]] for result in results]
-    if any(other != pairs[0] for other in pairs):
-        raise refuse("documents", [len(pair) for pair in pairs], "runs of the same defences and attackers")
-    rows = [_pooled(list(same)) for same in zip(*(result["rows"] for result in results), strict=True)]
-    halves = np.concatenate([alternating(result["targets"]) for result in results])
+    rows = join_rows([run["rows"] for run in results], SEEDS, by=("defense", "attacker"))
+    halves = np.concatenate([alternating(run["targets"]) for run in results])
     return results[0] | {
-        "targets": sum(result["targets"] for result in results),
+        "targets": sum(run["targets"] for run in results),
         "seeds": len(results),
         "rows": rows,
         "best": best(rows, halves=halves),
-    }
-
-
-def _pooled(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    sums = [name for name in ("queries", "search_queries", "forward_passes", "abstained") if name in rows[0]]
-    lists = [name for name in ("queries_by_target", "expansions") if name in rows[0]]
-    return rows[0] | {
-        **pooled_rates(rows),
-        **{name: sum(row[name] for row in rows) for name in (*sums, "init_found", "seconds")},
-        **{name: [value for row in rows for value in row[name]] for name in lists},
-        **(
-            {"stopped": dict(sum((Counter(row["stopped"]) for row in rows), Counter()))} if "stopped" in rows[0] else {}
-        ),
-        **{name: float(np.mean([row[name] for row in rows])) for name in ("surrogate_accuracy",) if name in rows[0]},
     }
 
 

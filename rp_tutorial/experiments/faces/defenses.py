@@ -1,38 +1,37 @@
 """The defences that the face experiments compare, each as a name, its settings, and the oracle that releases labels.
 
-One net behind every interface defence, so that arms differ in the release alone; DP-SGD and training under noise
-change the net. What a defence promises is in `oracles` and `training`; which attacker it meets is in the experiments.
+One net behind every interface defence, so that arms differ in the release alone; DP-SGD (`private_nets.py`) and
+training under noise change the net. A defence registers itself: a new one is a function that gives its oracle, and
+from then on every experiment that compares defences can meet it. What a defence promises is proved in `theory`; which
+attacker it meets is in the experiments.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from torch import nn
+from typing import Any, Protocol, TypeVar
 
 from rp_tutorial.core.arguments import one_of
-from rp_tutorial.experiments.faces.lab import FaceLab
+from rp_tutorial.core.registry import Registry, Source
+from rp_tutorial.core.streams import Purpose, child_seed
+from rp_tutorial.experiments.faces.lab import UNIT, FaceLab
 from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.oracles.randomized_response import RandomizedResponse
 from rp_tutorial.oracles.smoothing import PredictOracle, Smoothing, VoteOracle
+from rp_tutorial.theory.response import advantage
 
-if TYPE_CHECKING:
-    from rp_tutorial.experiments.faces.private_nets import PrivateTraining
-
-DP_SGD = "DP-SGD"
-RESPONSES = ("randomized response", "memoised response")  # fresh, and the same answer to the same query
-NOISY = ("plain noise", "smoothing", "fixed noise", "abstaining")
-DEFENSES = ("none", *NOISY, *RESPONSES, DP_SGD)
+NO_PROMISE: dict[str, Any] = {"advantage": None, "pairs": ""}
+WORDS = {"epsilon": "epsilon {:g}", "sigma": "sigma {:g}", "n": "N = {}"}  # a setting in a label
 
 
 @dataclass(frozen=True)
 class Defense:
     """One defence. sigma is in units of a pixel's range [0, 1]; epsilon is RR's per release, or DP-SGD's of the net."""
 
-    defense: str  # one of DEFENSES
+    defense: str  # a registered name
     sigma: float = 0.0
     n: int = 1
     augmented: bool = False  # the net was trained under noise of the same sigma
@@ -43,71 +42,152 @@ class Defense:
         one_of("defense", self.defense, DEFENSES)
 
     @property
+    def kind(self) -> DefenseKind:
+        """What is registered under the name."""
+        return DEFENSES[self.defense]
+
+    @property
+    def source(self) -> Source:
+        """Where its code is, for `Lab.stage`."""
+        return DEFENSES.source(self.defense)
+
+    @property
     def label(self) -> str:
         """What a reader sees; unique among the defences of a run."""
-        parts = [self.defense]
-        if self.epsilon is not None:
-            parts.append(f"epsilon {self.epsilon:g}")
-        if self.defense == DP_SGD:
-            parts.append("public pretraining" if self.public else "from scratch")
-        if self.defense in NOISY:
-            parts.append(f"sigma {self.sigma:g}")
-        if self.defense in NOISY and self.defense != "plain noise":
-            parts.append(f"N = {self.n}")
-        if self.augmented:
-            parts.append(f"net trained under {self.sigma:g}")
-        return ", ".join(parts)
+        parts = [self.defense, *self.kind.told(self)]
+        return ", ".join(parts + ([f"net trained under {self.sigma:g}"] if self.augmented else []))
 
     @property
     def family(self) -> str:
         """What competes with what: the defence, and how its net was trained."""
-        if self.defense == DP_SGD:
-            return f"{DP_SGD}, {'public pretraining' if self.public else 'from scratch'}"
-        if self.augmented:
-            return "training under noise" if self.defense == "none" else f"{self.defense} and training under noise"
-        return self.defense
+        family = self.kind.family(self)
+        if not self.augmented:
+            return family
+        return "training under noise" if self.defense == "none" else f"{family} and training under noise"
+
+    def promise(self, classes: int, alpha: float) -> dict[str, Any]:
+        """The advantage that its own theorem allows, and for which pairs: different ones are not interchangeable."""
+        return self.kind.promise(self, classes, alpha)
 
 
-def extra_nets(defenses: Iterable[Defense]) -> int:
-    """How many nets these defences need beside the target: stages of a run that stands on them."""
-    listed = list(defenses)
-    private = {(d.epsilon, d.public) for d in listed if d.defense == DP_SGD}
-    pretrained = any(public for _, public in private)
-    return len({d.sigma for d in listed if d.augmented}) + len(private) + pretrained
+class Release(Protocol):
+    """lab, defence, seed of its randomness, alpha of a test where there is one -> the oracle."""
+
+    def __call__(self, lab: FaceLab, defense: Defense, *, seed: int, alpha: float) -> LabelOracle: ...
 
 
-def defended_net(lab: FaceLab, defense: Defense, *, recipe: PrivateTraining | None = None) -> nn.Module:
-    """The net behind a defence, trained or read from the cache."""
-    if defense.defense == DP_SGD:
-        from rp_tutorial.experiments.faces.private_nets import PrivateTraining, private_target  # Opacus is an extra
+@dataclass(frozen=True)
+class DefenseKind:
+    """What is registered under a name. at: the settings at which experiments compare it without being asked."""
 
-        return private_target(lab, recipe or PrivateTraining(), epsilon=defense.epsilon, public=defense.public)
-    return lab.target(noise_sigma=defense.sigma if defense.augmented else None)
+    release: Release
+    told: Callable[[Defense], list[str]]
+    family: Callable[[Defense], str]
+    promise: Callable[[Defense, int, float], dict[str, Any]]
+    at: tuple[dict[str, Any], ...] = ()
 
 
-def release(
-    lab: FaceLab, defense: Defense, *, seed: int, alpha: float = 0.01, recipe: PrivateTraining | None = None
-) -> LabelOracle:
-    """The oracle of a defence, with randomness of its own from `seed`. alpha: of PREDICT, where it abstains.
+DEFENSES: Registry[DefenseKind] = Registry("defense", "rp_tutorial.experiments.faces")
 
-    Votes with fresh noise are curtailed, which changes no label; repeated noise is a function of the image.
+
+def defense(
+    name: str,
+    *,
+    told: Sequence[str] | Callable[[Defense], list[str]] = ("sigma",),
+    family: Callable[[Defense], str] | None = None,
+    promise: Callable[[Defense, int, float], dict[str, Any]] = lambda defense, classes, alpha: NO_PROMISE,
+    at: Iterable[dict[str, Any]] = (),
+) -> Callable[[Release], Release]:
+    """Registers a defence: `@defense("mine", at=[{"sigma": 0.1}])` above `def mine(lab, defense, *, seed, alpha)`.
+
+    The function returns the oracle. `told`: settings that its label names, of sigma, n, epsilon. `at`: the settings at
+    which every experiment that compares defences meets it. `promise`: the advantage that its theorem allows, if any.
+    Raises InputError for a name that is taken.
     """
-    net, device = defended_net(lab, defense, recipe=recipe), lab.settings.device
-    if defense.defense not in NOISY:
-        plain = PlainOracle(net, num_classes=lab.num_classes, device=device)
-        if defense.defense not in RESPONSES:
-            return plain
-        memoised = defense.defense == "memoised response"
-        return RandomizedResponse(plain, epsilon=defense.epsilon, seed=seed, memoised=memoised)
-    smoothing = Smoothing(
-        net,
-        num_classes=lab.num_classes,
-        sigma=defense.sigma,
-        seed=seed,
-        noise="fixed" if defense.defense == "fixed noise" else "independent",
-        unit="pixel range",
-        device=device,
-    )
-    if defense.defense == "abstaining":
-        return PredictOracle(smoothing, n=defense.n, alpha=alpha)
-    return VoteOracle(smoothing, n=defense.n, curtailed=defense.defense == "smoothing")
+
+    def register(release: Release) -> Release:
+        words = told if callable(told) else lambda d: [WORDS[setting].format(getattr(d, setting)) for setting in told]
+        kind = DefenseKind(release, words, family or (lambda d: name), promise, tuple(at))
+        DEFENSES.add(name, kind, release)
+        return release
+
+    return register
+
+
+Listed = TypeVar("Listed", bound=Defense)
+
+
+def with_registered(setting: str) -> Callable[[Any], Any]:
+    """Settings -> the same with every defence from outside added to those listed under `setting`, at its own `at`."""
+
+    def completed(settings: Any) -> Any:
+        listed = getattr(settings, setting)
+        guests = [type(listed[0])(name, **at) for name, kind in DEFENSES.outside().items() for at in kind.at]
+        return dataclasses.replace(settings, **{setting: (*listed, *guests)}) if guests else settings
+
+    return completed
+
+
+def release(lab: FaceLab, defense: Defense, purpose: Purpose) -> LabelOracle:
+    """The oracle of a defence, with randomness of its own for every purpose; alpha is that of the lab's settings."""
+    seed, alpha = child_seed(purpose, lab.seed), getattr(lab.settings, "alpha", 0.01)
+    return defense.kind.release(lab, defense, seed=seed, alpha=alpha)
+
+
+def plain(lab: FaceLab, defense: Defense) -> PlainOracle:
+    """The labels of the net itself: the lab's target or, where `augmented`, the one trained under noise of sigma."""
+    net = lab.target(noise_sigma=defense.sigma if defense.augmented else None)
+    return PlainOracle(net, num_classes=lab.num_classes, device=lab.settings.device)
+
+
+def smoothing(lab: FaceLab, defense: Defense, seed: int, noise: str = "independent") -> Smoothing:
+    """The smoothed net behind the noisy defences."""
+    net, device = plain(lab, defense).net, lab.settings.device
+    options = {"seed": seed, "noise": noise, "unit": UNIT, "device": device}
+    return Smoothing(net, num_classes=lab.num_classes, sigma=defense.sigma, **options)
+
+
+def _stated(defense: Defense, classes: int, alpha: float) -> dict[str, Any]:
+    return {"advantage": alpha / 2, "pairs": "inputs within R, for the ideal classifier that no vote is"}
+
+
+def _response(defense: Defense, classes: int, alpha: float) -> dict[str, Any]:
+    return {"advantage": advantage(defense.epsilon, classes), "pairs": "any two inputs, one release"}
+
+
+@defense("none", told=())
+def undefended(lab: FaceLab, defense: Defense, *, seed: int, alpha: float) -> LabelOracle:
+    return plain(lab, defense)
+
+
+@defense("plain noise")
+def plain_noise(lab: FaceLab, defense: Defense, *, seed: int, alpha: float) -> LabelOracle:
+    return VoteOracle(smoothing(lab, defense, seed), n=defense.n)
+
+
+@defense("smoothing", told=("sigma", "n"), promise=_stated)
+def votes(lab: FaceLab, defense: Defense, *, seed: int, alpha: float) -> LabelOracle:
+    """Curtailed, which changes no label."""
+    return VoteOracle(smoothing(lab, defense, seed), n=defense.n, curtailed=True)
+
+
+@defense("fixed noise", told=("sigma", "n"))
+def fixed_noise(lab: FaceLab, defense: Defense, *, seed: int, alpha: float) -> LabelOracle:
+    """The control: a function of the image, smoothing without randomness."""
+    return VoteOracle(smoothing(lab, defense, seed, noise="fixed"), n=defense.n)
+
+
+@defense("abstaining", told=("sigma", "n"), promise=_stated)
+def abstaining(lab: FaceLab, defense: Defense, *, seed: int, alpha: float) -> LabelOracle:
+    return PredictOracle(smoothing(lab, defense, seed), n=defense.n, alpha=alpha)
+
+
+@defense("randomized response", told=("epsilon",), promise=_response)
+def fresh_response(lab: FaceLab, defense: Defense, *, seed: int, alpha: float) -> LabelOracle:
+    return RandomizedResponse(plain(lab, defense), epsilon=defense.epsilon, seed=seed)
+
+
+@defense("memoised response", told=("epsilon",), promise=_response)
+def memoised_response(lab: FaceLab, defense: Defense, *, seed: int, alpha: float) -> LabelOracle:
+    """The same answer to the same query."""
+    return RandomizedResponse(plain(lab, defense), epsilon=defense.epsilon, seed=seed, memoised=True)

@@ -10,33 +10,40 @@ insurance task is in `insurance_frontier`; fronts and areas in `pareto`.
 from __future__ import annotations
 
 import dataclasses
-import math
+from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
-from rp_tutorial.attacks.inversion.boundary_repulsion import deviations
-from rp_tutorial.experiments.engine.runner import Stages
-from rp_tutorial.experiments.faces.defenses import DP_SGD, RESPONSES, defended_net, extra_nets, release
+from rp_tutorial.attacks.inversion.settings import deviations
+from rp_tutorial.experiments.engine.experiment import Experiment, register
+from rp_tutorial.experiments.engine.kinds_of_data import FACES
+from rp_tutorial.experiments.faces.defenses import with_registered
 from rp_tutorial.experiments.faces.inversion import (
     BOUNDED,
-    PER_TARGET,
     PICTURES,
+    SEEDS,
     Arm,
-    Bench,
+    InversionLab,
     InversionSettings,
-    pooled_arms,
+    rows_of,
+    told,
 )
-from rp_tutorial.experiments.faces.lab import FaceLab
-from rp_tutorial.experiments.faces.private_nets import EPSILONS, PRIVATE_TRAINING, PrivateTraining
-from rp_tutorial.experiments.tables.frontier import InsuranceFrontierSettings, pool_insurance, run_insurance
-from rp_tutorial.oracles.base import LabelOracle
+from rp_tutorial.experiments.faces.lab import PAPER, SMOKE
+from rp_tutorial.experiments.faces.private_nets import DP_SGD, EPSILONS, PRIVATE_TRAINING, PrivateTraining, private_net
+from rp_tutorial.experiments.tables.frontier import (
+    InsuranceFrontierSettings,
+    InsuranceLab,
+    join_insurance,
+    run_insurance,
+)
 from rp_tutorial.statistics.families import dominance, slices
 from rp_tutorial.statistics.fronts import Outcome, areas, front, outcomes
-from rp_tutorial.theory.response import advantage, epsilon_for_accuracy, epsilon_for_advantage
+from rp_tutorial.statistics.joining import join_rows
+from rp_tutorial.theory.response import epsilon_for_accuracy, epsilon_for_advantage
 
-TIERS = ("synthetic", "lfw")  # or folder:PATH, celeba:PATH
-RP, RR = "smoothing", RESPONSES[0]  # the two families that the claim of the abstract is about, beside DP-SGD
+RP, RR, MEMOISED = "smoothing", "randomized response", "memoised response"  # the claim is about the first two
 VOTE = Arm(RP, 0.18, 10)
 LEVELS = (0.99, 0.95, 0.9, 0.6)  # of equal accuracy, shares of the undefended one; the last for DP-SGD from scratch
 LOWEST = 0.5  # areas are averages over accuracies from this share of the undefended one
@@ -81,15 +88,14 @@ def _arms(
         *(Arm("none", s, augmented=True) for s in augmented),
         *(Arm(RP, s, 10, augmented=True) for s in augmented),
         *(Arm(RR, epsilon=e) for e in responses),
-        Arm(RESPONSES[1], epsilon=responses[len(responses) // 2]),
+        Arm(MEMOISED, epsilon=responses[len(responses) // 2]),
         *(Arm(DP_SGD, epsilon=e, public=public) for public in (True, False) for e in private),
     )
 
 
 PROFILES = {
     "smoke": FrontierSettings(
-        identities=10, train_images=40, test_images=10, public_images=400, images_seen=8000,
-        evaluator_images_seen=3200, targets=6, pool=500, accuracy_images=100, latent_dim=24,
+        **SMOKE, targets=6, pool=500, accuracy_images=100,
         arms=_arms((0.18,), large_n=(), augmented=(), responses=(2.0,), private=(8.0,)),
         attack=dataclasses.replace(BOUNDED, patience=6, rejected_limit=6, max_iterations=30),
         private=PRIVATE_TRAINING["smoke"], insurance=InsuranceFrontierSettings.smoke(),
@@ -100,44 +106,19 @@ PROFILES = {
         attack=BOUNDED,
     ),
     "gpu": FrontierSettings(
-        size=64, identities=1000, train_images=1000, test_images=1000, public_images=30_000, nets="facenet",
-        training_noise=0.0, prior="published", latent_dim=100, images_seen=1_500_000,
-        evaluator_images_seen=1_500_000, prior_epochs=100, targets=100, pool=100_000, control=Arm(RP, 0.03, 10),
+        **PAPER, targets=100, pool=100_000, control=Arm(RP, 0.03, 10),
         arms=_arms((0.01, 0.02, 0.03, 0.05, 0.1), large_n=(0.01, 0.03, 0.1), augmented=(0.03, 0.1),
                    responses=(5.0, 7.0, 9.0, 11.0), private=EPSILONS),
         private=PRIVATE_TRAINING["gpu"],
         attack=dataclasses.replace(BOUNDED, patience=1000, rejected_limit=1000, max_iterations=20_000),
     ),
 }  # fmt: skip
-PUBLISHED_SEEDS = (0, 1, 2)
 
 NEEDS = {
     "smoke": "2 cores, 2 GiB, under a minute; the extra dp",
     "cpu": "2 cores, 4 GiB, about a quarter of an hour; the extra dp",
     "gpu": "a CUDA device of 16 GiB, 100 targets at 64x64, hours; the extra dp",
 }
-
-
-def run(settings: FrontierSettings, *, data: str, seed: int, stages: Stages) -> dict[str, Any]:
-    """Every defence as a point; each is remembered on its own, and resumes inside its attack."""
-    bench = FrontierBench(FaceLab(settings, data=data, seed=seed, stages=stages), settings)
-    rows = [bench.arm(arm) for arm in settings.arms]
-    rows += [bench.arm(arm) for arm in calibrated(settings, rows, bench.lab.num_classes)]
-    points = [bench.point(row) for row in rows]
-    return {
-        "targets": len(bench.targets),
-        "identities": bench.lab.num_classes,
-        "real_people": bench.lab.task.real_people,
-        "deviations": {name: list(pair) for name, pair in deviations(settings.attack).items()},
-        "points": points,
-        **summaries([points]),
-        "insurance": run_insurance(settings.insurance, seed=seed, stages=stages),
-    }
-
-
-def stage_count(settings: FrontierSettings) -> int:
-    """Stages of one run: nets and prior, the arms with the two calibrated ones, and the insurance task's."""
-    return 3 + extra_nets(settings.arms) + len(settings.arms) + 2 + settings.insurance.stage_count
 
 
 def calibrated(settings: FrontierSettings, rows: list[dict[str, Any]], classes: int) -> list[Calibrated]:
@@ -155,41 +136,30 @@ def calibrated(settings: FrontierSettings, rows: list[dict[str, Any]], classes: 
     ]
 
 
-class FrontierBench(Bench):
-    """The bench of `inversion`, with private nets, and rows turned into points."""
+class FrontierLab(InversionLab):
+    """The lab of `inversion`, whose arms are points of the plane."""
 
     settings: FrontierSettings
 
-    def oracle(self, arm: Arm, *, purpose: int) -> LabelOracle:
-        seed = 4 * self.lab.seed + purpose
-        return release(self.lab, arm, seed=seed, alpha=self.settings.alpha, recipe=self.settings.private)
+    @cached_property
+    def insurance(self) -> InsuranceLab:
+        """The lab of the same question about the insurance task, on generated rows."""
+        return InsuranceLab(self.settings.insurance, data="synthetic", seed=self.seed, stages=self.stages)
 
     def point(self, row: dict[str, Any]) -> dict[str, Any]:
-        """The row of an arm as a point of the plane, with what its defence promises."""
+        """The row of an arm as a point, with what its defence promises."""
         arm = Arm(**{field.name: row[field.name] for field in dataclasses.fields(Arm)})
         settings = {name: row[name] for name in ("sigma", "n", "augmented", "epsilon", "public")}
         if arm.defense == DP_SGD:
-            net = defended_net(self.lab, arm, recipe=self.settings.private)
-            settings["privacy"] = dataclasses.asdict(net.privacy)
+            settings["privacy"] = dataclasses.asdict(private_net(self, arm).privacy)
         left_out = {*settings, "repeats", "calibration", "expansions", *PICTURES}
         return {
             **{name: value for name, value in row.items() if name not in left_out},
             "family": arm.family,
             "settings": settings,
             "accuracy_ci": row["test_accuracy_ci"],
-            **promise(arm, self.lab.num_classes, self.settings.alpha),
+            **arm.promise(self.num_classes, self.settings.alpha),
         }
-
-
-def promise(arm: Arm, classes: int, alpha: float) -> dict[str, Any]:
-    """The advantage that a defence's own theorem allows, and for which pairs: the three are not interchangeable."""
-    if arm.defense in (RP, "abstaining"):
-        return {"advantage": alpha / 2, "pairs": "inputs within R, for the ideal classifier that no vote is"}
-    if arm.defense in RESPONSES:
-        return {"advantage": advantage(arm.epsilon, classes), "pairs": "any two inputs, one release"}
-    if arm.defense == DP_SGD:
-        return {"advantage": math.tanh(arm.epsilon / 2) / 2, "pairs": "training sets that differ in one image"}
-    return {"advantage": None, "pairs": ""}
 
 
 def summaries(runs: list[list[dict[str, Any]]]) -> dict[str, Any]:
@@ -209,39 +179,62 @@ def summaries(runs: list[list[dict[str, Any]]]) -> dict[str, Any]:
     }
 
 
-def pool(documents: list[dict[str, Any]]) -> dict[str, Any]:
-    """Several seeds of one run as one set of results: hits and test images joined, everything else computed anew."""
-    results = [document["results"] for document in documents]
-    runs = [result["points"] for result in results]
-    points = pooled_arms(runs)
+def join(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Several seeds as one set of results: hits and test images joined, everything else computed anew."""
+    runs = [run["points"] for run in results]
     return results[0] | {
-        "targets": sum(result["targets"] for result in results),
+        "targets": sum(run["targets"] for run in results),
         "seeds": len(results),
-        "points": [point | {"accuracy_ci": point["test_accuracy_ci"]} for point in points],
+        "points": [row | {"accuracy_ci": row["test_accuracy_ci"], "right": None} for row in join_rows(runs, SEEDS)],
         **summaries(runs),
-        "insurance": pool_insurance([result["insurance"] for result in results]),
+        "insurance": join_insurance([run["insurance"] for run in results]),
     }
 
 
-def table(results: dict[str, Any]) -> pd.DataFrame:
-    """The points as a tidy table, without the columns that hold a value a target or an image."""
-    return pd.DataFrame(results["points"]).drop(columns=[*PER_TARGET, "settings"], errors="ignore")
-
-
-def summary(document: dict[str, Any]) -> str:
-    """Accuracy and ASR of every defence, the most accurate first, for a terminal."""
-    shown = table(document["results"]).sort_values("test_accuracy", ascending=False)
-    shown["asr_ci"] = [f"{low:.2f} to {high:.2f}" for low, high in shown["asr_ci"]]
-    columns = ["name", "test_accuracy", "asr", "asr_ci", "asr_start", "queries", "seconds"]
-    return shown[columns].round(3).to_string(index=False)
-
-
-def extra_files(document: dict[str, Any]) -> dict[str, str]:
-    """What stands beside results.json: the points, the areas and the tests of the claim as CSV."""
-    results = document["results"]
+def tables(results: dict[str, Any]) -> dict[str, pd.DataFrame]:
+    """Tidy tables: `points`, `areas`, `dominance` (the tests of the claim), and the points of `insurance`."""
     return {
-        "points.csv": table(results).to_csv(index=False),
-        "areas.csv": pd.DataFrame(results["areas"]).to_csv(index=False),
-        "dominance.csv": pd.DataFrame(results["dominance"]).to_csv(index=False),
-        "insurance.csv": pd.DataFrame(results["insurance"]["points"]).to_csv(index=False),
+        "points": rows_of(results["points"], "settings"),
+        "areas": pd.DataFrame(results["areas"]),
+        "dominance": pd.DataFrame(results["dominance"]),
+        "insurance": pd.DataFrame(results["insurance"]["points"]),
     }
+
+
+def summary(results: dict[str, Any]) -> str:
+    """Accuracy and ASR of every defence, the most accurate first, for a terminal."""
+    shown = tables(results)["points"].sort_values("test_accuracy", ascending=False)
+    return told(shown[["name", "test_accuracy", "asr", "asr_ci", "asr_start", "queries", "seconds"]])
+
+
+def run(lab: FrontierLab) -> dict[str, Any]:
+    """Every defence as a point; each is remembered on its own, and resumes inside its attack."""
+    rows = [lab.arm(arm) for arm in lab.settings.arms]
+    rows += [lab.arm(arm) for arm in calibrated(lab.settings, rows, lab.num_classes)]
+    points = [lab.point(row) for row in rows]
+    return {
+        "targets": len(lab.targets),
+        "identities": lab.num_classes,
+        "real_people": lab.task.real_people,
+        "deviations": {name: list(pair) for name, pair in deviations(lab.settings.attack).items()},
+        "points": points,
+        **summaries([points]),
+        "insurance": run_insurance(lab.insurance),
+    }
+
+
+EXPERIMENT = register(
+    Experiment(
+        "frontier",
+        FrontierLab,
+        run,
+        PROFILES,
+        FACES,
+        tables,
+        summary,
+        NEEDS,
+        join=join,
+        seeds=(0, 1, 2),
+        completed=with_registered("arms"),
+    )
+)

@@ -10,30 +10,33 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import nn
+from torch import Tensor, nn
 
-from rp_tutorial.attacks.inversion.boundary_repulsion import BREP_MI, BoundaryRepulsion, Inversion, deviations, invert
+from rp_tutorial.attacks.inversion.boundary_repulsion import Inversion, invert
+from rp_tutorial.attacks.inversion.registry import ATTACKS, Attacked
+from rp_tutorial.attacks.inversion.settings import BREP_MI, BoundaryRepulsion, deviations
 from rp_tutorial.attacks.inversion.starts import candidate_latents
 from rp_tutorial.attacks.inversion.verdicts import Judged, evaluate
 from rp_tutorial.core.arguments import refuse
 from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.core.packed_bits import packed
+from rp_tutorial.core.streams import Purpose
 from rp_tutorial.data.faces.task import to_float, to_text
-from rp_tutorial.experiments.engine.runner import Stages
-from rp_tutorial.experiments.faces.defenses import Defense, extra_nets, release
-from rp_tutorial.experiments.faces.lab import FaceLab, FaceLabSettings
+from rp_tutorial.experiments.engine.experiment import Experiment, register
+from rp_tutorial.experiments.engine.kinds_of_data import FACES
+from rp_tutorial.experiments.faces.defenses import Defense, release, with_registered
+from rp_tutorial.experiments.faces.lab import PAPER, SMOKE, FaceLab, FaceLabSettings
 from rp_tutorial.oracles.base import LabelOracle
-from rp_tutorial.statistics.binomial import clopper_pearson
-from rp_tutorial.statistics.paired import Rate, paired_comparison, rate
+from rp_tutorial.statistics.joining import Joining, join_rows
+from rp_tutorial.statistics.paired import paired_comparison, rate
 
 SHOWN, THUMBNAIL = 8, 8  # thumbnails of real people: how many, and of how many pixels a side
-TIERS = ("synthetic", "lfw")  # or folder:PATH, celeba:PATH
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +66,7 @@ class InversionSettings(FaceLabSettings):
     accuracy_images: int = 2000  # test images at most
     alpha: float = 0.01  # of PREDICT, in the abstaining arm
     attack: BoundaryRepulsion = BREP_MI
+    attacker: str = "BREP-MI"  # a registered one; another than this departs from `attack`
 
 
 def _arms(
@@ -101,8 +105,7 @@ CONTROL = 0.18  # where the vote of ten loses less than two points of accuracy: 
 
 PROFILES = {
     "smoke": InversionSettings(
-        identities=10, train_images=40, test_images=10, public_images=400, images_seen=8000,
-        evaluator_images_seen=3200, targets=6, pool=500, accuracy_images=100, latent_dim=24,
+        **SMOKE, targets=6, pool=500, accuracy_images=100,
         arms=_arms((CONTROL,), large_n=(), control=(CONTROL,)),
         attack=dataclasses.replace(BOUNDED, patience=6, rejected_limit=6, max_iterations=30),
     ),
@@ -110,15 +113,11 @@ PROFILES = {
         arms=_arms(SIGMAS, large_n=(CONTROL,), control=(CONTROL,), trained=(0.25,)), attack=BOUNDED
     ),
     "gpu": InversionSettings(
-        size=64, identities=1000, train_images=1000, test_images=1000, public_images=30_000, nets="facenet",
-        training_noise=0.0, prior="published", latent_dim=100, images_seen=1_500_000,
-        evaluator_images_seen=1_500_000, prior_epochs=100, targets=100, pool=100_000,
+        **PAPER, targets=100, pool=100_000,
         arms=_arms((0.01, 0.02, 0.03, 0.05, 0.1), large_n=(0.01, 0.02, 0.03, 0.05, 0.1), control=(0.03, 0.1)),
         attack=dataclasses.replace(BREP_MI, rejected_limit=1000, max_iterations=20_000),
     ),
 }  # fmt: skip
-PUBLISHED_SEEDS = (0, 1, 2)
-
 NEEDS = {
     "smoke": "2 cores, 2 GiB, under a minute",
     "cpu": "2 cores, 4 GiB, about a quarter of an hour",
@@ -126,91 +125,76 @@ NEEDS = {
 }
 
 
-def run(settings: InversionSettings, *, data: str, seed: int, stages: Stages) -> dict[str, Any]:
-    """Every arm against the same targets; each arm is remembered on its own, and resumes inside it."""
-    lab = FaceLab(settings, data=data, seed=seed, stages=stages)
-    bench = Bench(lab, settings)
-    arms = [bench.arm(arm) for arm in settings.arms]
-    return {
-        "targets": len(bench.targets),
-        "target_labels": bench.targets.tolist(),
-        "identities": lab.num_classes,
-        "real_people": lab.task.real_people,
-        "deviations": {name: list(pair) for name, pair in deviations(settings.attack).items()},
-        "arms": arms,
-        "comparisons": comparisons(arms),
-    }
+class InversionLab(FaceLab):
+    """The lab of the faces, and the attack run in it against one arm after the other."""
 
-
-def stage_count(settings: InversionSettings) -> int:
-    """Stages of one run: target, evaluator, prior, a net for every augmented sigma, and the arms."""
-    return 3 + extra_nets(settings.arms) + len(settings.arms)
-
-
-class Bench:
-    """One lab, and the attack run in it against one arm after the other."""
-
-    def __init__(self, lab: FaceLab, settings: InversionSettings) -> None:
-        self.lab, self.settings = lab, settings
-        chosen = np.random.default_rng(lab.seed).permutation(lab.num_classes)[: settings.targets]
-        self.targets = torch.as_tensor(np.sort(chosen))
+    settings: InversionSettings
 
     def arm(self, arm: Arm) -> dict[str, Any]:
-        """One row of the results, computed or remembered."""
-        return self.lab.stages.result(arm.name, self.key(arm), lambda: self._row(arm))
+        """One row of the results, computed or remembered; it resumes inside its attack."""
+        uses = (arm, ATTACKS.source(self.settings.attacker))
+        return self.stage(arm.name, lambda state: self._row(arm, state), without=("arms",), uses=uses)
 
-    def key(self, arm: Arm) -> dict[str, Any]:
-        """All that the row of `arm` depends on: every setting but the other arms."""
-        settings = dataclasses.asdict(dataclasses.replace(self.settings, arms=(), device="any"))
-        return self.lab.key | {"settings": settings, "arm": dataclasses.asdict(arm)}
+    @property
+    def candidates(self) -> Tensor:
+        """The pool of latents in which first points are searched; the same for every arm."""
+        s = self.settings
+        return candidate_latents(s.pool, self.prior.latent_dim, seed=self.seed, clamp=s.attack.latent_clamp)
 
-    def attack(self, arm: Arm, *, record: bool = False, resume: bool = False) -> Inversion:
-        """The attack on one arm. Pool and directions come from the seed of the run, so all arms share them."""
-        prior, s = self.lab.prior, self.settings
-        state = self.lab.stages.unfinished(arm.name, self.key(arm)) if resume else None
-        found = invert(
-            self.oracle(arm, purpose=0),
-            prior,
+    @property
+    def budget(self) -> int:
+        """Queries a target, for an attacker that ends by no rule of its own."""
+        return (self.settings.attack.max_iterations or 20_000) * self.settings.attack.pass_queries
+
+    def attack(self, arm: Arm, *, record: bool = False, state: Path | None = None) -> Inversion:
+        """BREP-MI on one arm. Pool and directions come from the seed of the run, so all arms share them."""
+        return invert(
+            self.oracle(arm, Purpose.ATTACK),
+            self.prior,
             self.targets,
-            seed=self.lab.seed,
-            candidates=candidate_latents(s.pool, prior.latent_dim, seed=self.lab.seed, clamp=s.attack.latent_clamp),
-            settings=dataclasses.replace(s.attack, repeats=arm.repeats),
+            seed=self.seed,
+            candidates=self.candidates,
+            settings=dataclasses.replace(self.settings.attack, repeats=arm.repeats),
             record=record,
             state_path=state,
-            device=s.device,
+            device=self.settings.device,
         )
-        if state is not None:
-            state.unlink(missing_ok=True)
-        return found
 
-    def oracle(self, arm: Arm, *, purpose: int) -> LabelOracle:
-        """The release mechanism of an arm; `purpose` keeps the noise of accuracy and attack apart."""
-        return release(self.lab, arm, seed=4 * self.lab.seed + purpose, alpha=self.settings.alpha)
+    def attacked(self, arm: Arm, state: Path | None = None) -> Attacked:
+        """The attack of the settings on one arm, and what it spent."""
+        if self.settings.attacker == "BREP-MI":
+            found = self.attack(arm, state=state)
+            return Attacked(found, spent(found))
+        attacker = ATTACKS[self.settings.attacker]
+        if missing := [name for name in attacker.needs if not hasattr(self, name)]:
+            raise refuse("attacker", attacker.name, f"one that needs no {', '.join(missing)}, as in `adaptive`")
+        oracle = self.oracle(arm, Purpose.ATTACK)
+        made = attacker.run(oracle, self, state)
+        return Attacked(made.inversion, {"forward_passes": oracle.forward_passes, **made.spent})
 
-    def _row(self, arm: Arm) -> dict[str, Any]:
-        self.oracle(arm, purpose=0), self.lab.prior  # trained before the clock starts
+    def oracle(self, arm: Defense, purpose: Purpose) -> LabelOracle:
+        """The release mechanism of an arm, with noise of its own for every purpose."""
+        return release(self, arm, purpose)
+
+    def _row(self, arm: Arm, state: Path) -> dict[str, Any]:
+        self.oracle(arm, Purpose.ATTACK), self.prior  # trained before the clock starts
         started = time.perf_counter()
-        found = self.attack(arm, resume=True)
+        made = self.attacked(arm, state)
         seconds = round(time.perf_counter() - started, 2)
         return {
             **dataclasses.asdict(arm),
             "name": arm.name,
             **self._accuracies(arm),
-            **self._judged(found),
-            "queries": int(found.queries.sum()) + found.search_queries,
-            "search_queries": found.search_queries,
-            "forward_passes": found.forward_passes,
-            "iterations": int(found.iterations.sum()),
-            "expansions": found.kept_expansions.tolist(),
-            "stopped": {reason: found.stopped.count(reason) for reason in sorted(set(found.stopped))},
+            **judged(self, made.inversion),
+            **made.spent,
             "seconds": seconds,
-            **(self._aggregates(found) if self.lab.task.real_people else {}),
+            **(self._aggregates(made.inversion) if self.task.real_people else {}),
         }
 
-    def _aggregates(self, found: Inversion) -> dict[str, Any]:
+    def _aggregates(self, found: Any) -> dict[str, Any]:
         """All that may be shown of real people: means over the targets, and thumbnails too coarse to tell them by."""
         start, final = (
-            self.lab.prior(z[found.found].to(self.settings.device)) for z in (found.start, found.latent)
+            self.prior(z[found.found].to(self.settings.device)) for z in (found.start, found.latent)
         )  # fmt: skip
         if not len(final):
             return {}
@@ -222,45 +206,45 @@ class Bench:
 
     def _accuracies(self, arm: Arm) -> dict[str, Any]:
         """Accuracy of the release on test images, and the paper's, on one hand-picked image an identity."""
-        task = self.lab.task
-        order = torch.randperm(len(task.x_test), generator=torch.Generator().manual_seed(self.lab.seed))
-        rows = order[: self.settings.accuracy_images]
-        answers = self.oracle(arm, purpose=1)(to_float(task.x_test[rows]))
-        hits = (answers == task.y_test[rows]).numpy()
-        images, labels = self.lab.cherry_picked
-        picked = (self.oracle(arm, purpose=2)(images) == labels).numpy()
+        images, labels = self.test_sample
+        answers = self.oracle(arm, Purpose.ACCURACY)(to_float(images))
+        right = (answers == labels).numpy()
+        picked, named = self.cherry_picked
         return {
-            "test_accuracy": hits.mean(),
-            "test_accuracy_ci": interval(rate(hits)),
-            "test_images": len(hits),
-            "right": packed(hits),
+            **rate(right).told("test_accuracy"),
+            "test_images": len(right),
+            "right": packed(right),
             "abstention": float((answers == ABSTAIN).double().mean()),
-            "paper_accuracy": picked.mean(),
-        }
-
-    def _judged(self, found: Inversion) -> dict[str, Any]:
-        """The evaluator's verdicts: rates with intervals, medians of distances, and the hits target by target."""
-        images, labels = self.lab.private_images
-        verdicts = evaluate(found, self.lab.prior, self.lab.evaluator, images, labels, device=self.settings.device)
-        top1, top5, start = verdicts.asr(), verdicts.asr(top=5), verdicts.asr(of="start")
-        return {
-            "asr": top1.value,
-            "asr_ci": interval(top1),
-            "asr_top5": top5.value,
-            "asr_top5_ci": interval(top5),
-            "asr_published_rule": verdicts.asr(without_expansion="failure").value,
-            "asr_start": start.value,
-            "asr_start_ci": interval(start),
-            "init_found": int(found.found.sum()),
-            **_medians(verdicts.final),
-            "hits": verdicts.hits().astype(int).tolist(),
-            "start_hits": verdicts.hits(of="start").astype(int).tolist(),
+            "paper_accuracy": float((self.oracle(arm, Purpose.PICKED_IMAGES)(picked) == named).double().mean()),
         }
 
 
-def interval(share: Rate) -> list[float]:
-    """The exact 95 % interval of a rate, as JSON holds it."""
-    return [share.low, share.high]
+def judged(lab: FaceLab, found: Any) -> dict[str, Any]:
+    """The evaluator's verdicts: rates with intervals, medians of distances, and the hits target by target."""
+    images, labels = lab.private_images
+    verdicts = evaluate(found, lab.prior, lab.evaluator, images, labels, device=lab.settings.device)
+    return {
+        **verdicts.asr().told("asr"),
+        **verdicts.asr(top=5).told("asr_top5"),
+        **verdicts.asr(of="start").told("asr_start"),
+        "asr_published_rule": verdicts.asr(without_expansion="failure").value,
+        "init_found": int(found.found.sum()),
+        **_medians(verdicts.final),
+        "hits": verdicts.hits().astype(int).tolist(),
+        "start_hits": verdicts.hits(of="start").astype(int).tolist(),
+    }
+
+
+def spent(found: Inversion) -> dict[str, Any]:
+    """What a walk spent, and how it ended, as results hold it."""
+    return {
+        "queries": int(found.queries.sum()) + found.search_queries,
+        "search_queries": found.search_queries,
+        "forward_passes": found.forward_passes,
+        "iterations": int(found.iterations.sum()),
+        "expansions": found.kept_expansions.tolist(),
+        "stopped": {reason: found.stopped.count(reason) for reason in sorted(set(found.stopped))},
+    }
 
 
 def _medians(judged: Judged) -> dict[str, float | None]:
@@ -311,82 +295,84 @@ QUESTIONS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
 )
 
 
-def pool(documents: list[dict[str, Any]]) -> dict[str, Any]:
-    """Several seeds of one run as one set of results: hits joined target by target, rates and tests on all of them.
+SEEDS = Joining(  # of the row of an arm
+    rates={"asr": "hits", "asr_start": "start_hits", "test_accuracy": "test_images"},
+    lists=("hits", "start_hits", "expansions"),
+    sums=("init_found", "queries", "search_queries", "forward_passes", "iterations", "stopped"),
+    means=("paper_accuracy", "abstention", "asr_top5", "asr_published_rule", "feature_distance", "seconds"),
+    by_seed=("asr",),
+)
+
+
+def join(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Several seeds as one set of results: hits joined target by target, rates and tests on all of them.
 
     Every seed has its own faces, nets, prior and directions. Raises InputError if the runs have different arms.
     """
-    results = [document["results"] for document in documents]
-    names = [[arm["name"] for arm in result["arms"]] for result in results]
-    if any(other != names[0] for other in names):
-        raise refuse("documents", names, "runs of the same arms")
-    arms = pooled_arms([result["arms"] for result in results])
-    targets = sum(result["targets"] for result in results)
+    arms = [arm | {"right": None} for arm in join_rows([run["arms"] for run in results], SEEDS)]  # of one run's images
+    targets = sum(run["targets"] for run in results)
     return results[0] | {"targets": targets, "arms": arms, "comparisons": comparisons(arms), "seeds": len(results)}
-
-
-def pooled_arms(runs: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """The rows of several runs of the same arms, joined arm by arm."""
-    return [_pooled_arm(list(rows)) for rows in zip(*runs, strict=True)]
-
-
-def _pooled_arm(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    means = ("paper_accuracy", "abstention", "asr_top5", "asr_published_rule", "feature_distance", "seconds")
-    return rows[0] | {
-        "right": None,  # of one run's images
-        **pooled_rates(rows),
-        **{name: _mean(row[name] for row in rows) for name in means},
-        **{name: sum(row[name] for row in rows) for name in ("init_found", "queries", "forward_passes")},
-    }
-
-
-def pooled_rates(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """What several runs of one arm say together: hits joined target by target, ASR and accuracy over all of them."""
-    hits, start = ([hit for row in rows for hit in row[key]] for key in ("hits", "start_hits"))
-    total, begun = (rate(np.array(joined, dtype=bool)) for joined in (hits, start))
-    right = sum(round(row["test_accuracy"] * row["test_images"]) for row in rows)
-    images = sum(row["test_images"] for row in rows)
-    return {
-        "hits": hits,
-        "start_hits": start,
-        "asr": total.value,
-        "asr_ci": interval(total),
-        "asr_by_seed": [row["asr"] for row in rows],
-        "asr_start": begun.value,
-        "asr_start_ci": interval(begun),
-        "test_accuracy": right / images,
-        "test_accuracy_ci": [float(edge) for edge in clopper_pearson(right, images)],
-        "test_images": images,
-    }
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
 
 
 PER_TARGET = ("hits", "start_hits", "expansions", "stopped", "right")
 PICTURES = ("mean_start", "mean_reconstruction", "thumbnails")
 
 
-def table(results: dict[str, Any]) -> pd.DataFrame:
-    """The arms as a tidy table with their families, without the columns that hold a list a target."""
+def rows_of(rows: list[dict[str, Any]], *also: str) -> pd.DataFrame:
+    """Rows as a tidy table, without the columns that hold a value a target, a picture, or one of `also`."""
+    return pd.DataFrame(rows).drop(columns=[*PER_TARGET, *PICTURES, *also], errors="ignore")
+
+
+def tables(results: dict[str, Any]) -> dict[str, pd.DataFrame]:
+    """Tidy tables: `arms` with their families, and `comparisons`, the paired tests."""
     fields = [field.name for field in dataclasses.fields(Arm)]
     arms = [Arm(**{name: row[name] for name in fields if name in row}) for row in results["arms"]]
-    table = pd.DataFrame(results["arms"]).drop(columns=[*PER_TARGET, *PICTURES], errors="ignore")
-    return table.assign(family=[arm.family for arm in arms])
+    return {
+        "arms": rows_of(results["arms"]).assign(family=[arm.family for arm in arms]),
+        "comparisons": pd.DataFrame(results["comparisons"]),
+    }
 
 
-def summary(document: dict[str, Any]) -> str:
+def summary(results: dict[str, Any]) -> str:
     """ASR beside accuracy, arm by arm, for a terminal."""
-    shown = table(document["results"])[
+    shown = tables(results)["arms"][
         ["name", "test_accuracy", "paper_accuracy", "asr", "asr_ci", "asr_start", "init_found", "queries", "seconds"]
     ]
-    shown["asr_ci"] = [f"{low:.2f} to {high:.2f}" for low, high in shown["asr_ci"]]
-    return shown.round(3).to_string(index=False)
+    return told(shown)
 
 
-def extra_files(document: dict[str, Any]) -> dict[str, str]:
-    """What stands beside results.json: the arms and the paired tests as CSV."""
-    tests = pd.DataFrame(document["results"]["comparisons"])
-    return {"arms.csv": table(document["results"]).to_csv(index=False), "comparisons.csv": tests.to_csv(index=False)}
+def told(shown: pd.DataFrame) -> str:
+    """A table with a column `asr_ci`, as text."""
+    ci = [f"{low:.2f} to {high:.2f}" for low, high in shown["asr_ci"]]
+    return shown.assign(asr_ci=ci).round(3).to_string(index=False)
+
+
+def run(lab: InversionLab) -> dict[str, Any]:
+    """Every arm against the same targets."""
+    arms = [lab.arm(arm) for arm in lab.settings.arms]
+    return {
+        "targets": len(lab.targets),
+        "target_labels": lab.targets.tolist(),
+        "identities": lab.num_classes,
+        "real_people": lab.task.real_people,
+        "deviations": {name: list(pair) for name, pair in deviations(lab.settings.attack).items()},
+        "arms": arms,
+        "comparisons": comparisons(arms),
+    }
+
+
+EXPERIMENT = register(
+    Experiment(
+        "inversion",
+        InversionLab,
+        run,
+        PROFILES,
+        FACES,
+        tables,
+        summary,
+        NEEDS,
+        join=join,
+        seeds=(0, 1, 2),
+        completed=with_registered("arms"),
+    )
+)

@@ -10,18 +10,21 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rp_tutorial.core.streams import Purpose, child_seed, numpy_generator, torch_generator
 from rp_tutorial.data.faces.sources import load_faces
 from rp_tutorial.data.faces.task import FaceTask, to_float
-from rp_tutorial.experiments.engine.runner import Stages
+from rp_tutorial.experiments.engine.lab import Lab
+from rp_tutorial.experiments.engine.stages import Stages
 from rp_tutorial.models.checkpoints import check_accuracy, load_weights
-from rp_tutorial.models.facenet import FaceNet, FaceNet64
+from rp_tutorial.models.facenet import FaceClassifier, FaceNet, FaceNet64
 from rp_tutorial.models.fold import folded
 from rp_tutorial.models.generator import Generator
 from rp_tutorial.models.priors import DecoderPrior, Prior, new_prior
@@ -32,6 +35,7 @@ from rp_tutorial.training.fill_prior import fill_prior
 
 CHECKPOINTS = "RP_TUTORIAL_CHECKPOINTS"  # a folder that holds the published files
 PUBLISHED_FILES = {"target": "FaceNet64.tar", "evaluator": "FaceNet.tar", "prior": "Generator.tar"}
+UNIT = "pixel range"  # of sigma and of every radius: L2 between images with pixels in [0, 1]
 
 
 @dataclass(frozen=True)
@@ -53,26 +57,58 @@ class FaceLabSettings:
     device: str = "cpu"
 
 
-class FaceLab:
+SMOKE: dict[str, Any] = {  # the lab of every smoke profile: seconds
+    "identities": 10, "train_images": 40, "test_images": 10, "public_images": 400, "images_seen": 8000,
+    "evaluator_images_seen": 3200, "latent_dim": 24,
+}  # fmt: skip
+PAPER: dict[str, Any] = {  # of every gpu profile: the paper's sizes and nets
+    "size": 64, "identities": 1000, "train_images": 1000, "test_images": 1000, "public_images": 30_000,
+    "nets": "facenet", "training_noise": 0.0, "prior": "published", "latent_dim": 100, "images_seen": 1_500_000,
+    "evaluator_images_seen": 1_500_000, "prior_epochs": 100,
+}  # fmt: skip
+
+
+class FaceLab(Lab):
     """The faces, nets and prior of one run; everything is made when first asked for, or read from the cache."""
 
-    def __init__(self, settings: FaceLabSettings, *, data: str, seed: int, stages: Stages) -> None:
-        self.settings, self.seed, self.stages, self.data = settings, seed, stages, data
+    nets = "faces"
+
+    def __init__(self, settings: Any, *, data: str, seed: int, stages: Stages) -> None:
+        super().__init__(settings, data=data, seed=seed, stages=stages)
         s = settings
-        counts = {"identities": s.identities, "train_images": s.train_images, "test_images": s.test_images}
-        self.task: FaceTask = load_faces(data, size=s.size, seed=seed, public_images=s.public_images, **counts)
-        self.key: dict[str, Any] = {"data": self.task.fingerprint, "seed": seed, "nets": s.nets}
+        counts = {n: getattr(s, n) for n in ("size", "identities", "train_images", "test_images", "public_images")}
+        self.task: FaceTask = (_drawn if data == "synthetic" else load_faces)(data, seed=seed, **counts)
+        self.key = {"data": self.task.fingerprint, "seed": seed, "nets": s.nets}
         self._targets: dict[float, nn.Module] = {}
 
     @property
     def num_classes(self) -> int:
         return self.task.num_classes
 
+    @cached_property
+    def targets(self) -> Tensor:
+        """The people who are attacked: `settings.targets` of them, drawn by the seed, in the order of their labels."""
+        order = numpy_generator(Purpose.TARGETS, self.seed).permutation(self.num_classes)
+        return torch.as_tensor(np.sort(order[: self.settings.targets]))
+
+    @cached_property
+    def test_sample(self) -> tuple[Tensor, Tensor]:
+        """`settings.accuracy_images` private test images at most, drawn by the seed: bytes [I, 3, S, S], labels [I]."""
+        order = torch.randperm(len(self.task.x_test), generator=torch_generator(Purpose.TEST_IMAGES, self.seed))
+        rows = order[: self.settings.accuracy_images]
+        return self.task.x_test[rows], self.task.y_test[rows]
+
     @property
     def published_checkpoints(self) -> Path | None:
         """The folder of published files, where there is one and the run asks for the paper's nets."""
         folder = os.environ.get(CHECKPOINTS)
         return Path(folder) if folder and self.settings.nets == "facenet" else None
+
+    def new_net(self, seed: int) -> FaceClassifier:
+        """An untrained net of the target's family."""
+        if self.settings.nets == "facenet":
+            return FaceNet64(self.num_classes, seed=seed)
+        return SmallFaceNet(self.num_classes, size=self.settings.size, seed=seed)
 
     def target(self, *, noise_sigma: float | None = None) -> nn.Module:
         """The net under attack, ready for inference, trained under noise of scale `noise_sigma` in [0, 1].
@@ -81,27 +117,22 @@ class FaceLab:
         """
         noise_sigma = self.settings.training_noise if noise_sigma is None else noise_sigma
         if noise_sigma not in self._targets:
-            self._targets[noise_sigma] = self._new_target(noise_sigma)
+            net = self._published(self.new_net(self.seed), "target")
+            if self.published_checkpoints is None or noise_sigma != self.settings.training_noise:
+                self._train(f"target-noise{noise_sigma:g}", net, self.settings.images_seen, noise_sigma=noise_sigma)
+            self._targets[noise_sigma] = folded(net).to(self.settings.device)
         return self._targets[noise_sigma]
-
-    def _new_target(self, noise_sigma: float) -> nn.Module:
-        small = self.settings.nets == "small"
-        net = SmallFaceNet(self.num_classes, size=self.settings.size, seed=self.seed) if small else self._published(
-            FaceNet64(self.num_classes), "target"
-        )  # fmt: skip
-        if self.published_checkpoints is None or noise_sigma != self.settings.training_noise:
-            self._train(f"target-noise{noise_sigma:g}", net, self.settings.images_seen, noise_sigma=noise_sigma)
-        return folded(net).to(self.settings.device)
 
     @cached_property
     def evaluator(self) -> nn.Module:
         """The net that says whether a reconstruction shows the target: same people, another family, never smoothed."""
+        seed = child_seed(Purpose.EVALUATOR, self.seed)
         if self.settings.nets == "facenet":
             net: nn.Module = Resized(self._published(FaceNet(self.num_classes), "evaluator"), size=112)
         else:
-            net = SmallEvaluator(self.num_classes, size=self.settings.size, seed=self.seed + 1)
+            net = SmallEvaluator(self.num_classes, size=self.settings.size, seed=seed)
         if self.published_checkpoints is None:
-            self._train("evaluator", net, self.settings.evaluator_images_seen, seed_offset=1)
+            self._train("evaluator", net, self.settings.evaluator_images_seen, seed=seed)
         return folded(net).to(self.settings.device)
 
     @cached_property
@@ -112,12 +143,12 @@ class FaceLab:
             generator = self._published(Generator(100), "prior", accuracy=False)
             return DecoderPrior(generator, 100).to(s.device)
         prior = new_prior(s.prior, size=s.size, latent_dim=s.latent_dim)
-        key = self.key | {"prior": s.prior, "latent_dim": s.latent_dim, "epochs": s.prior_epochs}
 
         def train() -> None:
             fill_prior(prior, self.task.public, kind=s.prior, epochs=s.prior_epochs, seed=self.seed, device=s.device)
 
-        return self.stages.weights(f"prior-{s.prior}", key, prior, train, owner="faces").to(s.device)
+        recipe = {"prior": s.prior, "latent_dim": s.latent_dim, "epochs": s.prior_epochs}
+        return self.weights(f"prior-{s.prior}", prior, train, recipe).to(s.device)
 
     @cached_property
     def private_images(self) -> tuple[Tensor, Tensor]:
@@ -133,17 +164,17 @@ class FaceLab:
         return to_float(images[best]), labels[best]
 
     def _train(
-        self, name: str, net: nn.Module, images_seen: int, *, noise_sigma: float = 0.0, seed_offset: int = 0
+        self, name: str, net: nn.Module, images_seen: int, *, noise_sigma: float = 0.0, seed: int | None = None
     ) -> None:
         """`net` trained on the private images, or read from the cache that all face experiments share."""
         epochs = max(1, round(images_seen / len(self.task.x_train)))
+        recipe = {"epochs": epochs, "noise_sigma": noise_sigma, "seed": self.seed if seed is None else seed}
 
         def train() -> None:
             images, labels = self.task.x_train, self.task.y_train
-            recipe = {"epochs": epochs, "noise_sigma": noise_sigma, "seed": self.seed + seed_offset}
             fit_classifier(net, images, labels, flips=True, device=self.settings.device, **recipe)
 
-        self.stages.weights(name, self.key | {"epochs": epochs, "noise": noise_sigma}, net, train, owner="faces")
+        self.weights(name, net, train, recipe)
 
     def _published(self, net: nn.Module, part: str, *, accuracy: bool = True) -> nn.Module:
         """`net` with the published weights, refused if it is at chance on the private images; untouched without them.
@@ -157,3 +188,9 @@ class FaceLab:
             checked: Callable[[Tensor], Tensor] = net if part == "target" else Resized(net, size=112)
             check_accuracy(checked, to_float(self.task.x_test[:500]), self.task.y_test[:500])
         return net.eval()
+
+
+@lru_cache(maxsize=2)
+def _drawn(data: str, **counts: int) -> FaceTask:
+    """Drawn faces, shared by the labs of a process, as none of them changes one. Files may change: they are read."""
+    return load_faces(data, **counts)

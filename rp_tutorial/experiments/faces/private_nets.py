@@ -8,16 +8,22 @@ pretraining in `training/pretrain.py`; how the nets fare against an attacker is 
 from __future__ import annotations
 
 import dataclasses
+import math
+from typing import Any
 
 import torch
 from torch import nn
 
 from rp_tutorial.core.arguments import one_of, positive
+from rp_tutorial.core.streams import Purpose, child_seed
+from rp_tutorial.experiments.faces.defenses import Defense
+from rp_tutorial.experiments.faces.defenses import defense as defense_kind
 from rp_tutorial.experiments.faces.lab import FaceLab
-from rp_tutorial.models.facenet import FaceClassifier, FaceNet64
+from rp_tutorial.models.facenet import FaceClassifier
 from rp_tutorial.models.fold import folded
-from rp_tutorial.models.small_faces import SmallFaceNet
 from rp_tutorial.models.whitened_head import WhitenedHead
+from rp_tutorial.oracles.base import LabelOracle
+from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.training.dp_sgd import BATCH_NORMS, PrivateNet, fit_privately, with_group_norm
 from rp_tutorial.training.pretrain import fit_exemplars, image_features
 
@@ -64,6 +70,34 @@ PRIVATE_TRAINING = {
 }
 
 
+DP_SGD = "DP-SGD"
+
+
+def _start(defense: Defense) -> str:
+    return "public pretraining" if defense.public else "from scratch"
+
+
+def _promise(defense: Defense, classes: int, alpha: float) -> dict[str, Any]:
+    return {"advantage": math.tanh(defense.epsilon / 2) / 2, "pairs": "training sets that differ in one image"}
+
+
+@defense_kind(
+    DP_SGD,
+    told=lambda d: [f"epsilon {d.epsilon:g}", _start(d)],
+    family=lambda d: f"{DP_SGD}, {_start(d)}",
+    promise=_promise,
+)
+def private_release(lab: FaceLab, defense: Defense, *, seed: int, alpha: float) -> LabelOracle:
+    """The labels of a private net: nothing is random any more."""
+    return PlainOracle(private_net(lab, defense), num_classes=lab.num_classes, device=lab.settings.device)
+
+
+def private_net(lab: FaceLab, defense: Defense) -> PrivateNet:
+    """The net behind a DP-SGD defence, by the recipe of the lab's settings."""
+    recipe = getattr(lab.settings, "private", PrivateTraining())
+    return private_target(lab, recipe, epsilon=defense.epsilon, public=defense.public)
+
+
 def private_target(lab: FaceLab, recipe: PrivateTraining, *, epsilon: float, public: bool) -> PrivateNet:
     """A net of the lab's faces that is (`epsilon`, recipe.delta)-DP for each private image; `.privacy` is its record.
 
@@ -94,15 +128,15 @@ def private_target(lab: FaceLab, recipe: PrivateTraining, *, epsilon: float, pub
             learning_rate=steps.learning_rate,
             shifts=steps.shifts,
             flips=steps.shifts > 0,
-            seed=lab.seed,
+            seed=child_seed(Purpose.PRIVATE_NET, lab.seed),
             physical_batch=PHYSICAL_BATCH["images" if inputs.dtype == torch.uint8 else "features"],
             device=lab.settings.device,
         ).record
         net.record.copy_(record)
 
     start = "public" if public else "scratch"
-    key = lab.key | {"recipe": dataclasses.asdict(recipe), "epsilon": epsilon, "start": start}
-    lab.stages.weights(f"private-{start}-epsilon{epsilon:g}", key, net, train, owner="faces")
+    about = {"recipe": dataclasses.asdict(recipe), "epsilon": epsilon, "start": start}
+    lab.weights(f"private-{start}-epsilon{epsilon:g}", net, train, about)
     if public:
         net.net = folded(net.net)
     return net.to(lab.settings.device).requires_grad_(False).eval()
@@ -111,21 +145,15 @@ def private_target(lab: FaceLab, recipe: PrivateTraining, *, epsilon: float, pub
 def public_net(lab: FaceLab, recipe: PrivateTraining) -> FaceClassifier:
     """The lab's target net with features learnt from public images, and scores that know no private class yet."""
     s, public = lab.settings, lab.task.public
-    net = _new_net(lab)
+    seed = child_seed(Purpose.PUBLIC_FEATURES, lab.seed)
+    net = lab.new_net(lab.seed)
     net.fc_layer = WhitenedHead(net.fc_layer.in_features, lab.num_classes, kept=recipe.kept)
     epochs = max(1, round(recipe.public_images_seen / len(public)))
 
     def train() -> None:
-        fit_exemplars(net, public, epochs=epochs, seed=lab.seed, device=s.device)
+        fit_exemplars(net, public, epochs=epochs, seed=seed, device=s.device)
 
-    key = lab.key | {"epochs": epochs, "kept": recipe.kept}
-    return lab.stages.weights("public-features", key, net, train, owner="faces")
-
-
-def _new_net(lab: FaceLab) -> FaceClassifier:
-    if lab.settings.nets == "facenet":
-        return FaceNet64(lab.num_classes, seed=lab.seed)
-    return SmallFaceNet(lab.num_classes, size=lab.settings.size, seed=lab.seed)
+    return lab.weights("public-features", net, train, {"epochs": epochs, "kept": recipe.kept})
 
 
 def _net_from_nothing(lab: FaceLab) -> nn.Module:
@@ -133,7 +161,7 @@ def _net_from_nothing(lab: FaceLab) -> nn.Module:
 
     Per record, a slope's gradient costs as much time as a convolution's, and it has next to nothing to learn.
     """
-    net = with_group_norm(_new_net(lab))
+    net = with_group_norm(lab.new_net(lab.seed))
     for module in net.modules():
         if isinstance(module, nn.PReLU):
             module.requires_grad_(False)

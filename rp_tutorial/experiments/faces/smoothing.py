@@ -12,6 +12,7 @@ import dataclasses
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,12 @@ import torch
 from torch import Tensor
 
 from rp_tutorial.core.labels import ABSTAIN
+from rp_tutorial.core.streams import Purpose, child_seed, torch_generator
 from rp_tutorial.data.faces.task import to_float
-from rp_tutorial.experiments.engine.runner import Stages
+from rp_tutorial.experiments.engine.experiment import Experiment, register
+from rp_tutorial.experiments.engine.kinds_of_data import FACES
 from rp_tutorial.experiments.faces import inversion
-from rp_tutorial.experiments.faces.lab import FaceLab, FaceLabSettings
+from rp_tutorial.experiments.faces.lab import UNIT, FaceLab, FaceLabSettings
 from rp_tutorial.models.facenet import FaceNet64
 from rp_tutorial.models.fold import folded
 from rp_tutorial.models.small_faces import SmallFaceNet
@@ -39,8 +42,6 @@ try:
 except ImportError:  # Windows has no such module
     resource = None
 
-TIERS = inversion.TIERS
-UNIT = "pixel range"
 SIGMAS = (0.01, *inversion.SIGMAS, 0.3)
 
 
@@ -79,34 +80,12 @@ PROFILES = {
         "gpu", accuracy_images=5000, certify_n=(100, 1000, 10_000), certify_images=200, timed_large_images=2048
     ),
 }  # fmt: skip
-PUBLISHED_SEEDS = (0, 1, 2)
 
 NEEDS = {
     "smoke": "2 cores, 2 GiB, under half a minute",
     "cpu": "2 cores, 4 GiB, about two minutes beyond the training that it shares with inversion",
     "gpu": "a CUDA device of 16 GiB (celeba:PATH; RP_TUTORIAL_CHECKPOINTS for the paper's nets)",
 }
-
-
-def run(settings: FaceSmoothingSettings, *, data: str, seed: int, stages: Stages) -> dict[str, Any]:
-    """Accuracies and radii for every net and sigma, then throughput; every cell is remembered on its own."""
-    lab = FaceLab(settings, data=data, seed=seed, stages=stages)
-    bench = _Bench(lab, settings)
-    cells = _cells(settings)
-    return {
-        "unit": UNIT,
-        "identities": lab.num_classes,
-        "real_people": lab.task.real_people,
-        "base": [bench.base(trained) for trained in _nets(settings)],
-        "votes": [row for cell in cells for row in bench.votes(*cell)],
-        "certificates": [row for cell in cells for row in bench.certificates(*cell)],
-        "throughput": bench.throughput(),
-    }
-
-
-def stage_count(settings: FaceSmoothingSettings) -> int:
-    """Stages of one run: a net and its base row each, two a cell, throughput."""
-    return 2 * len(_nets(settings)) + 2 * len(_cells(settings)) + 1
 
 
 def _nets(settings: FaceSmoothingSettings) -> list[float]:
@@ -120,58 +99,62 @@ def _cells(settings: FaceSmoothingSettings) -> list[tuple[float, float]]:
     return list(dict.fromkeys([*cells, *((sigma, sigma) for sigma in settings.augmented_sigmas)]))
 
 
-class _Bench:
-    """One lab, and what is measured on its target."""
+class SmoothingLab(FaceLab):
+    """The lab of the faces, and what smoothing does to its target."""
 
-    def __init__(self, lab: FaceLab, settings: FaceSmoothingSettings) -> None:
-        self.lab, self.settings = lab, settings
-        order = torch.randperm(len(lab.task.x_test), generator=torch.Generator().manual_seed(lab.seed))
-        rows = order[: settings.accuracy_images]
-        self.images, self.labels = to_float(lab.task.x_test[rows]), lab.task.y_test[rows]
+    settings: FaceSmoothingSettings
+
+    @cached_property
+    def images(self) -> Tensor:
+        """The test images, as nets take them."""
+        return to_float(self.test_sample[0])
+
+    @property
+    def labels(self) -> Tensor:
+        """Their labels."""
+        return self.test_sample[1]
 
     def base(self, trained: float) -> dict[str, Any]:
         """The net's own label, without smoothing."""
-        return self._stage(f"base-trained{trained:g}", {}, lambda: self._base(trained))
+        return self._cell(f"base-trained{trained:g}", lambda: self._base(trained))
 
     def votes(self, trained: float, sigma: float) -> list[dict[str, Any]]:
         """Accuracies of VOTE and PREDICT, one row for every N."""
-        return self._stage(f"votes-trained{trained:g}-sigma{sigma:g}", {}, lambda: self._votes(trained, sigma))
+        return self._cell(f"votes-trained{trained:g}-sigma{sigma:g}", lambda: self._votes(trained, sigma))
 
     def certificates(self, trained: float, sigma: float) -> list[dict[str, Any]]:
         """Radii, one row for every number of certifying samples."""
-        name = f"certificates-trained{trained:g}-sigma{sigma:g}"
-        return self._stage(name, {}, lambda: self._certificates(trained, sigma))
+        return self._cell(f"certificates-trained{trained:g}-sigma{sigma:g}", lambda: self._certificates(trained, sigma))
 
     def throughput(self) -> list[dict[str, Any]]:
         """Images a second on the machine and device of this run; measured once and remembered."""
-        return self._stage("throughput", {"device": self.settings.device}, self._throughput)
+        return self._cell("throughput", self._throughput, self.settings.device)
 
-    def _stage(self, name: str, key: dict[str, Any], compute: Callable[[], Any]) -> Any:
-        shared = dataclasses.replace(self.settings, sigmas=(), augmented_sigmas=(), device="any")
-        return self.lab.stages.result(name, self.lab.key | {"settings": dataclasses.asdict(shared)} | key, compute)
+    def _cell(self, name: str, compute: Callable[[], Any], *uses: Any) -> Any:
+        return self.stage(name, compute, without=("sigmas", "augmented_sigmas"), uses=uses)
 
-    def _smoothing(self, trained: float, sigma: float, *, purpose: int) -> Smoothing:
+    def smoothing(self, trained: float, sigma: float, purpose: Purpose) -> Smoothing:
         """Noise of its own for every purpose and sigma; two nets at the same sigma meet the same noise."""
-        seed = np.random.SeedSequence([self.lab.seed, purpose, round(sigma * 10_000)]).generate_state(1)
-        net, classes, device = self.lab.target(noise_sigma=trained), self.lab.num_classes, self.settings.device
-        return Smoothing(net, num_classes=classes, sigma=sigma, seed=int(seed[0]), unit=UNIT, device=device)
+        seed = child_seed(purpose, self.seed, round(sigma * 10**6))
+        net, device = self.target(noise_sigma=trained), self.settings.device
+        return Smoothing(net, num_classes=self.num_classes, sigma=sigma, seed=seed, unit=UNIT, device=device)
 
     def _base(self, trained: float) -> dict[str, Any]:
-        net, classes, device = self.lab.target(noise_sigma=trained), self.lab.num_classes, self.settings.device
+        net, classes, device = self.target(noise_sigma=trained), self.num_classes, self.settings.device
         oracle = PlainOracle(net, num_classes=classes, device=device)
-        picked, labels = self.lab.cherry_picked
+        picked, labels = self.cherry_picked
         return {
             "trained_under": trained,
-            **_rates("test_accuracy", oracle(self.images) == self.labels),
+            **rate((oracle(self.images) == self.labels).numpy()).told("test_accuracy"),
             "paper_accuracy": float((oracle(picked) == labels).double().mean()),
             "test_images": len(self.labels),
         }
 
     def _votes(self, trained: float, sigma: float) -> list[dict[str, Any]]:
         s, rows = self.settings, []
-        picked, picked_labels = self.lab.cherry_picked
+        picked, picked_labels = self.cherry_picked
         images = torch.cat([self.images, picked])
-        for n, counts in _growing_counts(self._smoothing(trained, sigma, purpose=0), images, s.votes):
+        for n, counts in _growing_counts(self.smoothing(trained, sigma, Purpose.VOTES), images, s.votes):
             voted, predicted = plurality(counts), significant_plurality(counts, alpha=s.alpha)
             tests = len(self.labels)
             hits, answers = voted[:tests] == self.labels, predicted[:tests]
@@ -180,9 +163,9 @@ class _Bench:
                 "sigma": sigma,
                 "n": n,
                 "test_images": tests,
-                **_rates("test_accuracy", hits),
+                **rate(hits.numpy()).told("test_accuracy"),
                 "paper_accuracy": float((voted[tests:] == picked_labels).double().mean()),
-                **_rates("predict_accuracy", answers == self.labels),
+                **rate((answers == self.labels).numpy()).told("predict_accuracy"),
                 "abstention": float((answers == ABSTAIN).double().mean()),
                 "predict_error": float(((answers != ABSTAIN) & (answers != self.labels)).double().mean()),
                 "alpha": s.alpha,
@@ -191,7 +174,7 @@ class _Bench:
 
     def _certificates(self, trained: float, sigma: float) -> list[dict[str, Any]]:
         s = self.settings
-        smoothing = self._smoothing(trained, sigma, purpose=1)
+        smoothing = self.smoothing(trained, sigma, Purpose.CERTIFICATES)
         images, labels = self.images[: s.certify_images], self.labels[: s.certify_images].numpy()
         rows = []
         for n in s.certify_n:
@@ -204,7 +187,7 @@ class _Bench:
                 "alpha": s.alpha,
                 "images": len(images),
                 "unit": found.unit,
-                **_rates("certified", found.label != ABSTAIN),
+                **rate(found.label != ABSTAIN).told("certified"),
                 "certified_right": float((found.label == labels).mean()),
                 "median_radius": float(np.median(found.radius)),
                 "mean_radius": float(found.radius.mean()),
@@ -226,9 +209,9 @@ class _Bench:
         }
 
     def _throughput(self) -> list[dict[str, Any]]:
-        s, classes = self.settings, self.lab.num_classes
-        small = SmallFaceNet(classes, size=s.size, seed=self.lab.seed).eval().requires_grad_(False).to(s.device)
-        vote = VoteOracle(self._smoothing(s.training_noise, s.sigmas[-1], purpose=2), n=10)
+        s, classes = self.settings, self.num_classes
+        small = SmallFaceNet(classes, size=s.size, seed=self.seed).eval().requires_grad_(False).to(s.device)
+        vote = VoteOracle(self.smoothing(s.training_noise, s.sigmas[-1], Purpose.TIMED_VOTES), n=10)
         rows = [
             self._timed("SmallFaceNet", small, s.size, s.timed_images),
             self._timed("SmallFaceNet, folded", folded(small), s.size, s.timed_images),
@@ -244,7 +227,7 @@ class _Bench:
         self, name: str, answer: Callable[[Tensor], Tensor], size: int, images: int, *, passes: int = 1
     ) -> dict[str, Any]:
         """The faster of two looks at the same images, after a first look that is not timed."""
-        x = torch.rand(images, 3, size, size, generator=torch.Generator().manual_seed(self.lab.seed))
+        x = torch.rand(images, 3, size, size, generator=torch_generator(Purpose.TIMED_IMAGES, self.seed))
         x, seconds = x.to(self.settings.device), []
         before = peak_memory_mib(self.settings.device)
         with torch.inference_mode():
@@ -286,12 +269,6 @@ def _growing_counts(smoothing: Smoothing, images: Tensor, sizes: tuple[int, ...]
         yield n, counts
 
 
-def _rates(name: str, hits: Tensor | np.ndarray) -> dict[str, Any]:
-    """A share and its exact 95 % interval."""
-    found = rate(np.asarray(hits))
-    return {name: found.value, f"{name}_ci": inversion.interval(found)}
-
-
 def peak_memory_mib(device: str) -> float | None:
     """The most memory this process ever held: of the CUDA device, or resident; None where the system does not say.
 
@@ -316,14 +293,14 @@ def tables(results: dict[str, Any]) -> dict[str, pd.DataFrame]:
     }
 
 
-def summary(document: dict[str, Any]) -> str:
+def summary(results: dict[str, Any]) -> str:
     """Accuracy, radii and speed for a terminal."""
-    found = tables(document["results"])
-    base = document["results"]["base"][0]
+    found = tables(results)
+    base = results["base"][0]
     votes = found["votes"][
         ["trained_under", "sigma", "n", "test_accuracy", "paper_accuracy", "predict_accuracy", "abstention"]
     ]
-    radii = pd.DataFrame(document["results"]["certificates"])[
+    radii = pd.DataFrame(results["certificates"])[
         ["trained_under", "sigma", "n", "certified", "median_radius", "mean_radius", "largest_possible_radius"]
     ]
     speed = found["throughput"][["what", "images_per_second", "peak_memory_growth_mib"]]
@@ -331,6 +308,20 @@ def summary(document: dict[str, Any]) -> str:
     return "\n\n".join([f"test accuracy without smoothing {base['test_accuracy']:.4f}", *shown])
 
 
-def extra_files(document: dict[str, Any]) -> dict[str, str]:
-    """What stands beside results.json: the tables as CSV."""
-    return {f"{name}.csv": table.to_csv(index=False) for name, table in tables(document["results"]).items()}
+def run(lab: SmoothingLab) -> dict[str, Any]:
+    """Accuracies and radii for every net and sigma, then throughput; every cell is remembered on its own."""
+    nets, cells = _nets(lab.settings), _cells(lab.settings)
+    return {
+        "unit": UNIT,
+        "identities": lab.num_classes,
+        "real_people": lab.task.real_people,
+        "base": [lab.base(trained) for trained in nets],
+        "votes": [row for cell in cells for row in lab.votes(*cell)],
+        "certificates": [row for cell in cells for row in lab.certificates(*cell)],
+        "throughput": lab.throughput(),
+    }
+
+
+EXPERIMENT = register(
+    Experiment("face-smoothing", SmoothingLab, run, PROFILES, FACES, tables, summary, NEEDS, seeds=(0, 1, 2))
+)

@@ -6,16 +6,15 @@ several seeds be joined, from results.json alone. What a student is, and how it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rp_tutorial.core.arguments import refuse
 from rp_tutorial.core.packed_bits import packed, unpacked
+from rp_tutorial.statistics.joining import Joining, check_same_arms
 from rp_tutorial.statistics.paired import paired_comparison, rate
 
 MARGIN = 0.05  # a loss of the student below this, with its whole interval, is none: stated before any run
@@ -85,52 +84,44 @@ def verdict(student_low: float, constant: float, low: float, high: float) -> str
     return "hindered" if low > 0 else "open"
 
 
-def pool(documents: list[dict[str, Any]]) -> dict[str, Any]:
-    """Several seeds of one run as one set of results: hits joined image by image, rates and tests on all of them.
+def join(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Several seeds as one set of results: hits joined image by image, rates and tests on all of them.
 
     Every seed has its own faces, nets and students. Raises InputError if the runs have other teachers or budgets.
     """
-    results = [document["results"] for document in documents]
-    shapes = [[(t["name"], [s["budget"] for s in t["students"]]) for t in result["teachers"]] for result in results]
-    if any(other != shapes[0] for other in shapes):
-        raise refuse("documents", shapes, "runs of the same teachers and budgets")
-    teachers = [_pooled_teacher(list(rows)) for rows in zip(*(r["teachers"] for r in results), strict=True)]
-    constant = {name: float(np.mean([result["constant_guess"][name] for result in results])) for name in MEASURES}
+    check_same_arms([[student | {"name": t["name"]} for t in run["teachers"] for student in t["students"]]
+                     for run in results], by=("name", "budget"))  # fmt: skip
+    teachers = [_joined_teacher(rows) for rows in zip(*(run["teachers"] for run in results), strict=True)]
+    constant = {name: float(np.mean([run["constant_guess"][name] for run in results])) for name in MEASURES}
     joined = {"teachers": teachers, "comparisons": comparisons(teachers), "claims": claims(teachers, constant)}
-    images = {name: sum(result[name] for result in results) for name in ("public_held_out", "test_images")}
+    images = {name: sum(run[name] for run in results) for name in ("public_held_out", "test_images")}
     return results[0] | images | {"constant_guess": constant, "seeds": len(results)} | joined
 
 
-def _pooled_teacher(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    students = [_pooled_student(list(cells)) for cells in zip(*(row["students"] for row in rows), strict=True)]
-    means = {"abstention": float(np.mean([row["abstention"] for row in rows]))}
-    return rows[0] | _joined_rates(rows, ("release_agreement", "release_accuracy")) | means | {"students": students}
+def _joining(*rates: str, **others: tuple[str, ...]) -> Joining:
+    """Of rates that stand beside their counts: what is right of how many images."""
+    counted = {name: f"{name}_images" for name in rates}
+    return Joining(counted, sums=tuple(f"{name}_hits" for name in rates), **others)
 
 
-def _pooled_student(cells: list[dict[str, Any]]) -> dict[str, Any]:
-    joined = {name: np.concatenate([hits_of(cell, name) for cell in cells]) for name in MEASURES}
-    return (
-        cells[0]
-        | _joined_rates(cells, (*MEASURES, "own_agreement"))
-        | {f"{name}_by_seed": [cell[name] for cell in cells] for name in MEASURES}
-        | {"hits": {name: packed(hits) for name, hits in joined.items()}}
-    )
+TEACHER = _joining("release_agreement", "release_accuracy", means=("abstention",))
+STUDENT = _joining(*MEASURES, "own_agreement", by_seed=tuple(MEASURES))
 
 
-def _joined_rates(rows: list[dict[str, Any]], names: Iterable[str]) -> dict[str, Any]:
-    """The rates of several seeds as one, from their counts."""
-    joined: dict[str, Any] = {}
-    for name in names:
-        right, images = (sum(row[f"{name}_{part}"] for row in rows) for part in ("hits", "images"))
-        joined |= rated(name, torch.arange(images) < right)
-    return joined
+def _joined_teacher(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    students = zip(*(row["students"] for row in rows), strict=True)
+    return TEACHER(rows) | {"students": [_joined_student(cells) for cells in students]}
+
+
+def _joined_student(cells: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    hits = {name: np.concatenate([hits_of(cell, name) for cell in cells]) for name in MEASURES}
+    return STUDENT(cells) | {"hits": {name: packed(found) for name, found in hits.items()}}
 
 
 def rated(name: str, hits: Tensor) -> dict[str, Any]:
     """A share with its exact 95 % interval and its counts, under names that begin with `name`; None of no images."""
     found = rate(hits.numpy())
-    counts = {f"{name}_hits": found.successes, f"{name}_images": found.trials}
-    return {name: found.value if found.trials else None, f"{name}_ci": [found.low, found.high]} | counts
+    return found.told(name) | {f"{name}_hits": found.successes, f"{name}_images": found.trials}
 
 
 def hits_of(student: dict[str, Any], measure: str) -> NDArray[np.bool_]:

@@ -13,15 +13,14 @@ from typing import Any
 
 import pandas as pd
 
-from rp_tutorial.experiments.engine.runner import Stages
+from rp_tutorial.experiments.engine.experiment import Experiment, register
+from rp_tutorial.experiments.engine.kinds_of_data import FACES
 from rp_tutorial.experiments.faces import inversion
+from rp_tutorial.experiments.faces.defenses import with_registered
 from rp_tutorial.experiments.faces.inversion import Arm
-from rp_tutorial.experiments.faces.lab import FaceLab
-from rp_tutorial.experiments.mechanism.probe import UNIT, MechanismSettings, Probe, quantiles, rule_of
-from rp_tutorial.experiments.mechanism.verdicts import pool as pool
-from rp_tutorial.experiments.mechanism.verdicts import verdicts
-
-TIERS = inversion.TIERS
+from rp_tutorial.experiments.faces.lab import UNIT
+from rp_tutorial.experiments.mechanism.probe import MechanismLab, MechanismSettings, quantiles, rule_of
+from rp_tutorial.experiments.mechanism.verdicts import join, verdicts
 
 
 def _profile(name: str, **ours: Any) -> MechanismSettings:
@@ -41,40 +40,12 @@ PROFILES = {
     "gpu": _profile("gpu", sigmas=(0.01, 0.02, 0.03, 0.05, 0.1), grid_targets=100, many_directions=4096,
                     centre_repeats=32, truth_votes=1000, certify_n=1000),
 }  # fmt: skip
-PUBLISHED_SEEDS = inversion.PUBLISHED_SEEDS
 
 NEEDS = {
     "smoke": "2 cores, 2 GiB, under half a minute",
     "cpu": "2 cores, 4 GiB, about two minutes beyond the nets that it shares with inversion",
     "gpu": "a CUDA device of 16 GiB (celeba:PATH; RP_TUTORIAL_CHECKPOINTS for the paper's nets)",
 }
-
-
-def run(settings: MechanismSettings, *, data: str, seed: int, stages: Stages) -> dict[str, Any]:
-    """The undefended walk, then every measurement along it; each arm is remembered on its own."""
-    lab = FaceLab(settings, data=data, seed=seed, stages=stages)
-    probe = Probe(lab, settings)
-    displaced = [probe.displaced(sigma) for sigma in settings.sigmas]
-    arms = [probe.arm(arm) for arm in settings.arms]
-    results = {
-        "unit": UNIT,
-        "identities": lab.num_classes,
-        "real_people": lab.task.real_people,
-        "targets": len(probe.bench.targets),
-        "points": len(probe.z),
-        "attack_radius": quantiles(probe.walk["radius"]),
-        "rule": rule_of(settings),
-        "displacement": displaced,
-        "arms": arms,
-    }
-    return results | {"verdicts": verdicts(results)}
-
-
-def stage_count(settings: MechanismSettings) -> int:
-    """Stages of one run: target and prior, the walk, the certificates, references and truths, the arms."""
-    nets = {arm.sigma if arm.augmented else settings.training_noise for arm in settings.arms}
-    truths = {arm.sigma for arm in settings.arms if arm.defense != "none"}
-    return 1 + 1 + len(settings.sigmas) + 2 * len(nets) + len(truths) + len(settings.arms)
 
 
 def tables(results: dict[str, Any]) -> dict[str, pd.DataFrame]:
@@ -100,13 +71,13 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def summary(document: dict[str, Any]) -> str:
+def summary(results: dict[str, Any]) -> str:
     """Displacements, what the attack sees arm by arm, and the verdicts, for a terminal."""
-    found = tables(document["results"])
+    found = tables(results)
     moved = found["displacement"][["sigma", "radius", "displacement_q50", "over_certified_q50", "beyond_certified"]]
     shown = ["name", "outside", "cosine_sphere", "cosine_gradient", "passes_if_expands", "answered_differently",
              "centre_rejected"]  # fmt: skip
-    tried = [f"{name}: {_WORDS[verdict['survives']]}" for name, verdict in document["results"]["verdicts"].items()]
+    tried = [f"{name}: {_WORDS[verdict['survives']]}" for name, verdict in results["verdicts"].items()]
     parts = (table.round(3).to_string(index=False) for table in (moved, found["arms"][shown]))
     return "\n\n".join([*parts, "\n".join(tried)])
 
@@ -114,6 +85,34 @@ def summary(document: dict[str, Any]) -> str:
 _WORDS = {True: "survives", False: "does not survive", None: "not decided"}
 
 
-def extra_files(document: dict[str, Any]) -> dict[str, str]:
-    """What stands beside results.json: the tables as CSV."""
-    return {f"{name}.csv": table.to_csv(index=False) for name, table in tables(document["results"]).items()}
+def run(lab: MechanismLab) -> dict[str, Any]:
+    """The undefended walk, then every measurement along it; each arm is remembered on its own."""
+    results = {
+        "unit": UNIT,
+        "identities": lab.num_classes,
+        "real_people": lab.task.real_people,
+        "targets": len(lab.targets),
+        "points": len(lab.z),
+        "attack_radius": quantiles(lab.walk["radius"]),
+        "rule": rule_of(lab.settings),
+        "displacement": [lab.displaced(sigma) for sigma in lab.settings.sigmas],
+        "arms": [lab.seen(arm) for arm in lab.settings.arms],
+    }
+    return results | {"verdicts": verdicts(results)}
+
+
+EXPERIMENT = register(
+    Experiment(
+        "inversion-mechanism",
+        MechanismLab,
+        run,
+        PROFILES,
+        FACES,
+        tables,
+        summary,
+        NEEDS,
+        join=join,
+        seeds=(0, 1, 2),
+        completed=with_registered("arms"),
+    )
+)

@@ -19,12 +19,12 @@ from torch import Tensor
 from rp_tutorial.attacks.inversion.queries import Decoder, LatentQueries
 from rp_tutorial.core.arguments import closed_unit, count, refuse
 from rp_tutorial.core.directions import on_sphere
-from rp_tutorial.core.streams import keyed_generator
+from rp_tutorial.core.streams import torch_generator
 
 
 def unit_vectors(points: int, directions: int, latent_dim: int, *, key: Sequence[int]) -> Tensor:
     """Directions uniform on the sphere, the same for the same key: float32 [points, directions, latent_dim]."""
-    return on_sphere(points, directions, latent_dim, generator=keyed_generator(*key))
+    return on_sphere(points, directions, latent_dim, generator=torch_generator(*key))
 
 
 def sphere(z: Tensor, radius: Tensor, units: Tensor) -> Tensor:

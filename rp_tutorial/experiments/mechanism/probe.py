@@ -19,9 +19,10 @@ from torch import Tensor, nn
 
 from rp_tutorial.attacks.inversion.queries import LatentQueries
 from rp_tutorial.core.arguments import InputError
+from rp_tutorial.core.streams import Purpose, child_seed
 from rp_tutorial.experiments.faces import inversion
-from rp_tutorial.experiments.faces.inversion import Arm, Bench, InversionSettings
-from rp_tutorial.experiments.faces.lab import FaceLab
+from rp_tutorial.experiments.faces.defenses import smoothing
+from rp_tutorial.experiments.faces.inversion import Arm, InversionLab, InversionSettings
 from rp_tutorial.experiments.mechanism.latent_measures import (
     by_target,
     cosine,
@@ -38,8 +39,6 @@ from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.oracles.smoothing import Smoothing
 from rp_tutorial.statistics.binomial import max_certifiable_radius
 
-UNIT = "pixel range"
-WALK, GRID, MANY = 11, 12, 13  # what directions are for: no two purposes share a stream (0 and 1 are the attack's)
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -59,19 +58,18 @@ class MechanismSettings(InversionSettings):
     largest_n: tuple[int, ...] = (100, 1000, 100_000)  # samples behind the largest radius that can be printed
 
 
-class Probe:
-    """One lab, the points of the undefended walk [P, d], and what is measured there."""
+class MechanismLab(InversionLab):
+    """The lab of `inversion`, the points of the undefended walk [P, d], and what is measured there."""
 
-    def __init__(self, lab: FaceLab, settings: MechanismSettings) -> None:
-        self.lab, self.settings, self.bench = lab, settings, Bench(lab, settings)
+    settings: MechanismSettings
 
     def displaced(self, sigma: float) -> dict[str, Any]:
         """The probes' displacement over the radii of certificates at sigma, at the attack's own R and at others."""
-        return self._stage(f"displacement-sigma{sigma:g}", lambda: self._displaced(sigma))
+        return self._part(f"displacement-sigma{sigma:g}", lambda: self._displaced(sigma))
 
-    def arm(self, arm: Arm) -> dict[str, Any]:
+    def seen(self, arm: Arm) -> dict[str, Any]:
         """What the attack sees through one defence."""
-        return self._stage(f"seen-{arm.name}", lambda: self._arm(arm))
+        return self._part(f"seen-{arm.name}", lambda: self._seen(arm), arm)
 
     # --- Points ---
 
@@ -82,10 +80,10 @@ class Probe:
         Half-way; where R grew for the last time; the attack's result. owner: index of a point's target. Targets
         without a first point have no points, those whose R never grew two. half: how many there are half-way.
         """
-        return self._stage("walk", self._walk)
+        return self._part("walk", self._walk)
 
     def _walk(self) -> dict[str, Any]:
-        found = self.bench.attack(Arm("none"), record=True)
+        found = self.attack(Arm("none"), record=True)
         owner = found.found.nonzero()[:, 0]
         if not len(owner):
             raise InputError("data: no target got a first point, so there is no walk to measure along; allowed is a "
@@ -115,12 +113,13 @@ class Probe:
         return torch.tensor(self.walk["radius"], device=self.settings.device)
 
     @cached_property
-    def targets(self) -> Tensor:
-        return self.bench.targets[self.owner].to(self.settings.device)
+    def goals(self) -> Tensor:
+        """The label that every point's attack wants [P]."""
+        return self.targets[self.owner].to(self.settings.device)
 
     @cached_property
     def units(self) -> Tensor:
-        return self._units(len(self.z), self.settings.attack.directions, WALK)
+        return self._units(len(self.z), self.settings.attack.directions, Purpose.WALK_DIRECTIONS)
 
     @cached_property
     def grid(self) -> tuple[Tensor, Tensor, Tensor, np.ndarray]:
@@ -128,17 +127,22 @@ class Probe:
         points = min(self.settings.grid_targets, self.walk["half"])
         rows = torch.arange(points).repeat(len(self.settings.radii))
         radius = torch.tensor(self.settings.radii).repeat_interleave(points).to(self.settings.device)
-        return self.z[rows], radius, self._units(len(rows), self.settings.attack.directions, GRID), rows.numpy()
+        return (
+            self.z[rows],
+            radius,
+            self._units(len(rows), self.settings.attack.directions, Purpose.GRID_DIRECTIONS),
+            rows.numpy(),
+        )
 
-    def _units(self, points: int, directions: int, purpose: int) -> Tensor:
-        units = unit_vectors(points, directions, self.z.shape[1], key=(purpose, self.lab.seed))
+    def _units(self, points: int, directions: int, purpose: Purpose) -> Tensor:
+        units = unit_vectors(points, directions, self.z.shape[1], key=(purpose, self.seed))
         return units.to(self.settings.device)
 
     # --- Certificates ---
 
     def _displaced(self, sigma: float) -> dict[str, Any]:
         s = self.settings
-        smoothing = self._smoothing(sigma, purpose=1)
+        smoothing = self._smoothing(sigma, Purpose.CERTIFICATES)
         found = smoothing.certify(self._images(), n0=s.n0, n=s.certify_n, alpha=s.certify_alpha)
         sizes = sorted({s.certify_n, *s.largest_n})
         largest = {str(n): max_certifiable_radius(n, alpha=s.certify_alpha, sigma=sigma) for n in sizes}
@@ -158,7 +162,7 @@ class Probe:
     def _moved(self) -> dict[str, np.ndarray]:
         """Displacements [P, D] by radius: the attack's own at each point, and the grid's."""
         radii = {"attack": self.radius} | {f"{r:g}": torch.full_like(self.radius, r) for r in self.settings.radii}
-        prior = self.lab.prior.eval()
+        prior = self.prior.eval()
         return {name: displacement(prior, self.z, r, self.units).cpu().numpy() for name, r in radii.items()}
 
     def _ratios(self, name: str, moved: np.ndarray, certified: np.ndarray, largest: dict[str, float]) -> dict[str, Any]:
@@ -177,8 +181,8 @@ class Probe:
 
     # --- What the attack sees ---
 
-    def _arm(self, arm: Arm) -> dict[str, Any]:
-        s, queries, goal = self.settings, self._queries(self.bench.oracle(arm, purpose=3)), self.targets[:, None]
+    def _seen(self, arm: Arm) -> dict[str, Any]:
+        s, queries, goal = self.settings, self._queries(self.oracle(arm, Purpose.PROBES)), self.goals[:, None]
         first, again = (sphere_labels(queries, self.z, self.radius, self.units) for _ in range(2))
         centre = queries.ask(self.z.repeat_interleave(s.centre_repeats, dim=0)).view(-1, s.centre_repeats)
         inside = self._truly_inside(arm)
@@ -199,7 +203,7 @@ class Probe:
         false_outside: share of the probes that the arm's own net, asked without noise, puts inside. The arm's own net
         is also the one whose true directions the estimate is compared with.
         """
-        clean = sphere_labels(self._queries(self._plain(arm)), self.z, self.radius, self.units) != self.targets[:, None]
+        clean = sphere_labels(self._queries(self._plain(arm)), self.z, self.radius, self.units) != self.goals[:, None]
         mixed = (self._undefended > 0) & (self._undefended < self.settings.attack.directions)
         estimate, wrong_side = push(self.units, out), out != clean
         return {
@@ -232,7 +236,7 @@ class Probe:
     def _by_radius(self, queries: LatentQueries) -> list[dict[str, Any]]:
         """Share of a sphere that is answered as outside, and how often the sphere passes, by latent radius."""
         z, radius, units, point = self.grid
-        out = sphere_labels(queries, z, radius, units) != self.targets[point][:, None]
+        out = sphere_labels(queries, z, radius, units) != self.goals[point][:, None]
         share, passed = (x.view(len(self.settings.radii), -1) for x in (out.double().mean(dim=1), self._passes(out)))
         owner = self.owner[point[: share.shape[1]]]
         return [
@@ -245,70 +249,68 @@ class Probe:
         """Probes outside by the plain net's own labels, at the attack's R: [P]."""
         queries = self._queries(self._plain(Arm("none")))
         labels = sphere_labels(queries, self.z, self.radius, self.units)
-        return (labels != self.targets[:, None]).sum(dim=1).cpu().numpy()
+        return (labels != self.goals[:, None]).sum(dim=1).cpu().numpy()
 
     # --- Truths ---
 
     def _references(self, arm: Arm) -> dict[str, Tensor]:
         """The true directions at every point, for the net behind the arm."""
         trained = arm.sigma if arm.augmented else self.settings.training_noise
-        stored = self._stage(f"references-trained{trained:g}", lambda: self._true_directions(arm))
+        stored = self._part(f"references-trained{trained:g}", lambda: self._true_directions(arm))
         return {name: torch.tensor(rows, device=self.settings.device) for name, rows in stored.items()}
 
     def _true_directions(self, arm: Arm) -> dict[str, Any]:
         """gradient: of the net's margin, at the point. sphere: the attack's own estimate from many directions."""
-        net, prior = self._net(arm), self.lab.prior
+        net, prior = self._net(arm), self.prior
         queries, many = self._queries(self._plain(arm)), self.settings.many_directions
         parts = []
-        pieces = zip(*(x.split(16) for x in (self.z, self.radius, self.targets)), strict=True)
+        pieces = zip(*(x.split(16) for x in (self.z, self.radius, self.goals)), strict=True)
         for i, (z, r, goal) in enumerate(pieces):
-            units = unit_vectors(len(z), many, z.shape[1], key=(MANY, self.lab.seed, i)).to(z.device)
+            units = unit_vectors(len(z), many, z.shape[1], key=(Purpose.MANY_DIRECTIONS, self.seed, i)).to(z.device)
             parts.append(push(units, sphere_labels(queries, z, r, units) != goal[:, None]))
-        gradient = margin_gradient(net, prior, self.z, self.targets)
+        gradient = margin_gradient(net, prior, self.z, self.goals)
         return {"gradient": gradient.tolist(), "sphere": torch.cat(parts).tolist()}
 
     def _truly_inside(self, arm: Arm) -> np.ndarray:
         """Centres that the ideal release of the arm calls the target [P]: by many votes, or by the net itself."""
         if arm.defense == "none":
             labels = self._queries(self._plain(arm)).ask(self.z)
-            return (labels == self.targets).cpu().numpy()
+            return (labels == self.goals).cpu().numpy()
         name = f"truth-sigma{arm.sigma:g}"
-        return np.array(self._stage(name, lambda: self._vote_says_target(arm.sigma)), dtype=bool)
+        return np.array(self._part(name, lambda: self._vote_says_target(arm.sigma)), dtype=bool)
 
     def _vote_says_target(self, sigma: float) -> list[int]:
-        labels = self._smoothing(sigma, purpose=2).vote(self._images(), n=self.settings.truth_votes, curtailed=True)
-        return (labels == self.targets).long().tolist()
+        labels = self._smoothing(sigma, Purpose.TRUE_LABELS).vote(
+            self._images(), n=self.settings.truth_votes, curtailed=True
+        )
+        return (labels == self.goals).long().tolist()
 
     # --- Small helpers ---
 
     def _images(self) -> Tensor:
         """The prior's images of all points. Walk and prior are made first: nothing is trained in inference mode."""
-        points, prior = self.z, self.lab.prior
+        points, prior = self.z, self.prior
         with torch.inference_mode():
             return torch.cat([prior(part) for part in points.split(256)])
 
     def _net(self, arm: Arm) -> nn.Module:
-        return self.lab.target(noise_sigma=arm.sigma if arm.augmented else None)
+        return self.target(noise_sigma=arm.sigma if arm.augmented else None)
 
     def _plain(self, arm: Arm) -> PlainOracle:
-        return PlainOracle(self._net(arm), num_classes=self.lab.num_classes, device=self.settings.device)
+        return PlainOracle(self._net(arm), num_classes=self.num_classes, device=self.settings.device)
 
     def _queries(self, oracle: LabelOracle) -> LatentQueries:
-        return LatentQueries(oracle, self.lab.prior, repeats=1, chunk_rows=4096, device=self.settings.device)
+        return LatentQueries(oracle, self.prior, repeats=1, chunk_rows=4096, device=self.settings.device)
 
-    def _smoothing(self, sigma: float, *, purpose: int) -> Smoothing:
-        seed = np.random.SeedSequence([self.lab.seed, purpose, round(sigma * 10_000)]).generate_state(1)
-        net, device = self._net(Arm("none")), self.settings.device
-        classes = self.lab.num_classes
-        return Smoothing(net, num_classes=classes, sigma=sigma, seed=int(seed[0]), unit=UNIT, device=device)
+    def _smoothing(self, sigma: float, purpose: Purpose) -> Smoothing:
+        return smoothing(self, Arm("none", sigma), child_seed(purpose, self.seed, round(sigma * 10**6)))
 
     def _over(self, values: ArrayLike | Tensor, owner: NDArray[np.int64] | None = None) -> dict[str, Any]:
         values = values.cpu().numpy() if isinstance(values, Tensor) else values
-        return over_targets(by_target(values, self.owner if owner is None else owner, len(self.bench.targets)))
+        return over_targets(by_target(values, self.owner if owner is None else owner, len(self.targets)))
 
-    def _stage(self, name: str, compute: Callable[[], Any]) -> Any:
-        shared = dataclasses.asdict(dataclasses.replace(self.settings, arms=(), sigmas=(), device="any"))
-        return self.lab.stages.result(name, self.lab.key | {"settings": shared}, compute)
+    def _part(self, name: str, compute: Callable[[], Any], *uses: Any) -> Any:
+        return self.stage(name, compute, without=("arms", "sigmas"), uses=uses)
 
 
 def rule_of(settings: MechanismSettings) -> dict[str, int]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rp_tutorial.core.arguments import refuse
 from rp_tutorial.experiments.mechanism.latent_measures import difference, over_targets, pass_probability
+from rp_tutorial.statistics.joining import check_same_arms
 
 HALF_RULE = "survives if the 95 % interval of the share of probes beyond the radius ends below one half"
 ABOVE_RULE = "survives if the 95 % interval over targets of a - b lies above 0"
@@ -136,19 +136,17 @@ def _all(survive: list[bool | None]) -> bool | None:
     return all(known) if known else None
 
 
-def pool(documents: list[dict[str, Any]]) -> dict[str, Any]:
-    """Several seeds of one run as one set of results, verdicts included: the targets of all seeds side by side.
+def join(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Several seeds as one set of results, verdicts included: the targets of all seeds side by side.
 
     Whatever is a mean over targets is taken over all of them; quantiles and other plain numbers are averaged over
     seeds. Every seed has its own faces, nets and prior. Raises InputError if the runs have different arms.
     """
-    names = [[arm["name"] for arm in document["results"]["arms"]] for document in documents]
-    if not documents or any(other != names[0] for other in names):
-        raise refuse("documents", names, "at least one run, all of the same arms")
-    joined = _joined([{k: v for k, v in document["results"].items() if k != "verdicts"} for document in documents])
+    check_same_arms([run["arms"] for run in results])
+    joined = _joined([{name: part for name, part in run.items() if name != "verdicts"} for run in results])
     for arm in joined["arms"]:
         arm["passes_if_expands_binomial"] = binomial_pass(arm["outside_if_expands"], joined["rule"])
-    return joined | {"seeds": len(documents), "verdicts": verdicts(joined)}
+    return joined | {"seeds": len(results), "verdicts": verdicts(joined)}
 
 
 def binomial_pass(outside: dict[str, Any], rule: dict[str, int]) -> float | None:

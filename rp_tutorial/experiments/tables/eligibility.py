@@ -18,16 +18,19 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import RidgeCV
-from torch import Tensor, nn
+from torch import Tensor
 
-from rp_tutorial.attributes import pieces as piecewise
+from rp_tutorial.attributes.pieces import label_pieces
 from rp_tutorial.attributes.posterior import Posterior
 from rp_tutorial.core.arguments import refuse
 from rp_tutorial.core.labels import ABSTAIN
-from rp_tutorial.data.tables.insurance import load_at_most
+from rp_tutorial.core.streams import Purpose, child_seed, numpy_generator
+from rp_tutorial.data.tables.insurance import InsuranceTable
 from rp_tutorial.data.tables.tasks import AttributeTask, labelled_task
-from rp_tutorial.experiments.engine.runner import Stages
-from rp_tutorial.models.mlp import two_layer_net
+from rp_tutorial.experiments.engine.experiment import Experiment, register
+from rp_tutorial.experiments.engine.kinds_of_data import Tables
+from rp_tutorial.experiments.engine.stages import Stages
+from rp_tutorial.experiments.tables.lab import TableLab
 from rp_tutorial.oracles.abstaining import AbstainingOracle, confidence_for_abstention
 from rp_tutorial.oracles.attribute import AttributeSmoothing
 from rp_tutorial.oracles.base import LabelOracle
@@ -35,11 +38,10 @@ from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.oracles.smoothing import Smoothing
 from rp_tutorial.theory import halfspace
 from rp_tutorial.theory.response import epsilon_for_advantage, keep_probability
-from rp_tutorial.training.fit import fit
 
-TIERS = ("synthetic", "kaggle")  # or the path of a CSV file
 CONDITIONS = ("hypertension", "diabetes", "cardiovascular_disease")
 HIGH_LDL = 160.0
+NOISE = ("sigmas", "ns", "alpha", "n_estimate")  # settings that a mechanism without noise does not have
 NEEDS = {
     "smoke": "2 cores, 2 GiB, seconds",
     "cpu": "2 cores, 2 GiB, about a minute",
@@ -85,32 +87,7 @@ class Mechanism:
     sigma: float | None = None
     n: int | None = None
     certified_bmi: Callable[[Tensor], NDArray[np.float64]] | None = None  # length of the interval proven constant
-
-
-def stage_count(settings: EligibilitySettings) -> int:
-    """Stages of one run: the net, the base net's stage, one a sigma, the imputation."""
-    return len(settings.sigmas) + 3
-
-
-def run(settings: EligibilitySettings, *, data: str, seed: int, stages: Stages) -> dict[str, Any]:
-    """All mechanisms against sigma and N, beside what the side information alone says about BMI."""
-    task, fingerprint = load_task(settings, data=data, seed=seed)
-    net = trained_net(settings, task, fingerprint=fingerprint, seed=seed, stages=stages)
-    bench = Bench(settings, task, net, seed)
-    key = {"data": fingerprint, "seed": seed, "settings": vars(settings)}
-    oracles = stages.result("base", key, lambda: [bench.measure(m) for m in bench.noiseless()])
-    for sigma in settings.sigmas:
-        oracles += stages.result(f"sigma{sigma:g}", key, lambda sigma=sigma: bench.measure_sigma(sigma))
-    return {
-        "n_train": len(task.x_train),
-        "n_test": len(task.x_test),
-        "eligible": float(task.y_test.double().mean()),
-        "records": len(bench.records),
-        "tau": settings.tau,
-        "domain_bmi": list(settings.domain),
-        "imputation": stages.result("imputation", key, bench.imputation),
-        "oracles": oracles,
-    }
+    defense: str | None = None  # what the face experiments call it, where it can be released
 
 
 def eligible(frame: pd.DataFrame) -> NDArray[np.bool_]:
@@ -125,41 +102,19 @@ def eligible(frame: pd.DataFrame) -> NDArray[np.bool_]:
     return (bmi >= 30) | ((bmi >= 27) & comorbid)
 
 
-def load_task(settings: EligibilitySettings, *, data: str, seed: int) -> tuple[AttributeTask, str]:
-    """The encoded task and the fingerprint of the rows behind it. A table smaller than `rows` is used whole."""
-    table = load_at_most(data, settings.rows, seed=seed)
-    task = labelled_task(
-        table, eligible(table.frame), meaning="eligible", train_fraction=settings.train_fraction, seed=seed
-    )
-    return task, table.fingerprint
-
-
-def trained_net(
-    settings: EligibilitySettings, task: AttributeTask, *, fingerprint: str, seed: int, stages: Stages
-) -> nn.Module:
-    """The paper's two-layer net, without the l1 penalty that made it read BMI only."""
-    net = two_layer_net(len(task.feature_names), hidden=settings.hidden, seed=seed)
-    key = {
-        "data": fingerprint,
-        "seed": seed,
-        "training": [settings.train_fraction, settings.hidden, settings.train_steps],
-    }
-
-    def train() -> None:
-        fit(net, task.x_train, task.y_train, steps=settings.train_steps, seed=seed)
-
-    return stages.weights("net", key, net, train)
-
-
-class Bench:
+class EligibilityLab(TableLab):
     """The records whose BMI is swept, and the measures that every mechanism goes through.
 
     records [B, d] are test rows, grid [G] the candidate values of BMI and edges [G + 1] the ends of their cells, truth
-    [B] the cell of each record's own BMI, prior [G] the onlooker's; test_x [T, d] and test_y [T] measure accuracy.
+    [B] the cell of each record's own BMI, prior [G] the onlooker's; test_x [T, d] and test_y [T] measure accuracy. The
+    net is the paper's, without the l1 penalty that made it read BMI only.
     """
 
-    def __init__(self, settings: EligibilitySettings, task: AttributeTask, net: nn.Module, seed: int) -> None:
-        self.settings, self.task, self.net, self.seed = settings, task, net, seed
+    settings: EligibilitySettings
+
+    def __init__(self, settings: EligibilitySettings, *, data: str, seed: int, stages: Stages) -> None:
+        super().__init__(settings, data=data, seed=seed, stages=stages)
+        task = self.task
         low, high = settings.domain
         self.grid = np.round(np.arange(low, high + settings.step / 2, settings.step), 6)
         self.edges = np.append(self.grid, self.grid[-1] + settings.step) - settings.step / 2
@@ -169,6 +124,26 @@ class Bench:
         self.probes = task.with_attribute(self.records, torch.as_tensor(self.grid)).flatten(0, 1)  # [B * G, d]
         self.test_x, self.test_y = task.x_test[: settings.test_rows], task.y_test[: settings.test_rows].numpy()
         self.prior = self._prior()
+
+    def new_task(self, table: InsuranceTable) -> AttributeTask:
+        split = {"train_fraction": self.settings.train_fraction, "seed": self.seed}
+        return labelled_task(table, eligible(table.frame), meaning="eligible", **split)
+
+    @property
+    def training(self) -> dict[str, Any]:
+        return {"split": self.settings.train_fraction, "fit": {"steps": self.settings.train_steps}}
+
+    def at_sigma(self, sigma: float) -> list[dict[str, Any]]:
+        """Every mechanism that has a noise scale, at this one."""
+        return self.stage(f"sigma{sigma:g}", lambda: self.measure_sigma(sigma), without=("sigmas",))
+
+    def without_noise(self) -> list[dict[str, Any]]:
+        """The mechanisms that have none."""
+        return self.stage("base", lambda: [self.measure(m) for m in self.noiseless()], without=NOISE)
+
+    def imputed(self) -> dict[str, Any]:
+        """What the side information alone says about BMI."""
+        return self.stage("imputation", self.imputation, without=NOISE)
 
     def sweep(self, mechanism: Mechanism) -> Law:
         """The law of the release about each record at every candidate value of BMI: [B, G, 3]."""
@@ -223,19 +198,21 @@ class Bench:
             sigma,
             None,
             lambda x: self._inside(exact.constant_interval(x)),
+            "exact attribute smoothing",
         )
         share = _Remembered(lambda x: self._share_of_ones(x, sigma))
         yield Mechanism("isotropic, ideal", lambda x: _certain(share(x) > 0.5), sigma)
         for n in s.ns:
-            yield Mechanism("isotropic VOTE", lambda x, n=n: _vote(share(x), n), sigma, n)
+            yield Mechanism("isotropic VOTE", lambda x, n=n: _vote(share(x), n), sigma, n, defense="smoothing")
             yield Mechanism(
                 "isotropic PREDICT",
                 lambda x, n=n: halfspace.predict_law(share(x), n=n, alpha=s.alpha)[..., [1, 0, 2]],
                 sigma,
                 n,
                 lambda x, n=n: self._certified_length(x, sigma, n),
+                "abstaining vote",
             )
-        yield Mechanism("plain noise", lambda x: _vote(share(x), 1), sigma, 1)
+        yield Mechanism("plain noise", lambda x: _vote(share(x), 1), sigma, 1, defense="plain noise")
 
     def _matched(self, sigma: float, advantage: float, abstention: float) -> Iterator[Mechanism]:
         """Randomized response with plain noise's largest advantage at 1 kg/m^2; a net as silent as PREDICT."""
@@ -249,23 +226,17 @@ class Bench:
 
     def _share_of_ones(self, x: Tensor, sigma: float) -> NDArray[np.float64]:
         """p_1 at every input, estimated on one noise set for all of them (evaluation only), so it is smooth in BMI."""
-        smoothing = Smoothing(
-            self.net, num_classes=2, sigma=sigma, seed=self._noise_seed(sigma), noise="common",
-            device=self.settings.device,
-        )  # fmt: skip
+        smoothing = self._smoothing(sigma, Purpose.SHARED_NOISE, noise="common")
         return smoothing.counts(x, self.settings.n_estimate)[:, 1].cpu().numpy() / self.settings.n_estimate
 
     def _certified_length(self, x: Tensor, sigma: float, n: int) -> NDArray[np.float64]:
         """Twice CERTIFY's radius, in kg/m^2: the BMI interval a certificate over all features leaves for BMI."""
-        smoothing = Smoothing(
-            self.net, num_classes=2, sigma=sigma, seed=self._noise_seed(sigma) + n, device=self.settings.device
-        )
-        certificate = smoothing.certify(x, n0=100, n=n, alpha=self.settings.alpha)
+        certificate = self._smoothing(sigma, Purpose.CERTIFICATES, n).certify(x, n0=100, n=n, alpha=self.settings.alpha)
         return 2 * certificate.radius * self.task.attribute_std
 
     def _base_interval(self, x: Tensor) -> NDArray[np.float64]:
         """Length of the interval around each record's BMI on which the base net's label is constant, exactly."""
-        pieces = piecewise.label_pieces(self.net, x, attribute=self.task.attribute_column)
+        pieces = label_pieces(self.net, x, attribute=self.task.attribute_column)
         low, high, _ = pieces.around(x[:, self.task.attribute_column].double())
         return self._inside((self.task.to_unit(low), self.task.to_unit(high)))
 
@@ -276,7 +247,7 @@ class Bench:
 
     def _privacy(self, law: Law) -> dict[str, Any]:
         """From the law [B, G, 3]: one release drawn at each record's own BMI, and what it leaves possible."""
-        generator = np.random.default_rng([self.seed, 77])
+        generator = numpy_generator(Purpose.DRAWN_RELEASES, self.seed)
         at_truth = law[np.arange(len(law)), self.truth]  # [B, 3]
         seen = (generator.random(len(law))[:, None] > at_truth.cumsum(axis=1)).sum(axis=1).clip(max=2)
         likelihood = np.take_along_axis(law, seen[:, None, None], axis=2)[..., 0]  # [B, G]
@@ -311,8 +282,10 @@ class Bench:
         share = np.histogram(bmi, self.edges)[0] + 0.5
         return share / share.sum()
 
-    def _noise_seed(self, sigma: float) -> int:
-        return int(np.random.SeedSequence([self.seed, round(sigma * 1000)]).generate_state(1)[0])
+    def _smoothing(self, sigma: float, purpose: Purpose, *key: int, noise: str = "independent") -> Smoothing:
+        seed = child_seed(purpose, self.seed, round(sigma * 10**6), *key)
+        options = {"seed": seed, "noise": noise, "device": self.settings.device}
+        return Smoothing(self.net, num_classes=2, sigma=sigma, **options)
 
 
 class _Remembered:
@@ -352,12 +325,29 @@ def tables(results: dict[str, Any]) -> dict[str, pd.DataFrame]:
     return {"oracles": pd.DataFrame(results["oracles"])}
 
 
-def summary(document: dict[str, Any]) -> str:
+def summary(results: dict[str, Any]) -> str:
     """The table of mechanisms for a terminal."""
     shown = ["name", "sigma", "n", "accuracy", "abstention", "median_length_bmi", "median_posterior_width_bmi"]
-    return tables(document["results"])["oracles"][shown].round(3).to_string(index=False)
+    return tables(results)["oracles"][shown].round(3).to_string(index=False)
 
 
-def extra_files(document: dict[str, Any]) -> dict[str, str]:
-    """What stands beside results.json: the table as CSV."""
-    return {"oracles.csv": tables(document["results"])["oracles"].to_csv(index=False)}
+def run(lab: EligibilityLab) -> dict[str, Any]:
+    """All mechanisms against sigma and N, beside what the side information alone says about BMI."""
+    oracles = [*lab.without_noise(), *(row for sigma in lab.settings.sigmas for row in lab.at_sigma(sigma))]
+    return {
+        "n_train": len(lab.task.x_train),
+        "n_test": len(lab.task.x_test),
+        "eligible": float(lab.task.y_test.double().mean()),
+        "records": len(lab.records),
+        "tau": lab.settings.tau,
+        "domain_bmi": list(lab.settings.domain),
+        "imputation": lab.imputed(),
+        "oracles": oracles,
+    }
+
+
+EXPERIMENT = register(
+    Experiment(
+        "insurance-eligibility", EligibilityLab, run, PROFILES, Tables(without=("diabetes",)), tables, summary, NEEDS
+    )
+)

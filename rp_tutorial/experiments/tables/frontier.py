@@ -10,42 +10,34 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
-import joblib
 import numpy as np
 from numpy.typing import NDArray
 
 from rp_tutorial.attacks.bayes_guess import band_success, law_of_releases, side_success
-from rp_tutorial.core.arguments import refuse
+from rp_tutorial.core.streams import Purpose, child_seed
 from rp_tutorial.core.threads import one_thread
-from rp_tutorial.data.tables.tasks import AttributeTask
-from rp_tutorial.experiments.engine.runner import Stages
+from rp_tutorial.experiments.engine.lab import Lab
 from rp_tutorial.experiments.tables.eligibility import (
-    Bench,
+    EligibilityLab,
     EligibilitySettings,
     Law,
     Mechanism,
     law_of,
-    load_task,
     response_law,
-    trained_net,
 )
 from rp_tutorial.models.mlp import two_layer_net
 from rp_tutorial.oracles.abstaining import AbstainingOracle, confidence_for_abstention
 from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.statistics.binomial import clopper_pearson
-from rp_tutorial.statistics.families import holm, verdict
+from rp_tutorial.statistics.families import judged
 from rp_tutorial.statistics.fronts import unbeaten
+from rp_tutorial.statistics.joining import check_same_arms
 from rp_tutorial.statistics.paired import paired_difference
 from rp_tutorial.training.dp_sgd import PrivateNet, fit_privately
 
-NAMES = {  # of the mechanisms of `eligibility`, as the face experiments call the same defence
-    "isotropic VOTE": "smoothing",
-    "isotropic PREDICT": "abstaining vote",
-    "attribute smoothing, exact": "exact attribute smoothing",
-    "plain noise": "plain noise",
-}
 REPEATABLE = ("smoothing", "abstaining vote", "plain noise", "randomized response")  # fresh randomness every time
 TASK = EligibilitySettings(rows=40_000, records=300, test_rows=5_000, ns=(10, 1000), n_estimate=1_000)
 RP, OVER = "smoothing", ("DP-SGD", "randomized response", "plain noise")  # the claim, and whom it is about
@@ -78,86 +70,6 @@ class InsuranceFrontierSettings:
         few = {"response_epsilons": (2.0,), "abstentions": (0.1,), "private_epsilons": (1.0, 3.0, 8.0)}
         return cls(task=small, **few, private_epochs=4, private_batch=256, delta=1e-4)
 
-    @property
-    def stage_count(self) -> int:
-        """Stages of one run: the net, the private nets, and one for each kind of point."""
-        return 1 + len(self.private_epsilons) + 1 + len(self.task.sigmas) + 3
-
-
-def run_insurance(
-    settings: InsuranceFrontierSettings, *, seed: int, stages: Stages, data: str = "synthetic"
-) -> dict[str, Any]:
-    """Every defence as a point, and the front of (accuracy up, success of the guess of obesity down).
-
-    A point: defense, settings, name, test_accuracy, accuracy_ci, abstention (counted as wrong), and for each of
-    ATTACKS its rate and rate_ci over the records: success (is BMI >= `obese`?), band_success (BMI within `within`),
-    success_in_ten (the first, after `releases` fresh releases), and by_record (the first, for each record, so that
-    points can be compared in pairs). difference and difference_ci: success minus that against the undefended net.
-    Beside the points: records, test_rows, prior (the three rates of a guess without any release), front, and dominance
-    (the claim about RP's vote at each point of the other families, as in `slices.dominance`).
-    """
-    task, fingerprint = load_task(settings.task, data=data, seed=seed)
-    net = trained_net(settings.task, task, fingerprint=fingerprint, seed=seed, stages=stages)
-    measure = _Measure(Bench(settings.task, task, net, seed), settings)
-    key = {"data": fingerprint, "seed": seed, "settings": dataclasses.asdict(settings)}
-
-    def points(name: str, defenses: Callable[[], Iterator[_Point]]) -> list[dict[str, Any]]:
-        return stages.result(f"insurance-{name}", key, lambda: [measure.point(point) for point in defenses()])
-
-    found = points("none", measure.undefended)
-    for sigma in settings.task.sigmas:
-        found += points(f"sigma{sigma:g}", lambda sigma=sigma: measure.noisy(sigma))
-    found += points("response", measure.responses)
-    found += points("abstaining", measure.abstaining)
-    nets = [_private_net(settings, task, epsilon, seed=seed, stages=stages) for epsilon in settings.private_epsilons]
-    found += points("private", lambda: measure.private(nets))
-    return {
-        "records": settings.task.records,
-        "test_rows": settings.task.test_rows,
-        "prior": measure.prior_guess(),
-        **_summaries(found),
-    }
-
-
-def pool_insurance(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Several seeds of `run_insurance` as one set of results: other rows, nets and records, rates on all of them.
-
-    Raises InputError if the runs have different points.
-    """
-    names = [[point["name"] for point in run["points"]] for run in runs]
-    if not runs or any(other != names[0] for other in names):
-        raise refuse("runs", names, "at least one run, all of the same points")
-    sizes = {what: np.array([run[what] for run in runs]) for what in ("records", "test_rows")}
-    points = [_pooled(rows, sizes) for rows in zip(*(run["points"] for run in runs), strict=True)]
-    prior = {attack: float(np.average([run["prior"][attack] for run in runs], weights=sizes["records"]))
-             for attack in ATTACKS}  # fmt: skip
-    return {
-        **{what: int(size.sum()) for what, size in sizes.items()},
-        "prior": prior,
-        **_summaries(points),
-        "seeds": len(runs),
-    }
-
-
-def _private_net(
-    settings: InsuranceFrontierSettings, task: AttributeTask, epsilon: float, *, seed: int, stages: Stages
-) -> PrivateNet:
-    """The two-layer net of the task, trained by DP-SGD on the same rows, or read from the cache."""
-    s = settings
-    recipe = {"delta": s.delta, "epochs": s.private_epochs, "batch_size": s.private_batch, "clip": s.clip,
-              "learning_rate": s.private_learning_rate}  # fmt: skip
-    net = PrivateNet(two_layer_net(len(task.feature_names), hidden=s.task.hidden, seed=seed))
-    key = {"rows": joblib.hash(task.x_train.numpy()), "epsilon": epsilon, "seed": seed, **recipe}
-
-    def train() -> None:
-        with one_thread():
-            trained = fit_privately(
-                net.net, task.x_train, task.y_train, epsilon=epsilon, seed=seed, physical_batch=2048, **recipe
-            )
-        net.record.copy_(trained.record)
-
-    return stages.weights(f"private-insurance-{epsilon:g}", key, net, train)
-
 
 @dataclasses.dataclass(frozen=True)
 class _Point:
@@ -171,14 +83,42 @@ class _Point:
         return ", ".join([self.defense, *(words[k].format(v) for k, v in self.settings.items() if k in words)])
 
 
-class _Measure:
-    """The people whose BMI is guessed, every defence in front of the same net, and the guesses."""
+class InsuranceLab(Lab):
+    """The people of `eligibility`, every defence in front of one net or a private one, and what is guessed of them."""
 
-    def __init__(self, bench: Bench, settings: InsuranceFrontierSettings) -> None:
-        self.bench, self.settings = bench, settings
-        self.above = bench.grid >= settings.obese - 1e-9
-        self.cells = round(settings.within / settings.task.step)
-        self.base = law_of(PlainOracle(bench.net, num_classes=2))
+    settings: InsuranceFrontierSettings
+
+    @cached_property
+    def bench(self) -> EligibilityLab:
+        """The records whose BMI is guessed, and the net."""
+        return EligibilityLab(self.settings.task, data=self.data, seed=self.seed, stages=self.stages)
+
+    @cached_property
+    def above(self) -> NDArray[np.bool_]:
+        """Which candidate values of BMI count as obese."""
+        return self.bench.grid >= self.settings.obese - 1e-9
+
+    @cached_property
+    def base(self) -> Callable[[Any], Law]:
+        """The law of the undefended net's release."""
+        return law_of(PlainOracle(self.bench.net, num_classes=2))
+
+    def points(self) -> list[dict[str, Any]]:
+        """Every defence as a point, computed or remembered kind by kind; a further noise scale is a kind of its own."""
+        s = self.settings
+        found = self._kind("none", self.undefended)
+        for sigma in s.task.sigmas:
+            found += self._kind(f"sigma{sigma:g}", lambda sigma=sigma: self.noisy(sigma))
+        found += self._kind("response", self.responses)
+        found += self._kind("abstaining", self.abstaining)
+        return found + self._kind("private", self.private)
+
+    def _kind(self, name: str, defenses: Callable[[], Iterator[_Point]]) -> list[dict[str, Any]]:
+        def points() -> list[dict[str, Any]]:
+            return [self.point(point) for point in defenses()]
+
+        task = dataclasses.asdict(self.settings.task) | {"sigmas": None}
+        return self.stage(f"insurance-{name}", points, without=("task",), uses=(task, self.bench.key))
 
     def undefended(self) -> Iterator[_Point]:
         yield _Point("none", {}, self.base)
@@ -186,9 +126,9 @@ class _Measure:
     def noisy(self, sigma: float) -> Iterator[_Point]:
         """The mechanisms of `eligibility` that can be released, at one noise scale."""
         for mechanism in self.bench.smoothed(sigma):
-            if mechanism.name in NAMES:
+            if mechanism.defense is not None:
                 votes = {} if mechanism.n in (None, 1) else {"n": mechanism.n}
-                yield _Point(NAMES[mechanism.name], {"sigma": sigma} | votes, mechanism.law)
+                yield _Point(mechanism.defense, {"sigma": sigma} | votes, mechanism.law)
 
     def responses(self) -> Iterator[_Point]:
         for epsilon in self.settings.response_epsilons:
@@ -202,10 +142,26 @@ class _Measure:
             oracle = AbstainingOracle(self.bench.net, num_classes=2, confidence=confidence)
             yield _Point("abstaining net", {"share": share}, law_of(oracle))
 
-    def private(self, nets: Sequence[PrivateNet]) -> Iterator[_Point]:
-        for epsilon, net in zip(self.settings.private_epsilons, nets, strict=True):
+    def private(self) -> Iterator[_Point]:
+        for epsilon in self.settings.private_epsilons:
+            net = self.private_net(epsilon)
             spent = {"epsilon": epsilon, "privacy": dataclasses.asdict(net.privacy)}
             yield _Point("DP-SGD", spent, law_of(PlainOracle(net, num_classes=2)))
+
+    def private_net(self, epsilon: float) -> PrivateNet:
+        """The two-layer net of the task, trained by DP-SGD on the same rows, or read from the cache."""
+        s, task = self.settings, self.bench.task
+        recipe = {"delta": s.delta, "epochs": s.private_epochs, "batch_size": s.private_batch, "clip": s.clip,
+                  "learning_rate": s.private_learning_rate, "epsilon": epsilon}  # fmt: skip
+        net = PrivateNet(two_layer_net(len(task.feature_names), hidden=s.task.hidden, seed=self.seed))
+
+        def train() -> None:
+            seed = child_seed(Purpose.PRIVATE_NET, self.seed)
+            with one_thread():
+                trained = fit_privately(net.net, task.x_train, task.y_train, seed=seed, physical_batch=2048, **recipe)
+            net.record.copy_(trained.record)
+
+        return self.weights(f"private-insurance-{epsilon:g}", net, train, recipe | {"rows": self.bench.key})
 
     def point(self, point: _Point) -> dict[str, Any]:
         """One row of the results."""
@@ -235,9 +191,10 @@ class _Measure:
     def _guess(self, law: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         """Probability that each guess about each record is right: [B] each."""
         prior, truth = self.bench.prior, self.bench.truth
+        cells = round(self.settings.within / self.settings.task.step)
         return {
             "success": side_success(law, prior, truth, above=self.above),
-            "band_success": band_success(law, prior, truth, cells=self.cells),
+            "band_success": band_success(law, prior, truth, cells=cells),
         }
 
 
@@ -278,10 +235,7 @@ def _dominance(points: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             row["accuracy_gain"] = rival["test_accuracy"] - b["test_accuracy"]
             row |= _versus(rival, b, "success_gain", p_value=True)
         rows.append(row)
-    tested = [row for row in rows if row["rival"] is not None]
-    for row, p in zip(tested, holm([row["p_value"] for row in tested]), strict=True):
-        row["p_holm"] = p
-    return [row | {"verdict": verdict(row, gain="success_gain")} for row in rows]
+    return judged(rows, gain="success_gain")
 
 
 def _versus(a: dict[str, Any], b: dict[str, Any], name: str, *, p_value: bool = False) -> dict[str, Any]:
@@ -302,3 +256,40 @@ def _pooled(rows: Sequence[dict[str, Any]], sizes: dict[str, NDArray[np.int64]])
         mean = float(np.average([row[name] for row in rows], weights=sizes[over]))
         pooled |= {name: mean, f"{short}_ci": interval_of_mean(mean, int(sizes[over].sum()))}
     return pooled
+
+
+def run_insurance(lab: InsuranceLab) -> dict[str, Any]:
+    """Every defence as a point, and the front of (accuracy up, success of the guess of obesity down).
+
+    A point: defense, settings, name, test_accuracy, accuracy_ci, abstention (counted as wrong), and for each of
+    ATTACKS its rate and rate_ci over the records: success (is BMI >= `obese`?), band_success (BMI within `within`),
+    success_in_ten (the first, after `releases` fresh releases), and by_record (the first, for each record, so that
+    points can be compared in pairs). difference and difference_ci: success minus that against the undefended net.
+    Beside the points: records, test_rows, prior (the three rates of a guess without any release), front, and dominance
+    (the claim about RP's vote at each point of the other families, as in `families.dominance`).
+    """
+    task = lab.settings.task
+    return {
+        "records": task.records,
+        "test_rows": task.test_rows,
+        "prior": lab.prior_guess(),
+        **_summaries(lab.points()),
+    }
+
+
+def join_insurance(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Several seeds of `run_insurance` as one set of results: other rows, nets and records, rates on all of them.
+
+    Raises InputError if the runs have different points.
+    """
+    check_same_arms([run["points"] for run in runs])
+    sizes = {what: np.array([run[what] for run in runs]) for what in ("records", "test_rows")}
+    points = [_pooled(rows, sizes) for rows in zip(*(run["points"] for run in runs), strict=True)]
+    prior = {attack: float(np.average([run["prior"][attack] for run in runs], weights=sizes["records"]))
+             for attack in ATTACKS}  # fmt: skip
+    return {
+        **{what: int(size.sum()) for what, size in sizes.items()},
+        "prior": prior,
+        **_summaries(points),
+        "seeds": len(runs),
+    }

@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 import torch
 
-from rp_tutorial.attacks.inversion.attackers import PRESETS
-from rp_tutorial.attacks.inversion.surrogates import SURROGATES
+from rp_tutorial.attacks.inversion.registry import ATTACKS
 from rp_tutorial.attacks.inversion.white_box import WhiteBox
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.experiments.engine.runner import Stages, run_experiment
+from rp_tutorial.core.streams import Purpose
+from rp_tutorial.experiments.engine.runner import run as run_experiment
+from rp_tutorial.experiments.engine.stages import Stages
 from rp_tutorial.experiments.faces import adaptive
-from rp_tutorial.experiments.faces.adaptive import AdaptiveBench, AdaptiveSettings, pool
+from rp_tutorial.experiments.faces.adaptive import AdaptiveLab, AdaptiveSettings, join
 from rp_tutorial.experiments.faces.adaptive_results import REFERENCE
-from rp_tutorial.experiments.faces.defenses import DP_SGD, Defense
+from rp_tutorial.experiments.faces.defenses import Defense
 from rp_tutorial.experiments.faces.inversion import BOUNDED
-from rp_tutorial.experiments.faces.lab import FaceLab
-from rp_tutorial.experiments.faces.private_nets import PrivateTraining
+from rp_tutorial.experiments.faces.private_nets import DP_SGD, PrivateTraining
 
 PROMISED = {
     "defense", "attacker", "test_accuracy", "asr", "asr_ci", "asr_start", "hits", "queries", "forward_passes",
@@ -37,7 +37,7 @@ TINY = AdaptiveSettings(
 
 
 def run_tiny(settings: AdaptiveSettings = TINY) -> dict:
-    return adaptive.run(settings, data="synthetic", seed=3, stages=Stages("adaptive"))
+    return adaptive.run(AdaptiveLab(settings, data="synthetic", seed=3, stages=Stages("adaptive")))
 
 
 @pytest.fixture(scope="module")
@@ -46,19 +46,19 @@ def results(own_cache: Path) -> dict:
 
 
 @pytest.fixture(scope="module")
-def bench(results: dict) -> AdaptiveBench:
-    return AdaptiveBench(FaceLab(TINY, data="synthetic", seed=3, stages=Stages("adaptive")), TINY)
+def bench(results: dict) -> AdaptiveLab:
+    return AdaptiveLab(TINY, data="synthetic", seed=3, stages=Stages("adaptive"))
 
 
 def test_every_defence_meets_every_attacker_and_none_spends_more_than_the_others_may(results: dict) -> None:
-    assert len(results["rows"]) == 2 * (len(PRESETS) + len(SURROGATES))
+    assert len(results["rows"]) == 2 * len(ATTACKS)
     assert results["budget"] == {"a_target": 330, "search": 300, "total": 300 + 4 * 330}
     for row in results["rows"]:
         assert set(row) >= PROMISED
         assert row["asr"] == np.mean(row["hits"])
         assert row["queries"] <= results["budget"]["total"]
         assert max(row.get("queries_by_target", [0])) <= 330
-    surrogates = [row for row in results["rows"] if row["attacker"] in SURROGATES]
+    surrogates = [row for row in results["rows"] if ATTACKS[row["attacker"]].needs]
     assert all(row["queries"] == results["budget"]["total"] for row in surrogates)
 
 
@@ -78,8 +78,7 @@ def test_every_attacker_says_which_guarantee_it_contradicts(results: dict) -> No
 
 
 def test_a_second_run_computes_nothing_and_results_are_small(results: dict, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("_by_walk", "_by_surrogate"):
-        monkeypatch.setattr(AdaptiveBench, name, lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(AdaptiveLab, "_row", lambda *_: pytest.fail("computed again"))
     assert run_tiny() == results
     assert len(json.dumps(results)) < 60_000
 
@@ -87,35 +86,34 @@ def test_a_second_run_computes_nothing_and_results_are_small(results: dict, monk
 def test_a_run_announces_every_stage_once(results: dict) -> None:
     announced: list[str] = []
     stages = Stages("adaptive", progress=announced.append)
-    assert adaptive.run(TINY, data="synthetic", seed=3, stages=stages) == results
+    assert adaptive.run(AdaptiveLab(TINY, data="synthetic", seed=3, stages=stages)) == results
     assert len(announced) == len(set(announced))
-    untouched = {"public-features"}  # a run that remembers every attacker needs no net of public images
-    assert len(set(announced) | untouched) == adaptive.stage_count(TINY)
+    assert len(announced) == 3 + len(results["rows"]), "target, prior and evaluator, and every pair"
 
 
-def test_no_private_image_reaches_an_attacker(bench: AdaptiveBench) -> None:
+def test_no_private_image_reaches_an_attacker(bench: AdaptiveLab) -> None:
     """What surrogates are made of comes from public images and the prior: the first are the public ones themselves."""
-    public = {image.numpy().tobytes() for image in bench.lab.task.public}
-    private = {image.numpy().tobytes() for image in torch.cat([bench.lab.task.x_train, bench.lab.task.x_test])}
+    public = {image.numpy().tobytes() for image in bench.task.public}
+    private = {image.numpy().tobytes() for image in torch.cat([bench.task.x_train, bench.task.x_test])}
     asked = [image.numpy().tobytes() for image in bench.images]
     assert set(asked[:200]) == public
     assert not private & set(asked)
     assert len(asked) == bench.total
 
 
-def test_all_attackers_meet_the_same_release(bench: AdaptiveBench) -> None:
-    x = bench.lab.prior(bench.lab.prior.latents(50, seed=0))
+def test_all_attackers_meet_the_same_release(bench: AdaptiveLab) -> None:
+    x = bench.prior(bench.prior.latents(50, seed=0))
     noisy = Defense("plain noise", 0.5)
     for defense in (noisy, Defense("memoised response", epsilon=1.0)):
         first, second = (bench.oracle(defense), bench.oracle(defense))
         said = first(x)
         assert torch.equal(bench.oracle(defense)(x), said)
         assert second.queries == len(x), "counted from the beginning"
-    assert not torch.equal(bench.oracle(noisy)(x), bench.oracle(noisy, purpose=adaptive.ACCURACY)(x))
+    assert not torch.equal(bench.oracle(noisy)(x), bench.oracle(noisy, purpose=Purpose.ACCURACY)(x))
 
 
 def test_seeds_are_pooled_target_by_target_and_the_best_chosen_anew(results: dict) -> None:
-    joined = pool([{"results": results}] * 3)
+    joined = join([results] * 3)
     assert (joined["targets"], joined["seeds"]) == (12, 3)
     for one, three in zip(results["rows"], joined["rows"], strict=True):
         assert three["asr"] == pytest.approx(one["asr"])
@@ -125,19 +123,18 @@ def test_seeds_are_pooled_target_by_target_and_the_best_chosen_anew(results: dic
     for one, three in zip(results["best"], joined["best"], strict=True):
         assert three["chosen"] == one["chosen"]
         assert three["asr"] == pytest.approx(one["asr"])
-    with pytest.raises(InputError, match="same defences and attackers"):
-        pool([{"results": results}, {"results": results | {"rows": results["rows"][:-1]}}])
+    with pytest.raises(InputError, match="all of the same arms"):
+        join([results, results | {"rows": results["rows"][:-1]}])
 
 
 def test_tables_have_a_row_a_pair_and_a_row_a_defence(results: dict) -> None:
-    document = {"results": results}
     assert len(adaptive.table(results)) == len(results["rows"])
     assert len(adaptive.best_table(results)) == 2
-    assert REFERENCE in adaptive.summary(document)
-    assert set(adaptive.extra_files(document)) == {"attackers.csv", "best.csv", "tests.csv"}
+    assert REFERENCE in adaptive.summary(results)
+    assert set(adaptive.tables(results)) == {"attackers", "best", "tests"}
 
 
-def test_every_profile_covers_every_kind_of_defence_and_counts_its_stages() -> None:
+def test_every_profile_covers_every_kind_of_defence() -> None:
     for name, settings in adaptive.PROFILES.items():
         kinds = {defense.defense for defense in settings.defenses}
         assert kinds >= {"none", "smoothing", "plain noise", "abstaining", "memoised response", DP_SGD}
@@ -145,7 +142,6 @@ def test_every_profile_covers_every_kind_of_defence_and_counts_its_stages() -> N
         if name != "smoke":
             assert "randomized response" in kinds
             assert len([defense for defense in settings.defenses if defense.defense == "smoothing"]) == 2
-        assert adaptive.stage_count(settings) == 5 + len(settings.defenses) * (len(PRESETS) + len(SURROGATES))
 
 
 def test_bad_data_is_refused_in_one_line(own_cache: Path) -> None:
@@ -157,8 +153,8 @@ def test_bad_data_is_refused_in_one_line(own_cache: Path) -> None:
 def test_the_whole_experiment_runs_on_a_folder_of_photographs(real_data: Path, own_cache: Path) -> None:
     settings = dataclasses.replace(TINY, identities=10, train_images=7, test_images=3, defenses=TINY.defenses[1:])
     source = f"folder:{real_data / 'orl_faces'}"
-    results = adaptive.run(settings, data=source, seed=0, stages=Stages("adaptive"))
+    results = adaptive.run(AdaptiveLab(settings, data=source, seed=0, stages=Stages("adaptive")))
     assert results["real_people"]
-    assert len(results["rows"]) == len(PRESETS) + len(SURROGATES)
+    assert len(results["rows"]) == len(ATTACKS)
     kept = set().union(*results["rows"])
     assert not kept & {"latent", "latents", "start", "images", "thumbnails", "mean_start", "mean_reconstruction"}

@@ -14,11 +14,10 @@ pytest.importorskip("opacus", reason="the teachers trained by DP-SGD need the ex
 
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.labels import ABSTAIN
-from rp_tutorial.experiments.engine.runner import Stages
+from rp_tutorial.experiments.engine.stages import Stages
 from rp_tutorial.experiments.faces import distillation
-from rp_tutorial.experiments.faces.distillation import DistillationSettings, School, Teacher
-from rp_tutorial.experiments.faces.lab import FaceLab
-from rp_tutorial.experiments.faces.students import MEASURES, hits_of, pool, verdict
+from rp_tutorial.experiments.faces.distillation import DistillationLab, DistillationSettings, Teacher
+from rp_tutorial.experiments.faces.students import MEASURES, hits_of, join, verdict
 from rp_tutorial.statistics.paired import paired_comparison
 
 TINY = DistillationSettings(
@@ -34,7 +33,7 @@ PROMISED = {"budget", "queries", "released", "images_seen", "agreement", "test_a
 
 def run_tiny(settings: DistillationSettings = TINY) -> dict:
     """The experiment on the settings, its stages under the name of the test's own cache."""
-    return distillation.run(settings, data="synthetic", seed=3, stages=Stages("distillation"))
+    return distillation.run(DistillationLab(settings, data="synthetic", seed=3, stages=Stages("distillation")))
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +42,8 @@ def results(own_cache: Path) -> dict:
 
 
 @pytest.fixture(scope="module")
-def school(results: dict) -> School:
-    return School(FaceLab(TINY, data="synthetic", seed=3, stages=Stages("distillation")), TINY)
+def school(results: dict) -> DistillationLab:
+    return DistillationLab(TINY, data="synthetic", seed=3, stages=Stages("distillation"))
 
 
 def by_name(results: dict) -> dict:
@@ -77,33 +76,33 @@ def test_every_student_had_the_same_effort_and_no_more_queries_than_its_budget(r
 
 def test_a_second_run_reads_every_answer_and_every_student(results: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("_lessons", "_student"):
-        monkeypatch.setattr(School, name, lambda *_: pytest.fail("something was computed again"))
+        monkeypatch.setattr(DistillationLab, name, lambda *_: pytest.fail("something was computed again"))
     assert run_tiny() == results
 
 
-def test_no_private_image_and_no_held_out_image_is_asked(school: School) -> None:
+def test_no_private_image_and_no_held_out_image_is_asked(school: DistillationLab) -> None:
     def as_set(images: torch.Tensor) -> set[bytes]:
         return {image.numpy().tobytes() for image in images}
 
-    task, asked = school.lab.task, as_set(school.asked)
+    task, asked = school.task, as_set(school.asked)
     for kept in (task.x_train, task.x_test, school.held_out):
         assert not asked & as_set(kept)
     assert len(school.held_out) + len(school.public) == len(task.public)
     assert as_set(school.public) <= asked
 
 
-def test_memoised_answers_are_the_fresh_ones_where_no_image_is_asked_twice(school: School) -> None:
+def test_memoised_answers_are_the_fresh_ones_where_no_image_is_asked_twice(school: DistillationLab) -> None:
     """The public images themselves are asked once; a moved copy may by chance be the image it was."""
 
     def labels(kind: str, repeats: int) -> list[int]:
         lessons = school._lessons(Teacher(f"{kind} response", epsilon=2.0, repeats=repeats))
-        return distillation._from_text(lessons["labels"])[: len(school.public)].tolist()
+        return lessons["labels"][: len(school.public)]
 
     assert labels("memoised", 1) == labels("randomized", 1)
     assert labels("memoised", 4) != labels("randomized", 4)
 
 
-def test_another_student_has_the_same_lessons_and_starts_elsewhere(school: School) -> None:
+def test_another_student_has_the_same_lessons_and_starts_elsewhere(school: DistillationLab) -> None:
     lessons = [school._lessons(Teacher("none", student=which))["labels"] for which in (0, 1)]
     assert lessons[0] == lessons[1]
     starts = [next(school.new_student(which).parameters()) for which in (0, 1)]
@@ -152,7 +151,7 @@ def test_verdicts_follow_the_rule_written_before_the_runs(
 
 
 def test_seeds_are_pooled_image_by_image(results: dict) -> None:
-    joined = pool([{"results": results}] * 3)
+    joined = join([results] * 3)
     assert (joined["seeds"], joined["test_images"]) == (3, 3 * results["test_images"])
     for one, three in zip(results["teachers"], joined["teachers"], strict=True):
         assert three["release_accuracy_images"] == 3 * one["release_accuracy_images"]
@@ -163,13 +162,13 @@ def test_seeds_are_pooled_image_by_image(results: dict) -> None:
     for one, three in zip(results["comparisons"], joined["comparisons"], strict=True):
         assert (three["only_a"], three["only_b"]) == (3 * one["only_a"], 3 * one["only_b"])
     other = results | {"teachers": results["teachers"][:-1]}
-    with pytest.raises(InputError, match="allowed is runs of the same teachers and budgets"):
-        pool([{"results": results}, {"results": other}])
+    with pytest.raises(InputError, match="all of the same arms"):
+        join([results, other])
 
 
-def test_a_teacher_who_never_answers_leaves_an_untrained_student(school: School) -> None:
+def test_a_teacher_who_never_answers_leaves_an_untrained_student(school: DistillationLab) -> None:
     mute = Teacher("abstaining", 0.18, 10)
-    nothing = {"labels": distillation._to_text(torch.full((400,), ABSTAIN, dtype=torch.int16))}
+    nothing = {"labels": [ABSTAIN] * 400}
     student = school._student(mute, 400, school._lessons(mute) | nothing)
     assert (student["released"], student["images_seen"]) == (0, 0)
     assert 0 <= student["agreement"] <= 1
@@ -192,7 +191,7 @@ def test_every_profile_has_each_kind_of_teacher_once_or_more() -> None:
 def test_the_whole_experiment_runs_on_a_folder_of_photographs(real_data: Path, own_cache: Path) -> None:
     settings = dataclasses.replace(TINY, identities=10, train_images=7, test_images=3, teachers=TINY.teachers[:3])
     source = f"folder:{real_data / 'orl_faces'}"
-    results = distillation.run(settings, data=source, seed=0, stages=Stages("distillation"))
+    results = distillation.run(DistillationLab(settings, data=source, seed=0, stages=Stages("distillation")))
     assert results["real_people"]
     assert results["test_images"] == 10 * 3
     assert [len(teacher["students"]) for teacher in results["teachers"]] == [len(TINY.budgets)] * 3

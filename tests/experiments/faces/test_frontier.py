@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.experiments.engine.runner import Stages, run_experiment
+from rp_tutorial.experiments.engine.runner import run as run_experiment
+from rp_tutorial.experiments.engine.stages import Stages
 from rp_tutorial.experiments.faces import frontier, inversion
-from rp_tutorial.experiments.faces.defenses import DP_SGD, RESPONSES
-from rp_tutorial.experiments.faces.frontier import FrontierBench, calibrated, pool, promise, summaries
-from rp_tutorial.experiments.faces.inversion import Arm, Bench
-from rp_tutorial.experiments.faces.lab import FaceLab
+from rp_tutorial.experiments.faces.frontier import RR, FrontierLab, calibrated, join, summaries
+from rp_tutorial.experiments.faces.inversion import Arm, InversionLab
+from rp_tutorial.experiments.faces.private_nets import DP_SGD
 from rp_tutorial.ledger import comparison_claims
 from rp_tutorial.ledger.claim import IN_DIRECTION, NOT_REPRODUCED
 from rp_tutorial.ledger.claim import verdict as verdict_of
@@ -37,7 +37,7 @@ TINY = dataclasses.replace(
 
 
 def run_tiny() -> dict:
-    return frontier.run(TINY, data="synthetic", seed=3, stages=Stages("frontier"))
+    return frontier.run(FrontierLab(TINY, data="synthetic", seed=3, stages=Stages("frontier")))
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_randomized_response_is_calibrated_to_accuracy_and_to_advantage() -> Non
 
 def test_promises_are_about_different_pairs() -> None:
     arms = [Arm("smoothing", 0.1, 10), Arm("randomized response", epsilon=2.0), Arm(DP_SGD, epsilon=2.0), Arm("none")]
-    promises = [promise(arm, 10, 0.01) for arm in arms]
+    promises = [arm.promise(10, 0.01) for arm in arms]
     assert len({given["pairs"] for given in promises}) == 4
     assert promises[0]["advantage"] == 0.005
     assert promises[1]["advantage"] == pytest.approx((math.e**2 - 1) / (2 * (math.e**2 + 9)))
@@ -100,12 +100,12 @@ def test_promises_are_about_different_pairs() -> None:
 
 
 def test_a_second_run_reads_every_point(results: dict, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Bench, "_row", lambda *_: pytest.fail("an arm was computed again"))
+    monkeypatch.setattr(InversionLab, "_row", lambda *_: pytest.fail("an arm was computed again"))
     assert run_tiny() == results
 
 
 def test_seeds_are_pooled_target_by_target(results: dict) -> None:
-    joined = pool([{"results": results}, {"results": results}])
+    joined = join([results, results])
     assert (joined["targets"], joined["seeds"]) == (8, 2)
     for one, two in zip(results["points"], joined["points"], strict=True):
         assert two["asr"] == pytest.approx(one["asr"])
@@ -125,7 +125,7 @@ def made_up(name: str, family: str, asr: int, right: float) -> dict:
 def test_the_ledger_says_dominates_only_where_every_setting_is_beaten(asr: int, verdict: str) -> None:
     points = [
         made_up("none", "none", 30, 0.99), made_up("vote", "smoothing", asr, 0.98),
-        made_up("RR", RESPONSES[0], 25, 0.9), made_up("DP", DP_SGD + ", from scratch", 24, 0.7),
+        made_up("RR", RR, 25, 0.9), made_up("DP", DP_SGD + ", from scratch", 24, 0.7),
     ]  # fmt: skip
     found = {"points": points, **summaries([points])}
     for claim in comparison_claims.CLAIMS:
@@ -142,7 +142,7 @@ def test_the_profiles_hold_what_the_comparison_needs() -> None:
         assert {public for _, public in private} == {True, False}
         if name != "smoke":
             assert len({epsilon for epsilon, _ in private}) >= 4
-            assert len({arm.epsilon for arm in settings.arms if arm.defense == RESPONSES[0]}) >= 3
+            assert len({arm.epsilon for arm in settings.arms if arm.defense == RR}) >= 3
             assert any(arm.n == 100 for arm in settings.arms)
             assert {arm.defense for arm in settings.arms if arm.augmented} == {"none", "smoothing"}
 
@@ -157,6 +157,6 @@ def test_bad_data_is_refused_in_one_line(data: str, own_cache: Path) -> None:
 def test_real_people_leave_no_picture_behind(real_data: Path, own_cache: Path) -> None:
     settings = dataclasses.replace(TINY, identities=40, train_images=7, test_images=3, arms=TINY.arms[:2])
     stages = Stages("frontier")
-    bench = FrontierBench(FaceLab(settings, data=f"folder:{real_data / 'orl_faces'}", seed=0, stages=stages), settings)
+    bench = FrontierLab(settings, data=f"folder:{real_data / 'orl_faces'}", seed=0, stages=stages)
     point = bench.point(bench.arm(settings.arms[0]))
     assert not {"mean_start", "mean_reconstruction", "thumbnails", "latent", "start", "images"} & set(point)

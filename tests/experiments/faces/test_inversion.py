@@ -14,11 +14,12 @@ from close import assert_close_to_scale, rounding
 from rp_tutorial.attacks.inversion.boundary_repulsion import BREP_MI
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.labels import ABSTAIN
+from rp_tutorial.core.streams import Purpose
 from rp_tutorial.data.faces.task import from_text, to_float
-from rp_tutorial.experiments.engine.runner import Stages, run_experiment
+from rp_tutorial.experiments.engine.runner import run as run_experiment
+from rp_tutorial.experiments.engine.stages import Stages
 from rp_tutorial.experiments.faces import inversion
-from rp_tutorial.experiments.faces.inversion import Arm, Bench, InversionSettings, comparisons, pool
-from rp_tutorial.experiments.faces.lab import FaceLab
+from rp_tutorial.experiments.faces.inversion import Arm, InversionLab, InversionSettings, comparisons, join
 from rp_tutorial.oracles.smoothing import Smoothing
 
 PROMISED = {
@@ -37,7 +38,7 @@ TINY = InversionSettings(
 def run_tiny(settings: InversionSettings = TINY, **changes: object) -> dict:
     """The experiment on the settings, its stages under the name of the test's own cache."""
     stages = Stages("inversion", **changes)
-    return inversion.run(settings, data="synthetic", seed=3, stages=stages)
+    return inversion.run(InversionLab(settings, data="synthetic", seed=3, stages=stages))
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +47,8 @@ def results(own_cache: Path) -> dict:
 
 
 @pytest.fixture(scope="module")
-def bench(results: dict) -> Bench:
-    return Bench(FaceLab(TINY, data="synthetic", seed=3, stages=Stages("inversion")), TINY)
+def bench(results: dict) -> InversionLab:
+    return InversionLab(TINY, data="synthetic", seed=3, stages=Stages("inversion"))
 
 
 def test_every_arm_has_what_readers_were_promised(results: dict) -> None:
@@ -62,7 +63,7 @@ def test_every_arm_has_what_readers_were_promised(results: dict) -> None:
 
 
 def test_a_second_run_reads_every_arm_and_every_net(results: dict, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Bench, "_row", lambda *_: pytest.fail("an arm was computed again"))
+    monkeypatch.setattr(InversionLab, "_row", lambda *_: pytest.fail("an arm was computed again"))
     assert run_tiny() == results
 
 
@@ -91,7 +92,7 @@ def test_a_run_killed_inside_an_arm_resumes_to_the_same_result(
     assert not list((own_cache / "results" / "inversion").glob("*.state")), "a finished arm needs no state"
 
 
-def test_arms_share_targets_pool_and_directions(bench: Bench) -> None:
+def test_arms_share_targets_pool_and_directions(bench: InversionLab) -> None:
     """With noise too small to flip a label, the smoothed arm is the undefended one, step by step."""
     plain, smoothed = bench.attack(Arm("none")), bench.attack(Arm("smoothing", 1e-7, 10))
     assert torch.equal(plain.chosen, smoothed.chosen)
@@ -99,32 +100,34 @@ def test_arms_share_targets_pool_and_directions(bench: Bench) -> None:
     assert torch.equal(plain.expansions, smoothed.expansions)
 
 
-def test_arms_are_the_defences_they_say(bench: Bench) -> None:
-    x = to_float(bench.lab.task.x_test)
-    plain, fixed = bench.oracle(Arm("none"), purpose=0), bench.oracle(Arm("fixed noise", 0.5, 10), purpose=0)
+def test_arms_are_the_defences_they_say(bench: InversionLab) -> None:
+    x = to_float(bench.task.x_test)
+    plain, fixed = bench.oracle(Arm("none"), Purpose.ATTACK), bench.oracle(Arm("fixed noise", 0.5, 10), Purpose.ATTACK)
     assert torch.equal(plain(x), plain(x))
     assert torch.equal(fixed(x), fixed(x)), "fixed noise is a function of the image"
-    fresh = bench.oracle(Arm("plain noise", 0.5), purpose=0)
+    fresh = bench.oracle(Arm("plain noise", 0.5), Purpose.ATTACK)
     assert not torch.equal(fresh(x), fresh(x)), "plain noise is redrawn"
-    assert bool((bench.oracle(Arm("abstaining", 2.0, 10), purpose=0)(x) == ABSTAIN).any())
-    own, other = (bench.oracle(Arm("none", 0.1, augmented=a), purpose=0) for a in (False, True))
+    assert bool((bench.oracle(Arm("abstaining", 2.0, 10), Purpose.ATTACK)(x) == ABSTAIN).any())
+    own, other = (bench.oracle(Arm("none", 0.1, augmented=a), Purpose.ATTACK) for a in (False, True))
     assert not torch.equal(own.net(x), other.net(x)), "the augmented net is another net"
 
 
-def test_no_private_image_reaches_the_prior(bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_no_private_image_reaches_the_prior(
+    bench: InversionLab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Private images are replaced by noise; the prior that a new lab trains is the same to the bit."""
-    task = bench.lab.task
+    task = bench.task
     noise = torch.randint(256, task.x_train.shape, generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
     poisoned = dataclasses.replace(task, x_train=noise, x_test=255 - task.x_test, fingerprint="poisoned")
     monkeypatch.setenv("RP_TUTORIAL_CACHE", str(tmp_path))
-    monkeypatch.setattr("rp_tutorial.experiments.faces.lab.load_faces", lambda *_, **__: poisoned)
-    other = FaceLab(TINY, data="synthetic", seed=3, stages=Stages("inversion")).prior
-    own = bench.lab.prior.state_dict()
+    monkeypatch.setattr("rp_tutorial.experiments.faces.lab._drawn", lambda *_, **__: poisoned)
+    other = InversionLab(TINY, data="synthetic", seed=3, stages=Stages("inversion")).prior
+    own = bench.prior.state_dict()
     assert all(torch.equal(value, own[name]) for name, value in other.state_dict().items())
 
 
-def test_the_cherry_picked_images_are_the_surest_of_each_identity(bench: Bench) -> None:
-    lab = bench.lab
+def test_the_cherry_picked_images_are_the_surest_of_each_identity(bench: InversionLab) -> None:
+    lab = bench
     picked, labels = lab.cherry_picked
     assert torch.equal(labels, torch.arange(lab.num_classes))
     with torch.inference_mode():
@@ -153,7 +156,7 @@ def test_comparisons_are_exact_mcnemar_tests_on_the_same_targets() -> None:
 
 
 def test_seeds_are_pooled_target_by_target(results: dict) -> None:
-    joined = pool([{"results": results}, {"results": results}, {"results": results}])
+    joined = join([results, results, results])
     assert (joined["targets"], joined["seeds"]) == (12, 3)
     for one, three in zip(results["arms"], joined["arms"], strict=True):
         assert three["asr"] == pytest.approx(one["asr"])
@@ -161,13 +164,14 @@ def test_seeds_are_pooled_target_by_target(results: dict) -> None:
         assert three["asr_by_seed"] == [one["asr"]] * 3
         assert three["queries"] == 3 * one["queries"]
     other = results | {"arms": results["arms"][:-1]}
-    with pytest.raises(InputError, match="allowed is runs of the same arms"):
-        pool([{"results": results}, {"results": other}])
+    with pytest.raises(InputError, match="all of the same arms"):
+        join([results, other])
 
 
 def test_real_people_leave_aggregates_behind_and_nothing_else(real_data: Path, own_cache: Path) -> None:
     settings = dataclasses.replace(TINY, identities=40, train_images=7, test_images=3, arms=TINY.arms[:1])
-    document = inversion.run(settings, data=f"folder:{real_data / 'orl_faces'}", seed=0, stages=Stages("inversion"))
+    source = f"folder:{real_data / 'orl_faces'}"
+    document = inversion.run(InversionLab(settings, data=source, seed=0, stages=Stages("inversion")))
     (arm,) = document["arms"]
     assert document["real_people"]
     assert str(real_data) not in json.dumps(document)

@@ -11,7 +11,7 @@ import torch
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data.faces.drawn import synthetic_faces
 from rp_tutorial.data.faces.task import from_text, to_bytes, to_float, to_text
-from rp_tutorial.experiments.engine.runner import Stages
+from rp_tutorial.experiments.engine.stages import Stages
 from rp_tutorial.experiments.faces.lab import CHECKPOINTS, PUBLISHED_FILES, FaceLab, FaceLabSettings
 from rp_tutorial.models.facenet import FaceNet64
 from rp_tutorial.models.generator import Generator

@@ -13,7 +13,8 @@ from torch import nn
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.threads import one_thread
 from rp_tutorial.data.faces.task import to_float
-from rp_tutorial.experiments.engine.runner import PROFILES, Stages
+from rp_tutorial.experiments.engine.experiment import PROFILES
+from rp_tutorial.experiments.engine.stages import Stages
 from rp_tutorial.experiments.faces import private_nets
 from rp_tutorial.experiments.faces.lab import FaceLab, FaceLabSettings
 from rp_tutorial.experiments.faces.private_nets import PRIVATE_TRAINING, PrivateSteps, PrivateTraining, private_target

@@ -11,7 +11,8 @@ from scipy import stats
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.data.tables.insurance import load_table
-from rp_tutorial.experiments.engine.runner import Stages, run_experiment
+from rp_tutorial.experiments.engine.runner import run as run_experiment
+from rp_tutorial.experiments.engine.stages import Stages
 from rp_tutorial.experiments.tables import eligibility
 from rp_tutorial.oracles.smoothing import PredictOracle, Smoothing, VoteOracle
 
@@ -31,10 +32,7 @@ def oracles(document: dict) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def bench(own_cache):
-    task, fingerprint = eligibility.load_task(SMOKE, data="synthetic", seed=0)
-    stages = Stages("insurance-eligibility")
-    net = eligibility.trained_net(SMOKE, task, fingerprint=fingerprint, seed=0, stages=stages)
-    return eligibility.Bench(SMOKE, task, net, seed=0)
+    return eligibility.EligibilityLab(SMOKE, data="synthetic", seed=0, stages=Stages("insurance-eligibility"))
 
 
 def mechanism(bench, sigma: float, name: str, n: int | None = None):
@@ -136,7 +134,7 @@ def test_plain_noise_releases_one_with_probability_p(bench) -> None:
 def test_the_certified_interval_of_the_base_net_is_exact(bench) -> None:
     """Just inside it the label is the record's own, just outside it is not (where it ends inside the domain)."""
     task, net = bench.task, bench.net
-    pieces = eligibility.piecewise.label_pieces(net, bench.records, attribute=task.attribute_column)
+    pieces = eligibility.label_pieces(net, bench.records, attribute=task.attribute_column)
     low, high, _ = pieces.around(bench.records[:, task.attribute_column].double())
     label = net(bench.records).argmax(dim=1)
     for end, outward in ((low, -1.0), (high, 1.0)):

@@ -9,14 +9,14 @@ import pytest
 
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data.tables.insurance import LEAKING
-from rp_tutorial.experiments.engine.runner import Stages
+from rp_tutorial.experiments.engine.stages import Stages
 from rp_tutorial.experiments.tables import frontier as insurance_frontier
-from rp_tutorial.experiments.tables.eligibility import Bench, load_task, trained_net
 from rp_tutorial.experiments.tables.frontier import (
     ATTACKS,
     InsuranceFrontierSettings,
+    InsuranceLab,
     interval_of_mean,
-    pool_insurance,
+    join_insurance,
     run_insurance,
 )
 from rp_tutorial.oracles.plain import PlainOracle
@@ -28,9 +28,13 @@ pytestmark = pytest.mark.usefixtures("own_cache")
 SMOKE = InsuranceFrontierSettings.smoke()
 
 
+def lab(stages: Stages) -> InsuranceLab:
+    return InsuranceLab(SMOKE, data="synthetic", seed=0, stages=stages)
+
+
 @pytest.fixture(scope="module")
 def results(own_cache) -> dict:
-    return run_insurance(SMOKE, seed=0, stages=Stages("frontier"))
+    return run_insurance(lab(Stages("frontier")))
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +43,8 @@ def points(results: dict) -> dict[str, dict]:
 
 
 @pytest.fixture(scope="module")
-def measure(results: dict) -> insurance_frontier._Measure:
-    task, fingerprint = load_task(SMOKE.task, data="synthetic", seed=0)
-    net = trained_net(SMOKE.task, task, fingerprint=fingerprint, seed=0, stages=Stages("frontier"))
-    return insurance_frontier._Measure(Bench(SMOKE.task, task, net, 0), SMOKE)
+def measure(results: dict) -> InsuranceLab:
+    return lab(Stages("frontier"))
 
 
 def test_every_family_has_a_point_and_dp_sgd_three(points: dict) -> None:
@@ -131,16 +133,16 @@ def test_the_claim_is_tried_against_an_arm_that_is_as_accurate(results: dict, po
 
 
 def test_a_finished_run_is_only_read(results: dict, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(insurance_frontier._Measure, "point", lambda *_: pytest.fail("a point was computed again"))
+    monkeypatch.setattr(InsuranceLab, "point", lambda *_: pytest.fail("a point was computed again"))
     announced: list[str] = []
     stages = Stages("frontier", progress=announced.append)
-    assert run_insurance(SMOKE, seed=0, stages=stages) == results
-    assert len(announced) == SMOKE.stage_count
+    assert run_insurance(lab(stages)) == results
+    assert len(announced) == len(set(announced)), "no stage is announced twice"
 
 
 def test_two_runs_pool_to_their_mean_with_shorter_intervals(results: dict) -> None:
     other = results | {"points": [point | {"test_accuracy": point["test_accuracy"] / 2} for point in results["points"]]}
-    pooled = pool_insurance([results, other])
+    pooled = join_insurance([results, other])
     assert (pooled["seeds"], pooled["records"]) == (2, 2 * SMOKE.task.records)
     for point, alone in zip(pooled["points"], results["points"], strict=True):
         assert point["test_accuracy"] == pytest.approx(0.75 * alone["test_accuracy"])
@@ -148,8 +150,8 @@ def test_two_runs_pool_to_their_mean_with_shorter_intervals(results: dict) -> No
         length, before = (np.diff(p["success_ci"])[0] for p in (point, alone))
         assert length < before
         assert len(point["by_record"]) == 2 * SMOKE.task.records
-    with pytest.raises(InputError, match="all of the same points"):
-        pool_insurance([results, results | {"points": results["points"][1:]}])
+    with pytest.raises(InputError, match="all of the same arms"):
+        join_insurance([results, results | {"points": results["points"][1:]}])
 
 
 def test_the_interval_of_a_mean_is_the_exact_one_at_whole_counts_and_wider_between() -> None:

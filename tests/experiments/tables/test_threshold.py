@@ -12,7 +12,8 @@ import torch
 from scipy import stats
 
 from rp_tutorial import ledger
-from rp_tutorial.experiments.engine.runner import Stages, run_experiment
+from rp_tutorial.experiments.engine.runner import run as run_experiment
+from rp_tutorial.experiments.engine.stages import Stages
 from rp_tutorial.experiments.tables import threshold as insurance
 from rp_tutorial.oracles.noise import noisy_view
 from rp_tutorial.oracles.plain import PlainOracle
@@ -29,9 +30,9 @@ def document(own_cache) -> dict:
 
 @pytest.fixture(scope="module")
 def trained(own_cache):
-    task, fingerprint = insurance.load_task(SMOKE, data="synthetic", seed=0)
     stages = Stages("insurance-threshold")
-    return task, insurance.trained_net(SMOKE, task, fingerprint=fingerprint, seed=0, stages=stages)
+    lab = insurance.ThresholdLab(SMOKE, data="synthetic", seed=0, stages=stages)
+    return lab.task, lab.net
 
 
 def boundary(task, net) -> float:
@@ -136,7 +137,8 @@ def test_histograms_hold_every_release_of_class_one(document: dict) -> None:
 
 def test_real_rows_come_within_two_points_of_the_closed_form(real_insurance_csv: Path, tmp_path: Path) -> None:
     settings = dataclasses.replace(insurance.PROFILES["cpu"], trajectory_records=2)
-    results = insurance.run(settings, data=str(real_insurance_csv), seed=0, stages=Stages("insurance-threshold"))
+    stages = Stages("insurance-threshold")
+    results = insurance.run(insurance.ThresholdLab(settings, data=str(real_insurance_csv), seed=0, stages=stages))
     assert results["base"]["accuracy"] >= 0.99
     for row, exact in zip(results["smoothed"], results["closed_form"], strict=True):
         assert abs(row["accuracy"] - exact["accuracy"]) < 0.02
@@ -176,8 +178,7 @@ def test_the_confidence_interval_is_clopper_and_pearsons(document: dict) -> None
         assert row["accuracy_ci"] == pytest.approx([exact.low, exact.high], rel=1e-9)
 
 
-def test_extra_files_are_the_tables_and_the_figure(document: dict) -> None:
-    files = insurance.extra_files(document)
-    assert set(files) == {"table1.csv", "figure1.csv", "ablation.csv", "figure1.html"}
-    assert files["table1.csv"].count("\n") == 4
-    assert "cdn" not in files["figure1.html"].split("<script")[0]
+def test_results_are_three_tables(document: dict) -> None:
+    found = insurance.tables(document["results"])
+    assert set(found) == {"table1", "figure1", "ablation"}
+    assert len(found["table1"]) == 3

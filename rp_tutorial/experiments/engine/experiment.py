@@ -1,0 +1,107 @@
+"""What an experiment is: an object that registers itself beside its code.
+
+Command line, doctor, ledger and publishing ask the object; nothing about an experiment is known by the name of its
+file. A user's own is registered in the same way, from outside (`core/registry`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import torch
+
+from rp_tutorial.core.arguments import InputError, count, one_of, refuse
+from rp_tutorial.core.registry import Registry, source_of
+from rp_tutorial.experiments.engine.closure import code_hash
+from rp_tutorial.experiments.engine.kinds_of_data import Kind
+from rp_tutorial.experiments.engine.lab import Lab
+from rp_tutorial.experiments.engine.overrides import overridden
+from rp_tutorial.experiments.engine.stages import Stages
+
+Results = dict[str, Any]
+PROFILES = ("smoke", "cpu", "gpu")
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """One experiment: what it can be told, what it reads, and what is done with its results.
+
+    name: on the command line. lab_class: of its labs. run: lab -> results, a JSON value. profiles: settings, a frozen
+    dataclass with a field `device`, for each of PROFILES. reads: the kind of data. tables: results -> tidy tables, by
+    name; they are written beside results.json as CSV. summary: results -> text for a terminal. needs: of each profile,
+    in words. join: results of several seeds -> results of all together; None where runs stand for themselves. seeds:
+    those that are published. bulky: results that a published run leaves out. completed: settings -> settings with what
+    was registered from outside, a defence to compare for instance.
+    """
+
+    name: str
+    lab_class: type[Lab]
+    run: Callable[[Any], Results]
+    profiles: Mapping[str, Any]
+    reads: Kind
+    tables: Callable[[Results], dict[str, pd.DataFrame]]
+    summary: Callable[[Results], str]
+    needs: Mapping[str, str]
+    join: Callable[[Sequence[Results]], Results] | None = None
+    seeds: tuple[int, ...] = (0,)
+    bulky: tuple[str, ...] = ()
+    completed: Callable[[Any], Any] = lambda settings: settings
+
+    def settings(self, profile: str = "cpu", **changes: Any) -> Any:
+        """The settings of a profile with some of them changed, by name; what is inside another as outer__inner.
+
+        A value may be of the setting's type, or its text as on the command line. Raises InputError for a setting that
+        there is not, or a value that it cannot have.
+        """
+        return overridden(self.completed(self.profiles[one_of("profile", profile, self.profiles)]), changes)
+
+    def lab(
+        self,
+        profile: str = "cpu",
+        seed: int = 0,
+        *,
+        data: str = "synthetic",
+        device: str | None = None,
+        stages: Stages | None = None,
+        **changes: Any,
+    ) -> Any:
+        """The lab of a run at these settings, to measure in by hand; nets and stages are those that `run` remembers.
+
+        Raises InputError for an unknown profile, setting, data or device, or a bad seed.
+        """
+        settings = dataclasses.replace(self.settings(profile, **changes), device=_device(device, profile))
+        if not self.reads.takes(data):
+            raise refuse("data", data, f"one of {', '.join(self.reads.sources)} (of {self.name})")
+        seed = count("seed", seed, minimum=0)
+        return self.lab_class(settings, data=data, seed=seed, stages=stages or Stages(self.name))
+
+    @property
+    def code(self) -> str:
+        """Hash of all code that a run could call, whatever was registered from outside included."""
+        return code_hash([source_of(self.run), source_of(self.lab_class)])
+
+
+EXPERIMENTS: Registry[Experiment] = Registry("experiment", "rp_tutorial.experiments")
+
+
+def register(experiment: Experiment) -> Experiment:
+    """Makes an experiment known to command line, doctor, ledger and publishing. Raises InputError for a taken name."""
+    EXPERIMENTS.add(experiment.name, experiment, experiment.run)
+    return experiment
+
+
+def experiment(name: str) -> Experiment:
+    """The experiment of that name. Raises InputError, with the names that there are, if there is none."""
+    return EXPERIMENTS[name]
+
+
+def _device(device: str | None, profile: str) -> str:
+    available = "cuda" if torch.cuda.is_available() else "cpu"
+    chosen = device or (available if profile == "gpu" else "cpu")
+    one_of("device", chosen, ("cpu", "cuda"))
+    if chosen == "cuda" and available != "cuda":
+        raise InputError("device: got 'cuda', but torch finds no CUDA device here; allowed is cpu")
+    return chosen

@@ -1,0 +1,71 @@
+"""Results documents: those that are shipped, those that are read, several seeds as one, and which of them are stale."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from rp_tutorial.core.arguments import InputError
+from rp_tutorial.experiments.engine import documents
+from rp_tutorial.experiments.engine.documents import joined, published, seeds_joined, stale
+from rp_tutorial.experiments.engine.experiment import EXPERIMENTS
+from tools import publish
+
+DOCUMENTS = published()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=publish.file_name)
+def test_a_stored_run_is_of_the_settings_in_the_code(document: dict) -> None:
+    """Change a setting of a profile, and its stored runs have to be made again (python -m tools.publish).
+
+    A setting that is newer than the run has to have its default, with which the run would have been the same.
+    """
+    settings = EXPERIMENTS[document["experiment"]].profiles[document["profile"]]
+    now = publish.rounded(json.loads(json.dumps(dataclasses.asdict(settings))))
+    newer = {
+        field.name: field.default for field in dataclasses.fields(settings) if field.name not in document["settings"]
+    }
+    assert now == document["settings"] | newer
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_seed_that_is_said_to_be_published_is_stored(name: str) -> None:
+    assert [d["seed"] for d in published(name, "synthetic")] == list(EXPERIMENTS[name].seeds)
+
+
+def test_a_stored_run_lies_under_its_own_name() -> None:
+    assert {publish.file_name(d) for d in DOCUMENTS} == {path.name for path in publish.PUBLISHED.glob("*.json")}
+
+
+def test_a_run_is_stale_as_soon_as_its_code_is_another() -> None:
+    fresh = DOCUMENTS[0] | {"code": EXPERIMENTS[DOCUMENTS[0]["experiment"]].code}
+    old, unknown = fresh | {"code": "0" * 16}, {name: value for name, value in fresh.items() if name != "code"}
+    assert [document for document, _ in stale([fresh, old, unknown])] == [old, unknown]
+
+
+def test_stale_runs_are_listed_by_name_with_the_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    publish.main(["--stale"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(": ")[0] for line in lines] == [publish.file_name(d) for d, _ in stale(DOCUMENTS)]
+
+
+def test_seeds_of_one_run_are_joined_and_other_runs_stand_for_themselves() -> None:
+    found = seeds_joined(published("face-smoothing") + published("inversion", "synthetic"))
+    assert [d["experiment"] for d in found].count("inversion") == 1
+    assert len(found) == 1 + len(published("face-smoothing"))
+
+
+def test_documents_of_two_experiments_cannot_be_joined() -> None:
+    with pytest.raises(InputError, match="documents of one experiment"):
+        joined([published("inversion")[0], published("frontier")[0]])
+    with pytest.raises(InputError, match="whose seeds can be joined"):
+        joined(published("face-smoothing"))
+
+
+def test_a_document_that_is_none_is_refused(tmp_path) -> None:
+    for text, words in (("{", "cannot be read as JSON"), ('{"experiment": "x"}', "lacks profile, data, results")):
+        (tmp_path / "results.json").write_text(text)
+        with pytest.raises(InputError, match=words):
+            documents.read_documents(tmp_path)
