@@ -167,8 +167,3 @@ def _words(key: tuple[int, ...]) -> Iterator[int]:
             words.append(low)
         yield len(words)
         yield from words
-
-
-def keyed_generator(*key: int) -> torch.Generator:
-    """The scheme of version 0.1; its last users are about to name their purposes."""
-    return torch.Generator().manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]))
