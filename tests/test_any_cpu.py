@@ -94,6 +94,12 @@ def test_fragile_tests_pass_without_vector_units_on_one_thread(tmp_path: Path) -
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
 
 
+def test_a_margin_that_avx2_rounds_by_1e_5_passes_there() -> None:
+    """So it does on processors of another maker, where this file once failed in every run."""
+    done = run_as("avx2", FRAGILE[0], quiet=True)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+
+
 def test_rounding_at_the_scale_of_the_values_passes_and_more_does_not() -> None:
     values = torch.tensor([[20.0, 1e-3, 19.0]])
     assert_close_to_scale(values + 2e-4, values)
