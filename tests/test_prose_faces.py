@@ -127,7 +127,7 @@ SAID_OF_DEFENCES = (
     ("are somewhat harder to invert at nearly the same accuracy; on photographs we see nothing of it.",
      lambda: all(fall(n) > 0.1 and lost(n) < 0.02 for n in (VOTE, TRAINED))
      and all(p("none", n, PHOTOGRAPHS) > 0.05 for n in (VOTE, TRAINED))),
-    ("between one label and ten a larger $N$ raises accuracy *and*, where noise had lowered it much, ASR;",
+    ("Between one label and ten a larger $N$ raises accuracy *and*, where noise had lowered it much, ASR;",
      lambda: all(accuracy(v, d) > accuracy(n, d) - 0.005
                  and (asr(v, d) > asr(n, d) or asr(n, d) + 0.05 > asr("none", d))
                  for d in (DRAWN, PHOTOGRAPHS) for v, n in zip(VOTES, NOISES, strict=True))),
