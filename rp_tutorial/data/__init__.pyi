@@ -1,4 +1,6 @@
 from .faces.drawn import synthetic_faces as synthetic_faces
+from .faces.registry import face_source as face_source
+from .faces.sources import face_sources as face_sources
 from .faces.sources import load_faces as load_faces
 from .faces.task import FaceTask as FaceTask
 from .faces.task import from_text as from_text
@@ -9,6 +11,8 @@ from .tables.insurance import LEAKING as LEAKING
 from .tables.insurance import InsuranceTable as InsuranceTable
 from .tables.insurance import load_at_most as load_at_most
 from .tables.insurance import load_table as load_table
+from .tables.insurance import table_source as table_source
+from .tables.insurance import table_sources as table_sources
 from .tables.synthetic import generate as generate
 from .tables.synthetic import risk_score as risk_score
 from .tables.tasks import AttributeTask as AttributeTask
