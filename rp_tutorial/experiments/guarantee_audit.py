@@ -3,7 +3,8 @@
 On half-spaces every law is known, so each game has an exact value beside it. The *table* plays at the edge of the
 certified ball, where the claim "advantage at most alpha / 2" is made for the ideal classifier and broken by what is
 deployed. The *settings* play at the deployable radius, where nothing may exceed the bound, with a fresh certificate
-for every round. The bounds are in `privacy`, the game in `attacks.distinguishing`; no data are read.
+for every round. The bounds are in `theory/guarantees`, the game in
+`attacks/distinguishing`, the mechanisms and their laws in `half_space_games`; no data are read.
 """
 
 from __future__ import annotations

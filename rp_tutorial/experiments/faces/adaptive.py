@@ -3,7 +3,7 @@
 The boundary attack of Kahla et al. stands beside attackers that differ in what they do about randomness, radius and
 abstention, and beside two that walk along no boundary: they train a surrogate on the released labels and invert that.
 All attackers of a defence have one budget, share targets, pool and directions, and what each really spent is reported.
-Their settings, and which guarantee each one contradicts, are in `attacks.adaptive` and `attacks.surrogates`; what the
+Their settings, and which guarantee each one contradicts, are in `attacks/inversion`; what the
 rows say together is in `adaptive_results`. The constants of the attackers were chosen on other people than those whom a
 run attacks, of seed 1.
 """

@@ -1,6 +1,6 @@
 """What the runs of `adaptive` say together: the best attacker of every defence, several seeds as one, tidy tables.
 
-Nothing here attacks. How the best is chosen without flattering it is in `best_attacker`.
+Nothing here attacks. How the best is chosen without flattering it is in `statistics/best_of_several`.
 """
 
 from __future__ import annotations

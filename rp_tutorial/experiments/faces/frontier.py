@@ -4,7 +4,7 @@ The abstract says that Robust Privacy dominates DP-SGD and randomized response. 
 targets, the same pool of first points, the same directions and the same limit on iterations, so points can be compared
 target by target. Randomized response is calibrated three ways: by epsilon, to the accuracy of a vote, and to the
 advantage that Robust Privacy states. Attackers that know the defence are in `adaptive`; the same question for the
-insurance task is in `insurance_frontier`; fronts and areas in `pareto`.
+insurance task is in `experiments/tables/frontier`; fronts and areas in `statistics/fronts`.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Each arm puts one release mechanism in front of one net and lets the attack of Kahla et al. loose on it. All arms share
 the targets, the pool of first points and the directions, so that two arms can be compared target by target. The arms
 are chosen to settle one question (the paper's section 6): is it smoothing that stops the attack, or randomness?
-The nets and the prior come from `face_lab`; what is drawn from the numbers is in `face_figures`.
+The nets and the prior come from `lab`; what is drawn from the numbers is in `figures`.
 """
 
 from __future__ import annotations

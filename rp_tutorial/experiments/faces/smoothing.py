@@ -3,7 +3,7 @@
 No attack runs here. On the target that the inversion attacks, and on nets trained under other noise: accuracy of
 VOTE(N) and PREDICT(N, alpha) on test images beside the paper's accuracy (one hand-picked image an identity), certified
 and deployable radii, and images a second. All radii are L2 distances between images with pixels in [0, 1]. The nets
-come from `face_lab`, the attack is in `inversion`.
+come from `lab`, the attack is in `inversion`.
 """
 
 from __future__ import annotations

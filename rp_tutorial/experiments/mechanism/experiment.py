@@ -4,7 +4,7 @@ The paper says that the certified radius R masks the direction to the target. He
 of others, are measured one by one, at points of the undefended attack's own walks: how far the attack's probes move an
 image beside the radius of a certificate, how often labels flip on a sphere, how far the direction estimate is from the
 true one, and what random labels do to the attack's two rules (29 of 32 inside; a step's end inside). The measuring is
-in `mechanism_probe` and `latent_measures`, the verdicts in `mechanism_verdicts`, the attack in `inversion`.
+in `probe` and `latent_measures`, the verdicts in `verdicts`, the attack in `experiments/faces/inversion`.
 """
 
 from __future__ import annotations

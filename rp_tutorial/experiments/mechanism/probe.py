@@ -1,8 +1,7 @@
 """What `inversion-mechanism` measures: one probe into one lab, at points of the undefended attack's own walks.
 
 Here the measuring functions of `latent_measures` meet the nets, the prior and the defences; every piece of work is
-remembered on its own. Profiles, tables and the order of things are in `inversion_mechanism`, rules in
-`mechanism_verdicts`.
+remembered on its own. Profiles, tables and the order of things are in `experiment`, rules in `verdicts`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which explanations of the inversion experiment survive: verdicts from numbers by declared rules, and runs joined.
 
-Nothing is measured here. The input is the `results` of `inversion_mechanism`; a verdict says what was compared, the
+Nothing is measured here. The input is the results of the experiment; a verdict says what was compared, the
 rule, and whether the explanation survives it.
 """
 

@@ -4,7 +4,7 @@ Eligible for a weight programme: BMI >= 30, or BMI >= 27 with at least one of fo
 without any penalty, so its smoothed versions differ from it, and the question of section 5 opens again: how much does
 a label-only onlooker who knows everything but BMI learn from one release? Every mechanism is reduced to the *law* of
 its release at (record, BMI), so all of them are measured by the same few lines. How the mechanisms work is in
-`oracles/`; sets and posteriors are explained in `rap.py`.
+`oracles/`; sets and posteriors are explained in `attributes/`.
 """
 
 from __future__ import annotations
