@@ -16,21 +16,9 @@ from torch import Tensor, nn
 from rp_tutorial.core.arguments import one_of, refuse
 from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.verification.bounds import MAX_RADIUS, crown_radius, interval_radius
-from rp_tutorial.verification.complete import EXACT, ExactRadius, exact_radius
-from rp_tutorial.verification.nearest import find_change
+from rp_tutorial.verification.complete import EXACT, exact_radius
 from rp_tutorial.verification.reading import read_net
 from rp_tutorial.verification.relu_net import Norm, ReluNet, check_norm, read_inputs
-
-__all__ = [
-    "DeterministicCertificate",
-    "DeterministicRP",
-    "ExactRadius",
-    "certify_deterministic",
-    "crown_radius",
-    "exact_radius",
-    "find_change",
-    "interval_radius",
-]
 
 Method = Literal["interval", "crown", "exact"]
 METHODS = ("interval", "crown", "exact")
