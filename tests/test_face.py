@@ -9,6 +9,7 @@ import inspect
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from operator import attrgetter
 from pathlib import Path
 
@@ -16,6 +17,10 @@ import pytest
 import torch
 
 import rp_tutorial as rp
+from rp_tutorial.attacks.inversion.registry import ATTACKS
+from rp_tutorial.data.faces.registry import FACE_SOURCES
+from rp_tutorial.experiments.engine.experiment import EXPERIMENTS
+from rp_tutorial.experiments.faces.defenses import DEFENSES
 from tools.chapters import Chapter, code_chapters
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -88,13 +93,18 @@ def test_a_chapter_imports_the_face_first_and_has_at_most_four_imports_of_our_ow
 
 
 @each_chapter
-def test_what_a_chapter_takes_from_the_face_exists(chapter: Chapter) -> None:
+def test_what_a_chapter_takes_from_the_package_exists(chapter: Chapter) -> None:
     """Found here in a second, before the chapter runs into it."""
-    chains = [ast.unparse(node) for node in ast.walk(code_of(chapter)) if isinstance(node, ast.Attribute)]
-    taken = {chain for chain in chains if re.fullmatch(r"rp(\.\w+)+", chain)}
+    code, names = code_of(chapter), {}
+    for node in ast.walk(code):
+        if isinstance(node, ast.Import | ast.ImportFrom) and "rp_tutorial" in ast.unparse(node):
+            exec(ast.unparse(node), names)
+    chains = [ast.unparse(node) for node in ast.walk(code) if isinstance(node, ast.Attribute)]
+    taken = {chain for chain in chains if re.fullmatch(rf"({'|'.join(names)})(\.\w+)+", chain)}
     assert taken
     for chain in taken:
-        attrgetter(chain.removeprefix("rp."))(rp)
+        name, rest = chain.split(".", 1)
+        attrgetter(rest)(names[name])
 
 
 @pytest.mark.parametrize("name", DOCUMENTED)
@@ -104,6 +114,16 @@ def test_a_public_docstring_ends_with_the_chapter_that_builds_it(name: str) -> N
     assert (ROOT / "book" / f"{chapter[1]}.md").is_file()
 
 
+@pytest.fixture
+def only_our_parts() -> Iterator[None]:
+    """Whatever an example registers is forgotten after it."""
+    yield
+    for registry in (EXPERIMENTS, DEFENSES, ATTACKS, FACE_SOURCES):
+        for name in registry.outside():
+            registry.remove(name)
+
+
+@pytest.mark.usefixtures("own_cache", "only_our_parts")
 @pytest.mark.parametrize("name", DOCUMENTED)
 def test_what_a_public_docstring_shows_runs(name: str) -> None:
     """As in a notebook that began with `import torch` and `import rp_tutorial as rp`; outputs to the letter."""

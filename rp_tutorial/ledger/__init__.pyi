@@ -3,6 +3,5 @@ from .claim import Measurement as Measurement
 from .claim import verdict as verdict
 from .paper_claims import FIGURE3 as FIGURE3
 from .paper_claims import TABLE1 as TABLE1
-from .verdicts import published as published
 from .verdicts import render as render
 from .verdicts import table as table

@@ -6,6 +6,7 @@ from .queries import LatentQueries as LatentQueries
 from .registry import ATTACKS as ATTACKS
 from .registry import Attacked as Attacked
 from .registry import attack as attack
+from .registry import Found as Found
 from .registry import points as points
 from .settings import BREP_MI as BREP_MI
 from .settings import BoundaryRepulsion as BoundaryRepulsion
@@ -13,7 +14,6 @@ from .settings import deviations as deviations
 from .starts import candidate_latents as candidate_latents
 from .sure_starts import SureStart as SureStart
 from .sure_starts import sure_starts as sure_starts
-from .surrogates import SURROGATES as SURROGATES
 from .surrogates import transfer as transfer
 from .verdicts import Verdicts as Verdicts
 from .verdicts import evaluate as evaluate

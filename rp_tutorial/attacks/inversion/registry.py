@@ -97,6 +97,15 @@ def attack(
     The function returns an `Attacked`; `state` is a path where a long attack may keep what it has. From then on the
     experiment `adaptive` sets it against every defence, and `--set attacker=mine` makes it the attack of `inversion`
     and `frontier`. Raises InputError for a name that is taken.
+
+    >>> @rp.attack("stays", exploits="nothing", guarantee="none")
+    ... def stays(oracle, scene, state):
+    ...     first = rp.attacks.inversion.points(scene.targets, scene.candidates[: len(scene.targets)])
+    ...     return rp.attacks.inversion.Attacked(first, {"queries": 0})
+    >>> rp.attacks.inversion.ATTACKS["stays"].exploits
+    'nothing'
+
+    Chapter: comparisons/adaptive.
     """
 
     def register(run: AttackerRun) -> AttackerRun:

@@ -36,6 +36,15 @@ def face_source(name: str, *, with_path: bool = False) -> Callable[[Loader], Loa
     From then on `load_faces`, every experiment on faces and the command line know it. The loader's parameters are any
     of: path (str), size (pixels of a side), limits (`Limits`), seed, download (bool).
     Raises InputError for a name that is taken, or has a colon in it.
+
+    >>> @rp.face_source("two people")
+    ... def two_people(size, seed):
+    ...     few = {"identities": 2, "train_images": 4, "test_images": 2, "public_images": 10}
+    ...     return rp.load_faces("synthetic", size=size, seed=seed, **few)
+    >>> rp.load_faces("two people", size=16).num_classes
+    2
+
+    Chapter: faces/label-only-inversion.
     """
     if ":" in name:
         raise refuse("name", name, "a word without a colon")

@@ -88,13 +88,33 @@ EXPERIMENTS: Registry[Experiment] = Registry("experiment", "rp_tutorial.experime
 
 
 def register(experiment: Experiment) -> Experiment:
-    """Makes an experiment known to command line, doctor, ledger and publishing. Raises InputError for a taken name."""
+    """Makes an experiment known to command line, doctor, ledger and publishing. Raises InputError for a taken name.
+
+    >>> import dataclasses
+    >>> def who_is_attacked(lab):
+    ...     return {"targets": lab.targets.tolist()}
+    >>> inversion = rp.experiment("inversion")
+    >>> mine = rp.register(dataclasses.replace(inversion, name="who-is-attacked", run=who_is_attacked))
+    >>> len(rp.run("who-is-attacked", profile="smoke")["results"]["targets"])
+    6
+
+    Chapter: insurance/bmi-threshold.
+    """
     EXPERIMENTS.add(experiment.name, experiment, experiment.run)
     return experiment
 
 
 def experiment(name: str) -> Experiment:
-    """The experiment of that name. Raises InputError, with the names that there are, if there is none."""
+    """The experiment of that name. Raises InputError, with the names that there are, if there is none.
+
+    >>> audit = rp.experiment("guarantee-audit")
+    >>> audit.settings("smoke", p_a=0.8).p_a, audit.settings("smoke", p_a="0.8").p_a
+    (0.8, 0.8)
+    >>> rp.experiment("inversion").lab("smoke", seed=0).task.x_train.shape
+    torch.Size([400, 3, 32, 32])
+
+    Chapter: insurance/bmi-threshold.
+    """
     return EXPERIMENTS[name]
 
 

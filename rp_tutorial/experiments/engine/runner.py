@@ -40,6 +40,13 @@ def run(
     of every stage as it begins, remembered or not.
     Raises InputError for an unknown experiment, profile, setting, data or device, a bad seed, or an `out` that is not
     a folder.
+
+    >>> small = {"random_settings": 2, "cells": ((100, 10),), "table_rounds": 100}
+    >>> document = rp.run("guarantee-audit", profile="smoke", **small)
+    >>> document["results"]["summary"]["violations"]
+    0
+
+    Chapter: insurance/bmi-threshold.
     """
     asked = experiment(name)
     started = time.perf_counter()

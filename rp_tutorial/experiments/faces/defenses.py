@@ -103,6 +103,18 @@ def defense(
     The function returns the oracle. `told`: settings that its label names, of sigma, n, epsilon. `at`: the settings at
     which every experiment that compares defences meets it. `promise`: the advantage that its theorem allows, if any.
     Raises InputError for a name that is taken.
+
+    >>> class Rounded(torch.nn.Module):
+    ...     def forward(self, x):
+    ...         return (8 * x).round() / 8
+    >>> @rp.defense("rounded pixels", told=())
+    ... def rounded(lab, defense, *, seed, alpha):
+    ...     net = torch.nn.Sequential(Rounded(), lab.target())
+    ...     return rp.PlainOracle(net, num_classes=lab.num_classes)
+    >>> rp.experiments.Defense("rounded pixels").label
+    'rounded pixels'
+
+    Chapter: faces/defended.
     """
 
     def register(release: Release) -> Release:
