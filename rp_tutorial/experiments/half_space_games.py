@@ -50,7 +50,7 @@ class Mechanism:
         return deployable_radius_predict(p_low, **common, alpha=self.alpha)
 
     def law_options(self) -> dict[str, Any]:
-        """Arguments of the half-space laws in `theory/guarantees`. Class A is class 1, against which a tied vote goes."""
+        """Arguments of the half-space laws of `theory`. Class A is class 1, against which a tied vote goes."""
         test = {"alpha": self.alpha} if self.rule == "predict" else {}
         return {"sigma": self.sigma, "n_vote": self.n_vote, "rule": self.rule, **test}
 

@@ -2,7 +2,7 @@
 
 An attacker could compute none of the references here: they look inside the net, or ask it without noise a thousand
 times. Each function takes many points at once and knows nothing of faces, so that a half-space behind a linear prior,
-where every answer is known in closed form, can check it. Which points and which defences is in `inversion_mechanism`.
+where every answer is known in closed form, can check it. Which points and which defences is in `probe`.
 """
 
 from __future__ import annotations
