@@ -42,15 +42,20 @@ WITH_HELP = "a Python file that registers defences, attacks, data or experiments
 WHOLE = {"identities": 1000, "train_images": 500_000, "test_images": 200_000, "public_images": 200_000}
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
 @app.callback()
 def parts(
     with_file: Annotated[list[str] | None, typer.Option("--with", help=WITH_HELP)] = None,
-    version: Annotated[bool, typer.Option("--version", help="print the version and leave")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="print the version and leave")
+    ] = False,
 ) -> None:
-    """What holds for every command."""
-    if version:
-        typer.echo(__version__)
-        raise typer.Exit
+    """Robust Privacy: run the book's experiments, check data, read the ledger of claims."""
     if with_file:
         from rp_tutorial.core.registry import load_parts
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import rp_tutorial
 from rp_tutorial.cli import main
 from rp_tutorial.data.tables.synthetic import generate
 from rp_tutorial.experiments.engine.experiment import EXPERIMENTS
@@ -53,6 +54,11 @@ BAD_INPUT = {
     "unknown device": "run insurance-threshold --device tpu",
     "negative seed": "run insurance-threshold --seed -1",
     "seed is a word": "run insurance-threshold --seed zero",
+    "unknown setting": "run insurance-threshold --set sigmaz=1",
+    "a setting without a value": "run insurance-threshold --set sigmas",
+    "a setting of another type": "run insurance-threshold --set n=many",
+    "no such file of parts": "--with {bad}/nowhere.py doctor",
+    "a file of parts that cannot be run": "--with {bad}/prose.csv doctor",
     "unknown option": "run insurance-threshold --sigma 1",
     "option without a value": "run insurance-threshold --seed",
     "out is a file": "run insurance-threshold --profile smoke --out {bad}/good.csv",
@@ -173,6 +179,10 @@ def test_no_arguments_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
         main([])
     assert left.value.code == 0
     assert "doctor" in capsys.readouterr().out
+
+
+def test_version_is_printed_without_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("--version", capsys)[:2] == (0, f"{rp_tutorial.__version__}\n")
 
 
 def test_a_stop_by_keyboard_leaves_with_130(

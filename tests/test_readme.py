@@ -14,13 +14,24 @@ from rp_tutorial.cli import app
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_the_example_runs_as_printed() -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    _, example = EXAMPLES
     done = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert re.search(r"tensor\(\[[-\d, ]+\]\) 5 5000$", done.stdout.strip())
+
+
+def test_the_defence_it_shows_is_registered_and_compared(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(EXAMPLES[0], encoding="utf-8")
+    shown = "from rp_tutorial.cli import main; import rp_tutorial as rp; "
+    shown += "print(rp.experiments.experiment('frontier').settings('smoke').arms[-1].label); main(['--version'])"
+    load = f"from rp_tutorial.core.registry import load_parts; load_parts({str(tmp_path / 'mine.py')!r}); "
+    done = subprocess.run([sys.executable, "-c", load + shown], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["two votes in three, sigma 0.18", "0.1.0"]
 
 
 @pytest.mark.parametrize("target", ["book", "test", "notebooks"])

@@ -85,9 +85,14 @@ class Registry(Mapping[str, Part], Generic[Part]):
 
 
 def source_of(code: Callable[..., Any]) -> Source:
-    """Where a function or class is written."""
-    file = Path(inspect.getfile(code))
-    return file.resolve() if file.is_file() else inspect.getsource(code)
+    """Where a function or class is written; of one without any text, typed at a prompt, what it was compiled to."""
+    try:
+        file = Path(inspect.getfile(code))
+        return file.resolve() if file.is_file() else inspect.getsource(code)
+    except (OSError, TypeError):
+        compiled = getattr(code, "__code__", None)
+        told = (code.__qualname__, compiled and compiled.co_code.hex(), compiled and repr(compiled.co_consts))
+        return f"compiled = {told!r}"
 
 
 def is_packaged(source: Source) -> bool:

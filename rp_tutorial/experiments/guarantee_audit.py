@@ -329,16 +329,7 @@ def summary(results: dict[str, Any]) -> str:
     )
 
 
-EXPERIMENT = register(
-    Experiment(
-        "guarantee-audit",
-        AuditLab,
-        run,
-        PROFILES,
-        NO_DATA,
-        tables,
-        summary,
-        NEEDS,
-        bulky=("settings",),  # hundreds of rows of games: a published run keeps their summary
-    )
-)
+EXPERIMENT = register(Experiment(
+    "guarantee-audit", AuditLab, run, PROFILES, NO_DATA, tables, summary, NEEDS,
+    bulky=("settings",),  # hundreds of rows of games: a published run keeps their summary
+))  # fmt: skip

@@ -1,29 +1,18 @@
-"""What an experiment reads: faces, tables, or nothing. A kind of data knows its sources and how they are written."""
+"""What an experiment reads: faces, tables, or nothing. A kind of data knows its sources and how they are written.
+
+`sources`: what `--data` may be, as a reader writes it. `takes`: whether it is, by its writing alone. `shown`: the same
+without where it lies, which is nobody's business.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from rp_tutorial.data.faces.sources import face_sources, is_face_source, source_name
 from rp_tutorial.data.tables.insurance import table_sources
 
 A_CSV = "a CSV path"
-
-
-class Kind(Protocol):
-    """`sources`: what `--data` may be, as a reader writes it. `takes`: whether it is, by its writing alone.
-
-    `shown`: the same without where it lies, which is nobody's business.
-    """
-
-    @property
-    def sources(self) -> tuple[str, ...]: ...
-
-    def takes(self, data: str) -> bool: ...
-
-    def shown(self, data: str) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -72,3 +61,4 @@ class Nothing:
 
 
 FACES, TABLES, NO_DATA = Faces(), Tables(), Nothing()
+Kind = Faces | Tables | Nothing

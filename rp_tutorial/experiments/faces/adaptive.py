@@ -233,18 +233,7 @@ def run(lab: AdaptiveLab) -> dict[str, Any]:
     }
 
 
-EXPERIMENT = register(
-    Experiment(
-        "adaptive",
-        AdaptiveLab,
-        run,
-        PROFILES,
-        FACES,
-        tables,
-        summary,
-        NEEDS,
-        join=join,
-        seeds=(0, 1, 2),
-        completed=with_registered("defenses"),
-    )
-)
+EXPERIMENT = register(Experiment(
+    "adaptive", AdaptiveLab, run, PROFILES, FACES, tables, summary, NEEDS,
+    join=join, seeds=(0, 1, 2), completed=with_registered("defenses"),
+))  # fmt: skip

@@ -239,18 +239,7 @@ def run(lab: DistillationLab) -> dict[str, Any]:
     }
 
 
-EXPERIMENT = register(
-    Experiment(
-        "distillation",
-        DistillationLab,
-        run,
-        PROFILES,
-        FACES,
-        tables,
-        summary,
-        NEEDS,
-        join=join,
-        seeds=(0, 1, 2),
-        completed=with_registered("teachers"),
-    )
-)
+EXPERIMENT = register(Experiment(
+    "distillation", DistillationLab, run, PROFILES, FACES, tables, summary, NEEDS,
+    join=join, seeds=(0, 1, 2), completed=with_registered("teachers"),
+))  # fmt: skip

@@ -223,18 +223,7 @@ def run(lab: FrontierLab) -> dict[str, Any]:
     }
 
 
-EXPERIMENT = register(
-    Experiment(
-        "frontier",
-        FrontierLab,
-        run,
-        PROFILES,
-        FACES,
-        tables,
-        summary,
-        NEEDS,
-        join=join,
-        seeds=(0, 1, 2),
-        completed=with_registered("arms"),
-    )
-)
+EXPERIMENT = register(Experiment(
+    "frontier", FrontierLab, run, PROFILES, FACES, tables, summary, NEEDS,
+    join=join, seeds=(0, 1, 2), completed=with_registered("arms"),
+))  # fmt: skip

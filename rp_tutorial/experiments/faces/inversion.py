@@ -361,18 +361,7 @@ def run(lab: InversionLab) -> dict[str, Any]:
     }
 
 
-EXPERIMENT = register(
-    Experiment(
-        "inversion",
-        InversionLab,
-        run,
-        PROFILES,
-        FACES,
-        tables,
-        summary,
-        NEEDS,
-        join=join,
-        seeds=(0, 1, 2),
-        completed=with_registered("arms"),
-    )
-)
+EXPERIMENT = register(Experiment(
+    "inversion", InversionLab, run, PROFILES, FACES, tables, summary, NEEDS,
+    join=join, seeds=(0, 1, 2), completed=with_registered("arms"),
+))  # fmt: skip

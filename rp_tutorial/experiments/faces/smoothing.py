@@ -322,6 +322,6 @@ def run(lab: SmoothingLab) -> dict[str, Any]:
     }
 
 
-EXPERIMENT = register(
-    Experiment("face-smoothing", SmoothingLab, run, PROFILES, FACES, tables, summary, NEEDS, seeds=(0, 1, 2))
-)
+EXPERIMENT = register(Experiment(
+    "face-smoothing", SmoothingLab, run, PROFILES, FACES, tables, summary, NEEDS, seeds=(0, 1, 2)
+))  # fmt: skip

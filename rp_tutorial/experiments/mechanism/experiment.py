@@ -101,18 +101,7 @@ def run(lab: MechanismLab) -> dict[str, Any]:
     return results | {"verdicts": verdicts(results)}
 
 
-EXPERIMENT = register(
-    Experiment(
-        "inversion-mechanism",
-        MechanismLab,
-        run,
-        PROFILES,
-        FACES,
-        tables,
-        summary,
-        NEEDS,
-        join=join,
-        seeds=(0, 1, 2),
-        completed=with_registered("arms"),
-    )
-)
+EXPERIMENT = register(Experiment(
+    "inversion-mechanism", MechanismLab, run, PROFILES, FACES, tables, summary, NEEDS,
+    join=join, seeds=(0, 1, 2), completed=with_registered("arms"),
+))  # fmt: skip

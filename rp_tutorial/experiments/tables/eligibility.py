@@ -346,8 +346,6 @@ def run(lab: EligibilityLab) -> dict[str, Any]:
     }
 
 
-EXPERIMENT = register(
-    Experiment(
-        "insurance-eligibility", EligibilityLab, run, PROFILES, Tables(without=("diabetes",)), tables, summary, NEEDS
-    )
-)
+EXPERIMENT = register(Experiment(
+    "insurance-eligibility", EligibilityLab, run, PROFILES, Tables(without=("diabetes",)), tables, summary, NEEDS
+))  # fmt: skip

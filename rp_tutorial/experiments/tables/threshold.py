@@ -269,4 +269,6 @@ def run(lab: ThresholdLab) -> dict[str, Any]:
     }
 
 
-EXPERIMENT = register(Experiment("insurance-threshold", ThresholdLab, run, PROFILES, TABLES, tables, summary, NEEDS))
+EXPERIMENT = register(Experiment(
+    "insurance-threshold", ThresholdLab, run, PROFILES, TABLES, tables, summary, NEEDS,
+))  # fmt: skip
