@@ -33,7 +33,7 @@ from torch import Tensor, nn
 
 from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.core.streams import Purpose, torch_generator
-from rp_tutorial.core.threads import worker_pool
+from rp_tutorial.core.threads import side_by_side
 from rp_tutorial.data.tables.tasks import ThresholdTask
 from rp_tutorial.experiments.engine.stages import Stages
 from rp_tutorial.experiments.tables import threshold as insurance
@@ -82,14 +82,14 @@ def batched(net: nn.Module, attribute: int) -> Release:
 
     def count_ones(part: Tensor, seed: int, sigma: float) -> Tensor:
         generator = torch_generator(Purpose.BENCHMARK_NOISE, seed)
-        with torch.inference_mode():
-            hidden = first(part)[:, None, :] + 0.0
-            u = torch.randn(len(part), N, 1, generator=generator) * sigma
-            return (torch.addcmul(hidden, u, column).relu_() @ contrast + offset > 0).sum(dim=1)
+        hidden = first(part)[:, None, :] + 0.0
+        u = torch.randn(len(part), N, 1, generator=generator) * sigma
+        return (torch.addcmul(hidden, u, column).relu_() @ contrast + offset > 0).sum(dim=1)
 
+    @torch.inference_mode()
     def release_at(sigma: float, x: Tensor) -> np.ndarray:
         parts = x.split(8)
-        ones = torch.cat(list(worker_pool().map(lambda i: count_ones(parts[i], i, sigma), range(len(parts)))))
+        ones = torch.cat(side_by_side(lambda i: count_ones(parts[i], i, sigma), range(len(parts)), device=x.device))
         return significant_plurality(torch.stack([N - ones, ones], dim=1), alpha=ALPHA).numpy()
 
     return lambda x: [release_at(sigma, x) for sigma in SIGMAS]

@@ -121,7 +121,7 @@ def label_pieces(net: nn.Module, x: Tensor, *, attribute: int, chunk_mib: float 
     def work(part: Tensor) -> tuple[Tensor, ...]:
         return _runs(weight[:, attribute], part.to(weight) @ others.T + bias, rest, chunk_mib)
 
-    runs = side_by_side(work, parts)
+    runs = side_by_side(work, parts, device=x.device)
     pieces = _from_runs(runs, [len(part) for part in parts])
     if alike:  # one row, shown B times
         return LabelPieces(*(part.expand(len(x), -1) for part in (pieces.low, pieces.high, pieces.label)))

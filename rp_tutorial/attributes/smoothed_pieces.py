@@ -38,7 +38,7 @@ def probabilities(base: LabelPieces, z: Tensor, *, sigma: float, num_classes: in
     """
     kernel, z = _Kernel(base, positive("sigma", sigma), num_classes), z.to(base.low)
     parts = torch.arange(len(base), device=z.device).split(RECORDS)
-    return torch.cat(side_by_side(lambda rows: kernel.value(rows, z[rows]), parts))
+    return torch.cat(side_by_side(lambda rows: kernel.value(rows, z[rows]), parts, device=z.device))
 
 
 def leader_pieces(base: LabelPieces, *, sigma: float, num_classes: int) -> LabelPieces:
@@ -57,7 +57,8 @@ def leader_pieces(base: LabelPieces, *, sigma: float, num_classes: int) -> Label
         )  # one boundary: p_a = Phi(distance / sigma), so g is f for every sigma
         return _search(kernel, reach=1.0, values=kernel.with_slope, alone=single)
 
-    return LabelPieces.together(side_by_side(work, torch.arange(len(base), device=base.low.device).split(RECORDS)))
+    parts = torch.arange(len(base), device=base.low.device).split(RECORDS)
+    return LabelPieces.together(side_by_side(work, parts, device=base.low.device))
 
 
 def level_pieces(base: LabelPieces, label: Tensor, level: float, *, sigma: float) -> LabelPieces:

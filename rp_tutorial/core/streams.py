@@ -14,11 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum, unique
+from functools import lru_cache
 
 import numpy as np
 import torch
 
-from rp_tutorial.core.arguments import count
+from rp_tutorial.core.arguments import count, refuse
 
 SPREAD = 0x9E3779B1  # odd, so that purposes of one key have different seeds, and far apart
 
@@ -155,6 +156,26 @@ def global_stream(purpose: Purpose, *key: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(torch_seed(purpose, *key))
         yield
+
+
+def numbered_generator(number: int, purpose: Purpose, *key: int, device: torch.device | str = "cpu") -> torch.Generator:
+    """Generator `number` of a row, whichever of them were made before. No two of a row share a seed.
+
+    There are as many in a row as a generator has seeds: 2^32 on a CPU, 2^64 elsewhere. Raises InputError beyond that.
+    """
+    device = torch.device(device)
+    seeds = 2 ** (32 if device.type == "cpu" else 64)
+    if not 0 <= number < seeds:
+        raise refuse("number", number, f"a generator from 0 to {seeds - 1}, as beyond that seeds come again")
+    first, step = _row(purpose, *key)
+    return torch.Generator(device).manual_seed((first + number * step) % seeds)
+
+
+@lru_cache(maxsize=1024)
+def _row(purpose: Purpose, *key: int) -> tuple[int, int]:
+    """Where a row of seeds starts, and its step: odd, so that it meets every integer modulo a power of two once."""
+    first, step = np.random.SeedSequence([purpose, *_words(key)]).generate_state(2, np.uint64).tolist()
+    return first, step | 1
 
 
 def _words(key: tuple[int, ...]) -> Iterator[int]:

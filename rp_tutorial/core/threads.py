@@ -13,7 +13,6 @@ from threading import Barrier
 from typing import Any
 
 import torch
-from torch import Tensor
 
 MOST_WORKERS = 16
 
@@ -29,9 +28,19 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
+def side_by_side(work: Callable[[Any], Any], parts: Sequence[Any], *, device: torch.device) -> list[Any]:
+    """`work` on every part, without gradients: each core its own parts on a CPU, in turn on a GPU, busy as it is.
+
+    Small parts stay in a core's cache, and no core waits for another within an operation, as torch's own threads do.
+    """
+    mode = torch.inference_mode if torch.is_inference_mode_enabled() else torch.no_grad
+    run = mode()(work)  # the mode belongs to a thread
+    return list((_workers().map if device.type == "cpu" and len(parts) > 1 else map)(run, parts))
+
+
 @lru_cache(maxsize=1)
-def worker_pool() -> ThreadPoolExecutor:
-    """Threads that each run torch on one core: whole tiles side by side beat threads inside every small product.
+def _workers() -> ThreadPoolExecutor:
+    """Threads that each run torch on one core.
 
     torch.set_num_threads speaks for the calling thread, but also for threads that have not started yet. So every
     worker is started here, and the caller's own number is put back.
@@ -47,12 +56,3 @@ def worker_pool() -> ThreadPoolExecutor:
 def _run_on_one_core() -> None:
     torch.get_num_threads()  # a thread's first look fixes its number; set before that, it would be forgotten
     torch.set_num_threads(1)
-
-
-def side_by_side(work: Callable[[Tensor], Any], parts: Sequence[Tensor]) -> list[Any]:
-    """`work` on every part of the records: each core its own parts on a CPU, in turn on a GPU.
-
-    Small parts stay in a core's cache, and no core waits for another within an operation, as torch's own threads do.
-    """
-    run = torch.no_grad()(work)  # the mode belongs to a thread
-    return list((worker_pool().map if parts[0].device.type == "cpu" and len(parts) > 1 else map)(run, parts))

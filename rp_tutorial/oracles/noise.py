@@ -1,9 +1,10 @@
 """Where the Gaussian noise comes from: streams of fixed tiles, and the part of the noise a net can see.
 
-Two facts carry the speed of `oracles/smoothing.py`, and both are exact.
+Two facts carry the speed of `oracles/vote_counting.py`, and both are exact.
 
-*Tiles.* Noise is always drawn in tiles of one fixed shape, in order. However many tiles are processed together, the
-n-th tile is the same, so results do not depend on the chunk size (a plain randn of another length would).
+*Tiles.* Noise is always drawn in tiles of one fixed shape, each from a generator of its own. However many tiles are
+processed together, in whatever order and by whichever core, the n-th tile is the same, so results do not depend on
+the chunk size (a plain randn of another length would).
 
 *What a net sees.* If the first layer is linear, W (x + sigma eps) = W x + sigma W eps, and W eps has the law of
 z F with z ~ N(0, I_r), r = rank W and F the r non-zero rows of S V^T. Drawing z instead of eps costs r normals a
@@ -19,9 +20,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial.core.arguments import refuse
+from rp_tutorial.core.arguments import count
+from rp_tutorial.core.streams import Purpose, numbered_generator
 
-LANES = 16  # generators taken in turn, so that as many cores can draw; a constant, or results would depend on cores
 TILE_VALUES = {"cpu": 2**17, "cuda": 2**22}  # normals in a tile: enough to pay for a call, few enough for a cache
 THIN_OUTPUTS = 16
 
@@ -88,85 +89,54 @@ def visible_factor(weight: Tensor) -> Tensor:
     return (singular[:rank, None] * vt[:rank]).to(weight)
 
 
+@dataclass
 class NoiseStream:
-    """Standard normal tiles of one fixed shape, the same sequence for the same seed whatever is asked at a time.
+    """Standard normal tiles of one fixed shape. Tile t of a seed is the same whoever draws it, when and beside what.
 
-    Tile t comes from lane t modulo LANES; each lane is a generator of its own, so lanes can be drawn by different
-    threads. Within a lane tiles must be drawn in order, by one thread at a time.
+    `tile` is the next that was not taken. With the seed it is all there is to know of a stream.
+    Raises InputError for a seed below 0 and a tile that the seed does not have: there are 2^32 on a CPU.
     """
 
-    def __init__(self, seed: int, device: torch.device) -> None:
-        self.device = device
-        lane_seeds = torch.randint(2**31, (LANES,), generator=torch.Generator().manual_seed(seed)).tolist()
-        self._generators = [torch.Generator(device).manual_seed(lane_seed) for lane_seed in lane_seeds]
+    seed: int
+    device: torch.device
+    tile: int = 0
+
+    def __post_init__(self) -> None:
+        self._generator(count("tile", self.tile, minimum=0))
 
     def tile_rows(self, shape: tuple[int, ...]) -> int:
         """Rows of a tile whose row has `shape`; depends on the shape and the kind of device only."""
         values = TILE_VALUES.get(self.device.type, TILE_VALUES["cuda"])
         return max(1, values // max(1, torch.Size(shape).numel()))
 
+    def take(self, tiles: int) -> range:
+        """The numbers of the next tiles, which nobody is given again."""
+        first, self.tile = self.tile, self.tile + tiles
+        return range(first, self.tile)
+
     def draw(self, tile: int, shape: tuple[int, ...]) -> Tensor:
-        """The next tile of its lane: [tile_rows, *shape]."""
+        """Tile number `tile`: [tile_rows, *shape]."""
         rows = self.tile_rows(shape)
-        return torch.randn((rows, *shape), generator=self._generators[tile % LANES], device=self.device)
+        return torch.randn((rows, *shape), generator=self._generator(tile), device=self.device)
 
-    def pieces(
-        self, tiles: range, shape: tuple[int, ...], *, rows: int, at_least: int, at_most: int
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """The tiles of one lane in pieces of at_most rows: their numbers in the whole stream [R], and z [R, *shape].
-
-        Tiles smaller than at_least rows come several to a piece. No row from number `rows` on is given.
-        """
-        tile_rows = self.tile_rows(shape)
-        together = -(-min(at_least, at_most) // tile_rows)
-        for first in range(0, len(tiles), together):
-            drawn = [self._numbered(tile, shape, rows) for tile in tiles[first : first + together]]
-            row, z = drawn[0] if len(drawn) == 1 else map(torch.cat, zip(*drawn, strict=True))
-            yield from zip(row.split(at_most), z.split(at_most), strict=True)
-
-    def _numbered(self, tile: int, shape: tuple[int, ...], rows: int) -> tuple[Tensor, Tensor]:
-        z, start = self.draw(tile, shape), tile * self.tile_rows(shape)
-        z = z[: rows - start]
-        return torch.arange(start, start + len(z), device=self.device), z
-
-    def state(self) -> Tensor:
-        """Where every lane stands: uint8 [LANES, bytes of a generator], on the CPU. There is nothing else to know."""
-        return torch.stack([generator.get_state() for generator in self._generators])
-
-    def restore(self, state: Tensor) -> None:
-        """Goes back, or on, to where the lanes stood. Raises InputError for the state of another kind of device."""
-        given = tuple(state.shape) if isinstance(state, Tensor) else type(state).__name__
-        if not isinstance(state, Tensor) or state.ndim != 2 or len(state) != LANES:
-            raise refuse("state", given, f"the noise stream's, of shape [{LANES}, bytes]")
-        self._generators = [generator_from(lane, self.device) for lane in state]
+    def _generator(self, tile: int) -> torch.Generator:
+        return numbered_generator(
+            tile, Purpose.SMOOTHING_NOISE, count("seed", self.seed, minimum=0), device=self.device
+        )
 
 
 class NoiseSet:
-    """Vectors from the first tiles of a stream, in order, taken as they are needed; one tile is held at a time."""
+    """Vectors from the next tiles of a stream, in order, taken as they are needed; one tile is held at a time."""
 
     def __init__(self, stream: NoiseStream, shape: tuple[int, ...]) -> None:
-        self._stream, self._shape, self._tile = stream, shape, 0
+        self._stream, self._shape = stream, shape
         self._left = torch.empty(0, *shape, device=stream.device)
 
     def take(self, n: int, *, at_most: int) -> Iterator[Tensor]:
         """The next n vectors, in pieces [<= at_most, *shape]."""
         while n:
             if not len(self._left):
-                self._left, self._tile = self._stream.draw(self._tile, self._shape), self._tile + 1
+                self._left = self._stream.draw(*self._stream.take(1), self._shape)
             piece, self._left = self._left[: min(n, at_most)], self._left[min(n, at_most) :]
             n -= len(piece)
             yield piece
-
-
-def generator_from(state: Tensor, device: torch.device) -> torch.Generator:
-    """A generator on `device` that goes on from what `get_state` gave. Raises InputError for anything else."""
-    generator = torch.Generator(device)
-    expected = generator.get_state()
-    if not isinstance(state, Tensor) or (state.dtype, state.shape) != (expected.dtype, expected.shape):
-        given = f"{state.dtype} {tuple(state.shape)}" if isinstance(state, Tensor) else type(state).__name__
-        raise refuse("state", given, f"the {len(expected)} bytes of a generator on {device.type}")
-    try:
-        generator.set_state(state.cpu().clone())  # of its own: torch 2.14 crashes on a row of a larger tensor
-    except RuntimeError as error:
-        raise refuse("state", str(error), f"what a generator on {device.type} has given") from error
-    return generator

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import count
 from rp_tutorial.core.labels import argmax_labels
-from rp_tutorial.core.threads import worker_pool
+from rp_tutorial.core.threads import side_by_side
 from rp_tutorial.oracles.base import LabelOracle
 
 TABLE_ROWS = 65536
@@ -49,15 +49,12 @@ class PlainOracle(LabelOracle):
 
 @torch.inference_mode()
 def logits_in_batches(net: nn.Module, x: Tensor, *, device: torch.device, batch_size: int | None = None) -> Tensor:
-    """net(x) on `device` with bounded memory. On a CPU batches of images run side by side, one core each.
+    """net(x) on `device` with bounded memory. On a CPU batches run side by side, one core each.
 
     Threads inside a convolution this small wait for each other more than they work: side by side is several times
     faster where other programs run, too.
     """
-    images = x.ndim == 4
     if batch_size is None:
         values = IMAGE_VALUES.get(device.type, IMAGE_VALUES["cuda"])
-        batch_size = max(1, values // max(1, x.shape[1:].numel())) if images else TABLE_ROWS
-    run = torch.inference_mode()(lambda batch: net(batch.to(device)))  # the mode belongs to a thread
-    side_by_side = images and device.type == "cpu" and len(x) > batch_size
-    return torch.cat(list((worker_pool().map if side_by_side else map)(run, x.split(batch_size))))
+        batch_size = max(1, values // max(1, x.shape[1:].numel())) if x.ndim == 4 else TABLE_ROWS
+    return torch.cat(side_by_side(lambda batch: net(batch.to(device)), x.split(batch_size), device=device))

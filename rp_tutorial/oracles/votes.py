@@ -1,6 +1,6 @@
 """What votes decide: the rules that turn counts [B, K] into labels, and when a vote is decided before it is over.
 
-Pure functions of counts. How votes are drawn is in `smoothing.py`.
+Pure functions of counts. How votes are drawn is in `vote_counting.py`.
 
 *Curtailed voting.* A leader that the others cannot overtake even with all the votes that are left has won. Stopping
 there changes no label of VOTE(n), whatever the votes not taken would have been, and spends between n / 2 and n votes.

@@ -3,8 +3,7 @@
 ERROR is the probability that a test of a law fails although the law holds.
 """
 
-import subprocess
-import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -13,8 +12,9 @@ from close import assert_close_to_scale
 from scipy import stats
 from torch import nn
 
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.models.mlp import two_layer_net
-from rp_tutorial.oracles.noise import LANES, NoiseSet, NoiseStream, noisy_view, visible_factor
+from rp_tutorial.oracles.noise import NoiseSet, NoiseStream, noisy_view, visible_factor
 
 ERROR = 1e-6
 CPU = torch.device("cpu")
@@ -141,20 +141,62 @@ def test_looking_through_a_net_leaves_the_net_alone():
     assert not net[1].inplace
 
 
+def first_values(seed: int, tiles: int) -> torch.Tensor:
+    """The first 16 values of each of the first tiles: enough to know a tile by, and drawn as in a whole one."""
+    stream = NoiseStream(seed, CPU)
+    return torch.stack([torch.randn(16, generator=stream._generator(tile)) for tile in range(tiles)])
+
+
 def test_stream_is_the_same_for_the_same_seed_and_another_for_another():
     def tiles(seed: int) -> list[torch.Tensor]:
         stream = NoiseStream(seed, CPU)
-        return [stream.draw(tile, (50,)) for tile in range(2 * LANES)]
+        return [stream.draw(tile, (50,)) for tile in range(32)]
 
     for same, other, again in zip(tiles(3), tiles(4), tiles(3), strict=True):
         assert torch.equal(same, again)
         assert not torch.isclose(same, other).all()
 
 
-def test_lanes_may_be_drawn_in_any_order():
-    forward, backward = NoiseStream(5, CPU), NoiseStream(5, CPU)
-    tiles = {tile: forward.draw(tile, (9,)) for tile in range(LANES)}
-    assert all(torch.equal(backward.draw(tile, (9,)), tiles[tile]) for tile in reversed(range(LANES)))
+def test_a_tile_is_the_same_in_any_order_and_from_any_thread():
+    tiles = {tile: NoiseStream(5, CPU).draw(tile, (9,)) for tile in (0, 7, 1, 2**32 - 1)}
+    stream = NoiseStream(5, CPU, tile=3)
+    assert all(torch.equal(stream.draw(tile, (9,)), tiles[tile]) for tile in reversed(tiles))
+    with ThreadPoolExecutor(4) as pool:
+        drawn = pool.map(lambda tile: stream.draw(tile, (9,)), [*tiles] * 3)
+    assert all(torch.equal(z, tiles[tile]) for tile, z in zip([*tiles] * 3, drawn, strict=True))
+    assert stream.take(2) == range(3, 5)
+    assert stream == NoiseStream(5, CPU, tile=5)
+
+
+def test_no_two_of_thousands_of_tiles_are_the_same_in_a_stream_or_in_its_neighbour():
+    """By their first values. Two float32 values agree by accident, 16 of them never."""
+    seeds, tiles = range(6), 4000
+    values = torch.cat([first_values(seed, tiles) for seed in seeds])
+    assert len(values.unique(dim=0)) == len(seeds) * tiles
+
+
+def test_the_first_values_of_the_tiles_of_a_stream_are_normal_and_uncorrelated():
+    """The seeds of a stream are an arithmetic progression, which must not show: 20 lags, ERROR shared by them."""
+    tiles, lags = 20_000, range(1, 21)
+    first = first_values(8, tiles)[:, 0].double().numpy()
+    assert stats.kstest(first, "norm").pvalue > ERROR
+    largest = stats.norm.isf(ERROR / 2 / len(lags))
+    for lag in lags:
+        assert abs(np.corrcoef(first[:-lag], first[lag:])[0, 1]) * np.sqrt(tiles - lag) < largest
+
+
+@pytest.mark.parametrize("tile", [-1, 2**32, 10**12, 0.5, "1", None])
+def test_a_tile_that_a_seed_does_not_have_is_refused_and_none_comes_twice(tile):
+    with pytest.raises(InputError, match=r"^(tile|number): got ") as error:
+        NoiseStream(0, CPU, tile=tile)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_stream_that_runs_out_says_so():
+    stream = NoiseStream(0, CPU, tile=2**32 - 1)
+    stream.draw(*stream.take(1), (3,))
+    with pytest.raises(InputError, match=r"^number: got 4294967296, allowed is "):
+        stream.draw(*stream.take(1), (3,))
 
 
 def test_tiles_have_one_fixed_shape():
@@ -162,20 +204,6 @@ def test_tiles_have_one_fixed_shape():
     for shape in ((1,), (64,), (3, 8, 8), (3, 400, 400)):
         assert stream.draw(0, shape).shape == (stream.tile_rows(shape), *shape)
     assert stream.tile_rows((3, 400, 400)) == 1
-
-
-@pytest.mark.parametrize(("at_least", "at_most"), [(1, 10**6), (1, 7), (40, 40), (40, 3), (10**6, 10**6)])
-def test_pieces_are_the_rows_of_the_tiles_however_they_are_cut(at_least, at_most):
-    shape, tiles, rows = (3, 64, 64), range(1, 6 * LANES, LANES), 5 * LANES * 10 + 14
-    stream, whole = NoiseStream(5, CPU), NoiseStream(5, CPU)
-    size = stream.tile_rows(shape)
-    pieces = list(stream.pieces(tiles, shape, rows=rows, at_least=at_least, at_most=at_most))
-    assert all(len(z) == len(row) <= at_most for row, z in pieces)
-    assert len(pieces[0][0]) == min(at_most, 10 if at_least == 1 else 40 if at_least == 40 else 54)
-    expected_rows = [t * size + i for t in tiles for i in range(size) if t * size + i < rows]
-    assert torch.cat([row for row, _ in pieces]).tolist() == expected_rows
-    expected = torch.cat([whole.draw(tile, shape) for tile in tiles])[: len(expected_rows)]
-    assert torch.equal(torch.cat([z for _, z in pieces]), expected)
 
 
 def test_a_noise_set_is_the_beginning_of_the_stream_however_it_is_taken():
@@ -191,24 +219,9 @@ def test_a_noise_set_is_the_beginning_of_the_stream_however_it_is_taken():
 
 def test_noise_is_standard_normal_and_its_tiles_are_uncorrelated():
     stream = NoiseStream(6, CPU)
-    tiles = torch.stack([stream.draw(tile, (1,))[:, 0] for tile in range(2 * LANES)]).double().numpy()
+    tiles = torch.stack([stream.draw(tile, (1,))[:, 0] for tile in range(32)]).double().numpy()
     assert stats.kstest(tiles.ravel()[::8], "norm").pvalue > ERROR
     correlation = np.corrcoef(tiles)[np.triu_indices(len(tiles), k=1)]
     # sqrt(length) times the correlation of two independent tiles is standard normal.
     largest = stats.norm.isf(ERROR / 2 / len(correlation)) / np.sqrt(tiles.shape[1])
     assert np.abs(correlation).max() < largest
-
-
-def test_worker_pool_leaves_the_callers_threads_alone_and_gives_one_to_each_worker():
-    """In a process of its own: the pool is made once a process."""
-    program = """
-import torch
-torch.set_num_threads(3)
-from rp_tutorial.core.threads import worker_pool
-pool = worker_pool()
-workers = list(pool.map(lambda _: torch.get_num_threads(), range(12)))
-torch.ones(300, 300) @ torch.ones(300, 300)
-print(torch.get_num_threads(), set(workers), worker_pool() is pool)
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.split("\n")[0] == "3 {1} True"

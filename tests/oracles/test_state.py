@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable
 
 import pytest
@@ -17,7 +18,8 @@ from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.oracles.deterministic import DeterministicRP
 from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.oracles.randomized_response import RandomizedResponse
-from rp_tutorial.oracles.smoothing import NOISES, PredictOracle, Smoothing, VoteOracle
+from rp_tutorial.oracles.smoothing import PredictOracle, Smoothing, VoteOracle
+from rp_tutorial.oracles.vote_counting import NOISES
 
 CLASSES = 4
 TABLE_NET = two_layer_net(8, num_classes=CLASSES, seed=3)
@@ -110,6 +112,18 @@ def test_a_state_is_a_snapshot_that_later_queries_do_not_move(name: str, shape: 
         assert play(oracle, shape, moment=7) == expected
 
 
+@pytest.mark.parametrize("kind", NOISES)
+def test_the_state_of_a_stream_is_two_integers_and_survives_json(kind: str) -> None:
+    oracle = BUILDS[f"curtailed vote, {kind}"](TABLE_NET, seed=2**70)
+    play(oracle, "table")
+    state = oracle.state()
+    assert (state["randomness"]["seed"], type(state["randomness"]["tile"])) == (2**70, int)
+    assert json.loads(json.dumps(state)) == through_a_file(state) == state
+    later = BUILDS[f"curtailed vote, {kind}"](TABLE_NET)
+    later.restore(json.loads(json.dumps(state)))
+    assert play(later, "table", moment=7) == play(oracle, "table", moment=7)
+
+
 def test_a_wrapper_restores_the_oracle_behind_it() -> None:
     oracle = BUILDS["memoised response"](TABLE_NET)
     play(oracle, "table")
@@ -143,6 +157,10 @@ def changed(state: dict, key: str, value: object) -> dict:
     return {**state, "randomness": {**state["randomness"], key: value}}
 
 
+def without(state: dict, key: str) -> dict:
+    return {**state, "randomness": {name: value for name, value in state["randomness"].items() if name != key}}
+
+
 BAD_STATES = {
     "not a dict": (VOTE, None),
     "a list": (VOTE, [1, 2]),
@@ -152,11 +170,15 @@ BAD_STATES = {
     "without counters": (VOTE, {"oracle": "VoteOracle", "randomness": VOTE.state()["randomness"]}),
     "with a negative counter": (VOTE, {**VOTE.state(), "queries": -1}),
     "without randomness": (VOTE, {"oracle": "VoteOracle", "queries": 0, "forward_passes": 0}),
-    "with no stream": (VOTE, {**VOTE.state(), "randomness": {"noise": "independent", "forward_passes": 0}}),
-    "with a short stream": (VOTE, changed(VOTE.state(), "stream", torch.zeros(16, 16, dtype=torch.uint8))),
-    "with a float stream": (VOTE, changed(VOTE.state(), "stream", VOTE.state()["randomness"]["stream"].float())),
-    "with a stream of zeros": (VOTE, changed(VOTE.state(), "stream", torch.zeros(16, 5056, dtype=torch.uint8))),
-    "with a stream of text": (VOTE, changed(VOTE.state(), "stream", "text")),
+    "with no tile": (VOTE, without(VOTE.state(), "tile")),
+    "with no seed": (VOTE, without(VOTE.state(), "seed")),
+    "with a seed below 0": (VOTE, changed(VOTE.state(), "seed", -1)),
+    "with a seed of text": (VOTE, changed(VOTE.state(), "seed", "text")),
+    "with a tile below 0": (VOTE, changed(VOTE.state(), "tile", -1)),
+    "with a tile of float": (VOTE, changed(VOTE.state(), "tile", 3.0)),
+    "with a tile beyond the last": (VOTE, changed(VOTE.state(), "tile", 2**32)),
+    "of another device": (VOTE, changed(VOTE.state(), "device", "cuda")),
+    "with the lanes of version 0.1": (VOTE, changed(VOTE.state(), "tile", torch.zeros(16, 5056, dtype=torch.uint8))),
     "with no memory": (LYING, {**LYING.state(), "randomness": {"oracle": VOTE.state()}}),
     "with a generator cut short": (LYING, changed(LYING.state(), "generator", torch.zeros(9, dtype=torch.uint8))),
     "with a memory of other keys": (LYING, changed(LYING.state(), "memo_keys", torch.zeros(3, 16))),
@@ -169,7 +191,7 @@ BAD_STATES = {
 def test_a_state_that_does_not_fit_is_refused_in_one_line_and_changes_nothing(case: str) -> None:
     oracle, bad = BAD_STATES[case]
     before = oracle.state()
-    with pytest.raises(InputError, match=r"^(state|queries|forward_passes): got ") as error:
+    with pytest.raises(InputError, match=r"^(state|queries|forward_passes|seed|tile|number): got ") as error:
         oracle.restore(bad)
     assert len(str(error.value).splitlines()) == 1
     assert str(oracle.state()) == str(before)

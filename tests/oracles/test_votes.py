@@ -16,7 +16,8 @@ from torch import nn
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.streams import Purpose, global_stream
 from rp_tutorial.models.mlp import two_layer_net
-from rp_tutorial.oracles.smoothing import NOISES, Smoothing, VoteOracle
+from rp_tutorial.oracles.smoothing import Smoothing, VoteOracle
+from rp_tutorial.oracles.vote_counting import NOISES
 from rp_tutorial.oracles.votes import plurality, votes_needed
 
 SIZES = [(2, 1), (2, 2), (2, 9), (2, 10), (3, 7), (3, 8), (4, 6), (5, 5)]  # (classes, n)

@@ -1,0 +1,158 @@
+"""Counting the votes of a net under Gaussian noise: noise, chunks of memory, cores, and when an input needs no more.
+
+The engine under `smoothing.py`, where the rules are that turn votes into a release; this file knows none of them. The
+noise and the part of it that a net can see are in `noise.py`, when a vote is decided in `votes.py`.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rp_tutorial.core.arguments import count, one_of, positive, refuse
+from rp_tutorial.core.labels import argmax_labels, check_batch
+from rp_tutorial.core.threads import side_by_side
+from rp_tutorial.oracles.base import state_entry
+from rp_tutorial.oracles.noise import NoiseSet, NoiseStream, noisy_view
+from rp_tutorial.oracles.votes import votes_needed
+
+NOISES = ("independent", "common", "fixed")
+CHUNK_MIB = {"cpu": 8, "cuda": 512}  # noisy inputs in memory at a time, for each thread
+PARTS = 16  # of a job, for as many cores; a constant, or the rounding of a net in batches would depend on cores
+IMAGES_AT_ONCE = 40  # a tile holds 10 images of 64x64: too few for a small net, whose cost an image falls by a fifth
+
+
+class VoteCounter:
+    """Votes of `net`, which maps [B, ...] to logits [B, num_classes] and is put into eval mode, at x + sigma eps.
+
+    The arguments are those of `Smoothing`, and checked there or here. The counts depend on the seed and on what was
+    counted before, and not on `chunk_mib` or on cores.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        *,
+        num_classes: int,
+        sigma: float,
+        seed: int,
+        noise: str,
+        device: torch.device | str | None,
+        chunk_mib: float | None,
+        autocast: torch.dtype | None,
+    ) -> None:
+        self.num_classes, self.sigma = count("num_classes", num_classes, minimum=2), positive("sigma", sigma)
+        self.noise, self.device, self.autocast = one_of("noise", noise, NOISES), torch.device(device or "cpu"), autocast
+        default_mib = CHUNK_MIB.get(self.device.type, CHUNK_MIB["cuda"])
+        self.chunk_bytes = positive("chunk_mib", default_mib if chunk_mib is None else chunk_mib) * 2**20
+        self.net, self.forward_passes = net.to(self.device), 0
+        self._weights_seen: tuple[int, ...] | None = None
+        self._stream = NoiseStream(seed, self.device)
+
+    @torch.inference_mode()
+    def count(self, x: Tensor, n: int, *, curtailed: bool = False) -> Tensor:
+        """Votes of n noisy copies of every input: x [B, ...] -> int64 [B, K] on the device, each row summing to n.
+
+        curtailed: only up to the vote that decides an input. With noise of its own every input takes exactly what it
+        needs; a shared set is taken in steps for all that are still open: what at least half of them need.
+        """
+        x, n = check_batch(x), count("n", n)
+        votes, rows = self._no_votes(x), torch.arange(len(x), device=self.device)
+        if not len(x):
+            return votes
+        self._look_again()
+        encoded = self._view.encode(x.to(self.device))
+        stream = copy(self._stream) if self.noise == "fixed" else self._stream  # a copy: the next call begins there too
+        shared = None if self.noise == "independent" else NoiseSet(stream, self._view.noise_shape(encoded))
+        while True:
+            needed = votes_needed(votes[rows], n) if curtailed else n - votes[rows].sum(dim=1)
+            rows, needed = rows[needed > 0], needed[needed > 0]
+            if not len(rows):
+                return votes
+            if shared is None:
+                votes[rows] += self._count_independent(encoded[rows], needed.cumsum(0))
+            else:
+                needed = needed.median().expand_as(needed)
+                votes[rows] += self._count_shared(encoded[rows], int(needed[0]), shared)
+            self.forward_passes += int(needed.sum())
+
+    def state(self) -> dict[str, Any]:
+        """What it takes to go on with the same votes: two integers for the noise, and what they belong to."""
+        setting = {"noise": self.noise, "device": self.device.type}
+        return {**setting, "forward_passes": self.forward_passes, "seed": self._stream.seed, "tile": self._stream.tile}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on from `state`, and changes nothing if it raises: InputError for another kind of noise or of device."""
+        names = ("noise", "device", "forward_passes", "seed", "tile")
+        noise, device, passes, seed, tile = (state_entry(state, name) for name in names)
+        if (noise, device) != (self.noise, self.device.type):
+            raise refuse(
+                "state", f"one of {noise} noise on {device}", f"one of {self.noise} noise on {self.device.type}"
+            )
+        passes = count("forward_passes", passes, minimum=0)
+        self._stream, self.forward_passes = NoiseStream(seed, self.device, tile), passes
+
+    def _look_again(self) -> None:
+        """The view holds a factor of the first layer: a net that was trained since must be looked at anew."""
+        weights = tuple(0 if w.is_inference() else w._version for w in self.net.parameters())
+        if weights != self._weights_seen or self.net.training:
+            self._view, self._weights_seen = noisy_view(self.net.eval()), weights
+
+    def _count_independent(self, encoded: Tensor, ends: Tensor) -> Tensor:
+        """In a flat list of all noisy copies, those of input i end before number ends[i]; row r meets noise row r."""
+        copies, tile_rows = int(ends[-1]), self._stream.tile_rows(self._view.noise_shape(encoded))
+        tiles = self._stream.take(-(-copies // tile_rows))
+        parts = min(PARTS, len(tiles))
+        cuts = [len(tiles) * part // parts for part in range(parts + 1)]
+
+        def work(part: int) -> Tensor:
+            return self._count_tiles(encoded, ends, tiles[cuts[part] : cuts[part + 1]], cuts[part] * tile_rows)
+
+        return sum(side_by_side(work, range(parts), device=self.device))
+
+    def _count_tiles(self, encoded: Tensor, ends: Tensor, tiles: range, start: int) -> Tensor:
+        """Votes [B, K] from copies number `start` and on, which meet the given tiles; several small tiles at a time."""
+        votes, shape, most = self._no_votes(encoded), self._view.noise_shape(encoded), self._chunk_rows(encoded)
+        together = -(-min(most, IMAGES_AT_ONCE if encoded.ndim == 4 else 1) // self._stream.tile_rows(shape))
+        for first in range(0, len(tiles), together):
+            noise = torch.cat([self._stream.draw(tile, shape) for tile in tiles[first : first + together]])
+            for z in noise[: int(ends[-1]) - start].split(most):
+                owner = torch.searchsorted(ends, torch.arange(start, start + len(z), device=self.device), right=True)
+                noisy = self._view.add_noise(encoded.index_select(0, owner), z, self.sigma)
+                self._add_votes(votes, owner, noisy)
+                start += len(z)
+        return votes
+
+    def _count_shared(self, encoded: Tensor, n: int, noise: NoiseSet) -> Tensor:
+        """The next n vectors of the one noise set meet all inputs; spans of inputs run side by side."""
+        votes, most = self._no_votes(encoded), self._chunk_rows(encoded)
+        parts = min(PARTS, len(encoded))  # no empty span: many nets cannot take an empty batch
+        spans = list(zip(encoded.tensor_split(parts), votes.tensor_split(parts), strict=True))
+        for z in noise.take(n, at_most=most):
+            shift = self._view.add_noise(encoded.new_zeros(len(z), *encoded.shape[1:]), z, self.sigma)
+            side_by_side(lambda span, shift=shift: self._count_span(*span, shift, most), spans, device=self.device)
+        return votes
+
+    def _count_span(self, encoded: Tensor, votes: Tensor, shift: Tensor, most: int) -> None:
+        """Adds to `votes` [S, K] those of the inputs [S, ...] under the shifts, a block of inputs at a time."""
+        inputs = min(len(encoded), max(1, most // len(shift)))
+        owner = torch.arange(inputs, device=self.device).repeat_interleave(len(shift))
+        for block, block_votes in zip(encoded.split(inputs), votes.split(inputs), strict=True):
+            noisy = (block[:, None] + shift).flatten(0, 1)
+            self._add_votes(block_votes, owner[: len(noisy)], noisy)
+
+    def _add_votes(self, votes: Tensor, owner: Tensor, noisy: Tensor) -> None:
+        """votes[owner[i], label of noisy[i]] += 1 on the device, without a synchronisation."""
+        with torch.autocast(self.device.type, dtype=self.autocast, enabled=self.autocast is not None):
+            labels = argmax_labels(self._view.head(noisy), self.num_classes)
+        votes.view(-1).scatter_add_(0, owner * self.num_classes + labels, torch.ones_like(labels))
+
+    def _no_votes(self, encoded: Tensor) -> Tensor:
+        return torch.zeros(len(encoded), self.num_classes, dtype=torch.int64, device=self.device)
+
+    def _chunk_rows(self, encoded: Tensor) -> int:
+        """Noisy copies processed together."""
+        return max(1, int(self.chunk_bytes // (encoded[0].numel() * encoded.element_size())))
