@@ -35,7 +35,7 @@ def side_by_side(work: Callable[[Any], Any], parts: Sequence[Any], *, device: to
     """
     mode = torch.inference_mode if torch.is_inference_mode_enabled() else torch.no_grad
     run = mode()(work)  # the mode belongs to a thread
-    return list((_workers().map if device.type == "cpu" and len(parts) > 1 else map)(run, parts))
+    return list((_workers().map if device.type == "cpu" else map)(run, parts))
 
 
 @lru_cache(maxsize=1)

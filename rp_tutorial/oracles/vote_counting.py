@@ -9,6 +9,7 @@ from __future__ import annotations
 from copy import copy
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -73,7 +74,7 @@ class VoteCounter:
             if not len(rows):
                 return votes
             if shared is None:
-                votes[rows] += self._count_independent(encoded[rows], needed.cumsum(0))
+                votes[rows] += self._count_independent(encoded[rows], needed)
             else:
                 needed = needed.median().expand_as(needed)
                 votes[rows] += self._count_shared(encoded[rows], int(needed[0]), shared)
@@ -101,26 +102,28 @@ class VoteCounter:
         if weights != self._weights_seen or self.net.training:
             self._view, self._weights_seen = noisy_view(self.net.eval()), weights
 
-    def _count_independent(self, encoded: Tensor, ends: Tensor) -> Tensor:
-        """In a flat list of all noisy copies, those of input i end before number ends[i]; row r meets noise row r."""
-        copies, tile_rows = int(ends[-1]), self._stream.tile_rows(self._view.noise_shape(encoded))
-        tiles = self._stream.take(-(-copies // tile_rows))
+    def _count_independent(self, encoded: Tensor, needed: Tensor) -> Tensor:
+        """Votes of needed[i] copies of input i; in the flat list of all copies, number r meets noise row r."""
+        ends, tile_rows = needed.cumsum(0).cpu(), self._stream.tile_rows(self._view.noise_shape(encoded))
+        tiles = self._stream.take(-(-int(ends[-1]) // tile_rows))
         parts = min(PARTS, len(tiles))
         cuts = [len(tiles) * part // parts for part in range(parts + 1)]
 
         def work(part: int) -> Tensor:
-            return self._count_tiles(encoded, ends, tiles[cuts[part] : cuts[part + 1]], cuts[part] * tile_rows)
+            return self._count_tiles(encoded, ends.numpy(), tiles[cuts[part] : cuts[part + 1]], cuts[part] * tile_rows)
 
         return sum(side_by_side(work, range(parts), device=self.device))
 
-    def _count_tiles(self, encoded: Tensor, ends: Tensor, tiles: range, start: int) -> Tensor:
+    def _count_tiles(self, encoded: Tensor, ends: np.ndarray, tiles: range, start: int) -> Tensor:
         """Votes [B, K] from copies number `start` and on, which meet the given tiles; several small tiles at a time."""
         votes, shape, most = self._no_votes(encoded), self._view.noise_shape(encoded), self._chunk_rows(encoded)
         together = -(-min(most, IMAGES_AT_ONCE if encoded.ndim == 4 else 1) // self._stream.tile_rows(shape))
-        for first in range(0, len(tiles), together):
-            noise = torch.cat([self._stream.draw(tile, shape) for tile in tiles[first : first + together]])
-            for z in noise[: int(ends[-1]) - start].split(most):
-                owner = torch.searchsorted(ends, torch.arange(start, start + len(z), device=self.device), right=True)
+        for at in range(0, len(tiles), together):
+            noise = torch.cat([self._stream.draw(tile, shape) for tile in tiles[at : at + together]])
+            for z in noise[: ends[-1] - start].split(most):
+                first, last = np.searchsorted(ends, (start, start + len(z) - 1), side="right")
+                copies = np.diff(ends[first : last + 1].clip(start, start + len(z)), prepend=start)
+                owner = torch.from_numpy(np.arange(first, last + 1).repeat(copies)).to(self.device)
                 noisy = self._view.add_noise(encoded.index_select(0, owner), z, self.sigma)
                 self._add_votes(votes, owner, noisy)
                 start += len(z)

@@ -1,206 +1,139 @@
-"""Counting votes: they have their law under both kinds of noise, depend on nothing but the seed, and fit in memory.
+"""VOTE, PREDICT and CERTIFY: each rule is what it claims, on counts and on half-spaces where the truth is known.
 
-What the three rules make of the votes is in test_rules.py.
+How votes are counted is in test_vote_counting.py, what counts decide before a vote is over in test_votes.py.
 """
 
-import copy
 import math
-import subprocess
-import sys
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from known_nets import ERROR, Opaque, assert_binomial, at, bands, half_space
+from known_nets import ERROR, Opaque, at, bands, half_space
 from scipy import stats
-from torch import nn
 
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.models.mlp import two_layer_net
 from rp_tutorial.oracles.smoothing import PredictOracle, Smoothing, VoteOracle
+from rp_tutorial.oracles.votes import plurality, significant_plurality
+from rp_tutorial.statistics.binomial import max_certifiable_radius
 
 
-def seeded(build, seed: int = 0) -> nn.Module:
-    torch.manual_seed(seed)
-    return build()
+def four_classes(*, sigma: float = 1.0) -> Smoothing:
+    """A new one with the same noise, of a net with four classes."""
+    return Smoothing(two_layer_net(20, num_classes=4, seed=3), num_classes=4, sigma=sigma, seed=5)
 
 
-def conv_net() -> nn.Module:
-    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3))
+def inputs(rows: int) -> torch.Tensor:
+    return torch.randn(rows, 20, generator=torch.Generator().manual_seed(9))
 
 
-class ViewingNet(nn.Module):
-    """Reshapes by `view(len(x), -1)`, as many nets do: it cannot take an empty batch."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.last = nn.Linear(12, 3)
-
-    def forward(self, x):
-        return self.last(x.view(len(x), -1))
+def test_ties_go_to_the_lowest_index():
+    counts = torch.tensor([[5, 5, 0], [0, 5, 5], [3, 3, 3], [1, 2, 7], [4, 1, 4], [0, 0, 9]])
+    assert plurality(counts).tolist() == [0, 1, 0, 2, 0, 2]
+    rng = torch.Generator().manual_seed(0)
+    random = torch.randint(0, 4, (2000, 5), generator=rng)
+    assert plurality(random).tolist() == random.numpy().argmax(axis=1).tolist()
 
 
-NETS = {
-    "dense": (two_layer_net(20, num_classes=4, seed=3), 4, (20,)),
-    "one feature": (half_space(direction=torch.tensor([0.0, 1.0, 0.0])), 2, (3,)),
-    "opaque": (Opaque(two_layer_net(6, num_classes=3, seed=4)), 3, (6,)),
-    "convolution": (seeded(conv_net), 3, (3, 8, 8)),
-    "view": (seeded(ViewingNet), 3, (3, 4)),
-    "linear over rows": (
-        seeded(lambda: nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Flatten(), nn.Linear(12, 3))),
-        3,
-        (3, 6),
-    ),
-}
-NOISES = ["independent", "common"]
-SHARED = ["common", "fixed"]
+@pytest.mark.parametrize("classes", [2, 3, 6])
+@pytest.mark.parametrize(("n", "alpha"), [(10, 0.01), (100, 0.05), (100, 0.001), (1000, 0.01)])
+def test_predict_decides_as_scipys_two_sided_test_on_the_same_counts(classes, n, alpha):
+    rng = np.random.default_rng(n)
+    counts = np.stack([rng.multinomial(n, rng.dirichlet([0.7] * classes)) for _ in range(300)])
+    decided = significant_plurality(torch.tensor(counts), alpha=alpha)
+    for row, label in zip(counts, decided.tolist(), strict=True):
+        runner_up, top = np.sort(row)[-2:]
+        significant = stats.binomtest(int(top), int(top + runner_up), 0.5).pvalue <= alpha
+        assert label == (row.argmax() if significant else ABSTAIN)
+    assert len(set((decided == ABSTAIN).tolist())) == 2
 
 
-def smoothing_of(name: str, **options) -> Smoothing:
-    net, num_classes, _ = NETS[name]
-    return Smoothing(net, num_classes=num_classes, **{"sigma": 1.0, "seed": 5, **options})
+def test_the_rules_decide_on_the_counts_that_were_drawn():
+    x = inputs(30)
+    counts = four_classes().counts(x, 100)
+    assert four_classes().vote(x, n=100).tolist() == counts.numpy().argmax(axis=1).tolist()
+    assert torch.equal(four_classes().predict(x, n=100, alpha=0.05), significant_plurality(counts, alpha=0.05))
 
 
-def precise(name: str, **options) -> Smoothing:
-    """In float64 no batch of another size moves a vote: 10,000 of them meet a tie with probability below 1e-9."""
-    net, num_classes, _ = NETS[name]
-    net = copy.deepcopy(net).double()
-    return Smoothing(net, num_classes=num_classes, **{"sigma": 1.0, "seed": 5, **options})
+def test_certify_chooses_on_other_samples_than_it_bounds():
+    x = inputs(30)
+    certificate, smoothing = four_classes().certify(x, n0=50, n=300, alpha=0.05), four_classes()
+    chosen, counts = plurality(smoothing.counts(x, 50)).numpy(), smoothing.counts(x, 300).numpy()
+    assert (certificate.counts == counts).all()
+    own = counts[np.arange(30), chosen]
+    exact = stats.beta.ppf(0.05, own, 300 - own + 1)
+    assert certificate.p_low == pytest.approx(np.where(own > 0, exact, 0), rel=1e-9)
+    assert (certificate.label == np.where(exact > 0.5, chosen, ABSTAIN)).all()
+    assert certificate.radius == pytest.approx(np.maximum(0, stats.norm.ppf(certificate.p_low)), rel=1e-9)
+    assert (certificate.unit, certificate.n0, certificate.n, certificate.alpha) == ("std", 50, 300, 0.05)
+    assert len(set(certificate.label.tolist())) > 2
 
 
-def inputs_of(name: str, rows: int) -> torch.Tensor:
-    return torch.randn(rows, *NETS[name][2], generator=torch.Generator().manual_seed(9))
+def test_two_sided_certificate_is_equation_one_with_alpha_split_over_all_bounds():
+    x, n, alpha = inputs(40), 300, 0.05
+    certificate = four_classes(sigma=0.5).certify(x, n0=50, n=n, alpha=alpha, bound="two-sided")
+    smoothing = four_classes(sigma=0.5)
+    chosen, counts = plurality(smoothing.counts(x, 50)).numpy(), smoothing.counts(x, n).numpy()
+    for i, row in enumerate(counts):
+        own, rival = row[chosen[i]], np.delete(row, chosen[i]).max()
+        low = stats.beta.ppf(alpha / 2, own, n - own + 1) if own else 0
+        high = stats.beta.isf(alpha / 6, rival + 1, n - rival) if rival < n else 1  # three rivals
+        radius = max(0, 0.25 * (stats.norm.ppf(low) - stats.norm.ppf(high)))
+        assert certificate.radius[i] == pytest.approx(radius, rel=1e-9, abs=1e-12)
+        assert certificate.label[i] == (chosen[i] if radius > 0 else ABSTAIN)
 
 
-@pytest.mark.parametrize("noise", [*NOISES, "fixed"])
-@pytest.mark.parametrize("name", NETS)
-def test_counts_do_not_depend_on_the_chunk_size(name, noise):
-    for rows, n in ((5, 700), (1, 1), (37, 1), (1, 3001), (40, 33)):
-        x = inputs_of(name, rows).double()
-        expected = precise(name, noise=noise).counts(x, n)
-        assert expected.dtype == torch.int64
-        assert expected.shape == (rows, NETS[name][1])
-        assert expected.sum(dim=1).tolist() == [n] * rows
-        for chunk_mib in (1e-9, 0.003, 0.05, 1000):
-            if chunk_mib > 1e-6 or rows * n < 100:  # one copy at a time is slow
-                chunked = precise(name, noise=noise, chunk_mib=chunk_mib).counts(x, n)
-                assert torch.equal(chunked, expected), f"{rows} inputs, n = {n}, {chunk_mib} MiB"
+@pytest.mark.parametrize("bound", ["one-sided", "two-sided"])
+@pytest.mark.parametrize("alpha", [0.05, 0.01])
+@pytest.mark.parametrize("distance", [0.02, 0.6, 1.7])
+def test_certificate_fails_no_more_often_than_alpha(distance, alpha, bound):
+    """20,000 certificates at one point of a half-space, where the ideal classifier's radius is the distance.
+
+    A failure is a wrong label or a radius above the distance. More failures than the binomial quantile at 1 - ERROR
+    would refute a failure probability of alpha; the plug-in estimate, with no bound at all, is refuted at once.
+    """
+    trials, sigma, n = 20_000, 1.0, 150
+    smoothing = Smoothing(half_space(), num_classes=2, sigma=sigma, seed=int(100 * distance))
+    certificate = smoothing.certify(at(distance).expand(trials, 3), n0=11, n=n, alpha=alpha, bound=bound)
+    wrong = (certificate.label != ABSTAIN) & ((certificate.label != 1) | (certificate.radius > distance))
+    allowed = stats.binom.isf(ERROR, trials, alpha)
+    assert wrong.sum() <= allowed
+    plug_in = stats.norm.ppf(certificate.counts[:, 1] / n) > distance
+    assert plug_in.sum() > allowed
 
 
-@pytest.mark.parametrize("noise", NOISES)
-def test_counts_over_many_tiles_do_not_depend_on_the_chunk_size(noise):
-    """More than 16 tiles of 131,072 rows: every lane of the stream draws more than once."""
-    x = inputs_of("one feature", 3)
-    expected = smoothing_of("one feature", noise=noise).counts(x, 800_001)
-    assert torch.equal(smoothing_of("one feature", noise=noise, chunk_mib=0.3).counts(x, 800_001), expected)
-    assert expected.sum(dim=1).tolist() == [800_001] * 3
+@pytest.mark.parametrize("bound", ["one-sided", "two-sided"])
+def test_certificates_of_three_classes_fail_no_more_often_than_alpha(bound):
+    trials, alpha, sigma = 20_000, 0.05, 0.8
+    smoothing = Smoothing(bands(), num_classes=3, sigma=sigma, seed=8)
+    z = 0.5  # the middle class leads until p_1 falls to p_2
+    certificate = smoothing.certify(torch.full((trials, 1), z), n0=11, n=150, alpha=alpha, bound=bound)
+    grid = np.linspace(-3, 3, 60_001)
+    below, above = stats.norm.cdf((-1 - grid) / sigma), stats.norm.sf((1 - grid) / sigma)
+    rivals = grid[np.maximum(below, above) >= 1 - below - above]
+    true_radius = np.abs(rivals - z).min()
+    wrong = (certificate.label != ABSTAIN) & ((certificate.label != 1) | (certificate.radius > true_radius))
+    assert (certificate.label == 1).any()
+    assert wrong.sum() <= stats.binom.isf(ERROR, trials, alpha)
 
 
-@pytest.mark.parametrize("noise", NOISES)
-@pytest.mark.parametrize("name", NETS)
-def test_no_input_gives_no_counts(name, noise):
-    smoothing = smoothing_of(name, noise=noise)
-    counts = smoothing.counts(inputs_of(name, 0), 10)
-    assert counts.shape == (0, NETS[name][1])
-    assert counts.dtype == torch.int64
-    assert smoothing.predict(inputs_of(name, 0), n=10, alpha=0.01).shape == (0,)
-    assert smoothing.vote(inputs_of(name, 0), n=10).dtype == torch.int64
-    certificate = smoothing.certify(inputs_of(name, 0), n0=5, n=10, alpha=0.01)
-    assert certificate.label.shape == certificate.radius.shape == certificate.p_low.shape == (0,)
-    assert smoothing.forward_passes == 0
+def test_predict_releases_a_wrong_label_no_more_often_than_alpha():
+    trials, alpha = 20_000, 0.05
+    smoothing = Smoothing(half_space(), num_classes=2, sigma=1, seed=4)
+    for distance in (0.001, 0.1):
+        released = smoothing.predict(at(distance).expand(trials, 3), n=60, alpha=alpha)
+        assert (released == 0).sum() <= stats.binom.isf(ERROR, trials, alpha)
 
 
-@pytest.mark.parametrize("noise", NOISES)
-@pytest.mark.parametrize("name", NETS)
-def test_same_seed_same_counts_and_every_call_has_fresh_noise(name, noise):
-    x = inputs_of(name, 20)
-    first, again, other = (smoothing_of(name, noise=noise, seed=seed) for seed in (5, 5, 6))
-    calls = [first.counts(x, 400) for _ in range(3)]
-    assert all(torch.equal(again.counts(x, 400), counts) for counts in calls)
-    assert not torch.equal(calls[0], calls[1])
-    assert not torch.equal(calls[1], calls[2])
-    assert not torch.equal(other.counts(x, 400), calls[0])
-
-
-@pytest.mark.parametrize("noise", NOISES)
-@pytest.mark.parametrize("wrap", [nn.Identity(), Opaque], ids=["projected", "generic"])
-def test_votes_on_a_half_space_are_binomial(wrap, noise):
-    """Repeated calls at four distances: the pooled share, and the whole law by chi-square."""
-    net, sigma, n, calls = half_space(), 0.7, 25, 1000
-    net = net if isinstance(wrap, nn.Identity) else wrap(net)
-    smoothing = Smoothing(net, num_classes=2, sigma=sigma, seed=1, noise=noise)
-    distances = (-0.5, 0.0, 0.4, 1.2)
-    # In one call under common noise the inputs share their votes, so each distance is judged on its own.
-    votes = torch.stack([smoothing.counts(at(*distances), n)[:, 1] for _ in range(calls)]).numpy()
-    for column, distance in enumerate(distances):
-        p = stats.norm.cdf(distance / sigma)
-        assert_binomial(int(votes[:, column].sum()), calls * n, p)
-        edges = np.unique(stats.binom.ppf(np.linspace(0.05, 0.95, 10), n, p))
-        expected = np.diff(stats.binom.cdf(edges, n, p), prepend=0, append=1) * calls
-        observed = np.bincount(np.searchsorted(edges, votes[:, column]), minlength=len(edges) + 1)
-        keep = expected > 5
-        statistic = ((observed[keep] - expected[keep]) ** 2 / expected[keep]).sum()
-        assert stats.chi2.sf(statistic, keep.sum() - 1) > ERROR
-
-
-def test_independent_votes_of_identical_inputs_are_independent():
-    """The variance of the sum over the inputs is the sum of their variances: scaled, chi-square over the calls."""
-    calls, rows, n = 400, 50, 20
-    smoothing = Smoothing(half_space(), num_classes=2, sigma=1, seed=2)
-    sums = np.array([int(smoothing.counts(at(0.0).expand(rows, 3), n)[:, 1].sum()) for _ in range(calls)])
-    statistic = ((sums - rows * n / 2) ** 2).sum() / (rows * n / 4)
-    low, high = stats.chi2.ppf([ERROR / 2, 1 - ERROR / 2], calls)
-    assert low < statistic < high  # with shared noise it would be 50 times as large
-
-
-@pytest.mark.parametrize("noise", SHARED)
-@pytest.mark.parametrize("name", NETS)
-def test_shared_noise_gives_identical_inputs_identical_votes(name, noise):
-    x = inputs_of(name, 1).double().expand(20, *NETS[name][2])
-    counts = precise(name, noise=noise).counts(x, 500)
-    assert (counts == counts[0]).all()
-    independent = precise(name, noise="independent").counts(x, 500)
-    assert not (independent == independent[0]).all()
-
-
-@pytest.mark.parametrize("name", NETS)
-def test_fixed_noise_makes_the_counts_a_function_of_the_input(name):
-    """Whatever was asked before, in whatever company, and by whomever holds the seed."""
-    x, smoothing, other = inputs_of(name, 12).double(), precise(name, noise="fixed"), precise(name, noise="fixed")
-    together = smoothing.counts(x, 300)
-    other.counts(x[:5], 77)
-    assert torch.equal(smoothing.counts(x, 300), together)
-    assert torch.equal(other.counts(x, 300), together)
-    alone = torch.cat([smoothing.counts(row[None], 300) for row in x])
-    assert torch.equal(alone, together)
-    assert not torch.equal(precise(name, noise="fixed", seed=6).counts(x, 300), together)
-
-
-def test_fixed_noise_for_fewer_votes_is_the_beginning_of_that_for_more():
-    """So a vote more changes one count by one."""
-    x, smoothing = inputs_of("dense", 30).double(), precise("dense", noise="fixed")
-    before = smoothing.counts(x, 9)
-    for n in range(10, 20):
-        more = smoothing.counts(x, n)
-        assert ((more - before).sort(dim=1).values == torch.tensor([0, 0, 0, 1])).all()
-        before = more
-
-
-def test_the_first_common_noise_set_is_the_fixed_one():
-    x = inputs_of("convolution", 9)
-    first = smoothing_of("convolution", noise="common").counts(x, 200)
-    assert torch.equal(smoothing_of("convolution", noise="fixed").counts(x, 200), first)
-
-
-def test_votes_under_a_fixed_set_are_binomial_over_the_draw_of_the_set():
-    sets, n, sigma, distance = 2000, 25, 0.7, 0.4
-    hits = 0
-    for seed in range(sets):
-        smoothing = Smoothing(half_space(), num_classes=2, sigma=sigma, seed=seed, noise="fixed")
-        hits += int(smoothing.counts(at(distance), n)[0, 1])
-    assert_binomial(hits, sets * n, stats.norm.cdf(distance / sigma))
+def test_unanimous_votes_certify_the_largest_certifiable_radius():
+    smoothing = Smoothing(half_space(), num_classes=2, sigma=0.5, seed=0, unit="kg/m^2")
+    certificate = smoothing.certify(at(100.0, -100.0), n0=10, n=100, alpha=0.01)
+    assert certificate.counts.tolist() == [[0, 100], [100, 0]]
+    assert certificate.label.tolist() == [1, 0]
+    assert certificate.radius.tolist() == [max_certifiable_radius(100, alpha=0.01, sigma=0.5)] * 2
+    assert certificate.unit == "kg/m^2"
 
 
 def test_oracles_on_a_fixed_set_repeat_themselves_and_count_as_usual():
@@ -211,63 +144,6 @@ def test_oracles_on_a_fixed_set_repeat_themselves_and_count_as_usual():
         assert labels[0] == labels[1] == labels[2]
         assert len(set(labels[0])) > 1
         assert (oracle.queries, oracle.forward_passes) == (150, 150 * n)
-
-
-def test_three_classes_get_their_normal_shares():
-    points, sigma, n = (-1.0, 0.3, 4.0), 1.5, 200_000
-    counts = Smoothing(bands(), num_classes=3, sigma=sigma, seed=3).counts(torch.tensor(points)[:, None], n)
-    for row, z in zip(counts.tolist(), points, strict=True):
-        below, above = stats.norm.cdf((-1 - z) / sigma), stats.norm.sf((1 - z) / sigma)
-        for hits, p in zip(row, (below, 1 - below - above, above), strict=True):
-            assert_binomial(hits, n, p)
-
-
-@pytest.mark.parametrize("name", ["dense", "convolution"])
-def test_projected_and_generic_votes_have_the_same_law(name):
-    """Homogeneity of the two tables of votes, one chi-square an input."""
-    net, num_classes, _ = NETS[name]
-    x, n = inputs_of(name, 6), 20_000
-    tables = [
-        Smoothing(view, num_classes=num_classes, sigma=0.8, seed=s).counts(x, n)
-        for s, view in enumerate([net, Opaque(net)])
-    ]
-    for pair in torch.stack(tables, dim=1).numpy():
-        seen = pair[:, pair.sum(axis=0) > 10]
-        assert seen.shape[1] < 2 or stats.chi2_contingency(seen).pvalue > ERROR / len(x)
-
-
-def test_autocast_in_bfloat16_runs_and_returns_labels():
-    smoothing = smoothing_of("dense", autocast=torch.bfloat16)
-    counts = smoothing.counts(inputs_of("dense", 5), 1000)
-    exact = smoothing_of("dense").counts(inputs_of("dense", 5), 1000)
-    assert counts.sum(dim=1).tolist() == [1000] * 5
-    assert (counts - exact).abs().max() < 100  # the same noise; only rounding moves a vote
-    assert smoothing.vote(inputs_of("dense", 5), n=10).dtype == torch.int64
-
-
-def test_a_net_in_double_precision_is_smoothed_too():
-    net = two_layer_net(20, num_classes=4, seed=3)
-    x = inputs_of("dense", 5)
-    single = Smoothing(net, num_classes=4, sigma=1, seed=5).counts(x, 1000)
-    for double in (net.double(), Opaque(net.double())):
-        counts = Smoothing(double, num_classes=4, sigma=1, seed=5).counts(x.double(), 1000)
-        assert counts.sum(dim=1).tolist() == [1000] * 5
-    assert (Smoothing(net, num_classes=4, sigma=1, seed=5).counts(x.double(), 1000) - single).abs().max() <= 5
-
-
-def test_dropout_is_off_while_votes_are_counted():
-    net = nn.Sequential(nn.Linear(3, 2), nn.Dropout(0.99), nn.Linear(2, 2)).train()
-    Smoothing(net, num_classes=2, sigma=1).counts(at(1.0), 10)
-    assert not any(module.training for module in net.modules())
-
-
-def test_smoothing_leaves_the_callers_threads_and_inputs_alone():
-    x, threads = inputs_of("dense", 5), torch.get_num_threads()
-    before = x.clone()
-    for noise in NOISES:
-        smoothing_of("dense", noise=noise).counts(x, 100)
-    assert torch.equal(x, before)
-    assert torch.get_num_threads() == threads
 
 
 def test_vote_and_predict_oracles_release_labels_and_count():
@@ -329,53 +205,3 @@ def test_refused_certificate_costs_no_forward_pass():
         with pytest.raises(InputError):
             smoothing.predict(at(1.0), **options)
     assert smoothing.forward_passes == 0
-
-
-MEMORY = """
-import sys, torch
-from rp_tutorial.models.mlp import two_layer_net
-from rp_tutorial.oracles.smoothing import Smoothing
-
-def peak():  # not getrusage: its maximum is inherited from the process that started this one
-    status = open("/proc/self/status").read()
-    return int(status.split("VmHWM:")[1].split()[0]) / 1024
-
-torch.set_num_threads(2)
-net, x = two_layer_net(100, seed=0), torch.randn(10, 100)
-smoothing = Smoothing(net, num_classes=2, sigma=1.0, seed=0, noise=sys.argv[1])
-for n in (100, 1000, 10_000, 100_000):
-    assert smoothing.counts(x, n).sum() == 10 * n
-    print(n, peak())
-with torch.inference_mode():
-    net(x.repeat_interleave(100_000, dim=0))
-print(0, peak())
-"""
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the peak is read from /proc")
-@pytest.mark.parametrize("noise", NOISES)
-def test_peak_memory_does_not_grow_with_n(noise):
-    """Peak resident memory of a process of its own, N = 1e3, 1e4, 1e5: it grows by less than 64 MiB over N = 100.
-
-    As a control, all noisy copies of N = 1e5 are made at once in the end: 381 MiB at the input alone.
-    """
-    done = subprocess.run([sys.executable, "-c", MEMORY, noise], capture_output=True, text=True, check=True)
-    peak = {int(n): float(mib) for n, mib in (line.split() for line in done.stdout.splitlines())}
-    growth = {n: round(mib - peak[100], 1) for n, mib in peak.items()}
-    print(f"{noise} noise: {peak[100]:.0f} MiB at N = 100, growth in MiB by N (0: all copies at once): {growth}")
-    assert max(growth[n] for n in (1000, 10_000, 100_000)) < 64
-    assert growth[0] > 381
-
-
-def test_a_net_that_was_trained_since_is_looked_at_anew() -> None:
-    net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
-    x = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
-    smoothing = Smoothing(net, num_classes=2, sigma=1.0, seed=0)
-    smoothing.counts(x, 10)
-    net.train()
-    with torch.no_grad():
-        net[0].weight.mul_(-3.0)
-    later = Smoothing(net, num_classes=2, sigma=1.0, seed=0)
-    later.counts(x, 10)
-    assert torch.equal(smoothing.counts(x, 1000), later.counts(x, 1000))
-    assert not net.training

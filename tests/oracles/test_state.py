@@ -178,7 +178,7 @@ BAD_STATES = {
     "with a tile of float": (VOTE, changed(VOTE.state(), "tile", 3.0)),
     "with a tile beyond the last": (VOTE, changed(VOTE.state(), "tile", 2**32)),
     "of another device": (VOTE, changed(VOTE.state(), "device", "cuda")),
-    "with the lanes of version 0.1": (VOTE, changed(VOTE.state(), "tile", torch.zeros(16, 5056, dtype=torch.uint8))),
+    "with a tile of tensors": (VOTE, changed(VOTE.state(), "tile", torch.zeros(16, 5056, dtype=torch.uint8))),
     "with no memory": (LYING, {**LYING.state(), "randomness": {"oracle": VOTE.state()}}),
     "with a generator cut short": (LYING, changed(LYING.state(), "generator", torch.zeros(9, dtype=torch.uint8))),
     "with a memory of other keys": (LYING, changed(LYING.state(), "memo_keys", torch.zeros(3, 16))),
