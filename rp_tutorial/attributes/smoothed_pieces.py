@@ -26,7 +26,7 @@ from rp_tutorial.core.threads import side_by_side
 FIRST, SECOND = 0.7979, 0.9679  # E|xi| and E|xi^2 - 1| = 4 phi(1), rounded up
 EPS = torch.finfo(torch.float64).eps
 LEVELS = (1e-3, 1 - 1e-3)  # nearer to 0 and 1 these bounds on the slope, which know no tails, would need many cells
-RECORDS = 4096  # processed together
+RECORDS = 1024  # processed together, on one core
 MAX_DEPTH, OPEN_CELLS = 44, 1024  # bisections; open cells, beside those it began with, at which a record's search ends
 
 

@@ -6,10 +6,11 @@ noise and the part of it that a net can see are in `noise.py`, when a vote is de
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import copy
+from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -74,7 +75,9 @@ class VoteCounter:
             if not len(rows):
                 return votes
             if shared is None:
-                votes[rows] += self._count_independent(encoded[rows], needed)
+                ends = needed.cumsum(0)
+                owner_of = partial(torch.searchsorted, ends, right=True) if curtailed else lambda row: row // n
+                votes[rows] += self._count_independent(encoded[rows], int(ends[-1]), owner_of)
             else:
                 needed = needed.median().expand_as(needed)
                 votes[rows] += self._count_shared(encoded[rows], int(needed[0]), shared)
@@ -102,32 +105,28 @@ class VoteCounter:
         if weights != self._weights_seen or self.net.training:
             self._view, self._weights_seen = noisy_view(self.net.eval()), weights
 
-    def _count_independent(self, encoded: Tensor, needed: Tensor) -> Tensor:
-        """Votes of needed[i] copies of input i; in the flat list of all copies, number r meets noise row r."""
-        ends, tile_rows = needed.cumsum(0).cpu(), self._stream.tile_rows(self._view.noise_shape(encoded))
-        tiles = self._stream.take(-(-int(ends[-1]) // tile_rows))
+    def _count_independent(self, encoded: Tensor, copies: int, owner_of: Callable[[Tensor], Tensor]) -> Tensor:
+        """In the flat list of all noisy copies number r is one of input owner_of(r), and meets row r of the noise."""
+        shape, most = self._view.noise_shape(encoded), self._chunk_rows(encoded)
+        tile_rows = self._stream.tile_rows(shape)
+        tiles = self._stream.take(-(-copies // tile_rows))
         parts = min(PARTS, len(tiles))
-        cuts = [len(tiles) * part // parts for part in range(parts + 1)]
+        together = -(-min(most, IMAGES_AT_ONCE if encoded.ndim == 4 else 1) // tile_rows)
 
-        def work(part: int) -> Tensor:
-            return self._count_tiles(encoded, ends.numpy(), tiles[cuts[part] : cuts[part + 1]], cuts[part] * tile_rows)
+        def count_part(part: int) -> Tensor:
+            votes = self._no_votes(encoded)
+            own = range(len(tiles) * part // parts, len(tiles) * (part + 1) // parts)
+            for block in (own[at : at + together] for at in range(0, len(own), together)):
+                drawn = [self._stream.draw(tiles[number], shape) for number in block]
+                noise = drawn[0] if len(drawn) == 1 else torch.cat(drawn)
+                row = torch.arange(block[0] * tile_rows, min(copies, block.stop * tile_rows), device=self.device)
+                for numbers, z in zip(row.split(most), noise[: len(row)].split(most), strict=True):
+                    owner = owner_of(numbers)
+                    noisy = self._view.add_noise(encoded.index_select(0, owner), z, self.sigma)
+                    self._add_votes(votes, owner, noisy)
+            return votes
 
-        return sum(side_by_side(work, range(parts), device=self.device))
-
-    def _count_tiles(self, encoded: Tensor, ends: np.ndarray, tiles: range, start: int) -> Tensor:
-        """Votes [B, K] from copies number `start` and on, which meet the given tiles; several small tiles at a time."""
-        votes, shape, most = self._no_votes(encoded), self._view.noise_shape(encoded), self._chunk_rows(encoded)
-        together = -(-min(most, IMAGES_AT_ONCE if encoded.ndim == 4 else 1) // self._stream.tile_rows(shape))
-        for at in range(0, len(tiles), together):
-            noise = torch.cat([self._stream.draw(tile, shape) for tile in tiles[at : at + together]])
-            for z in noise[: ends[-1] - start].split(most):
-                first, last = np.searchsorted(ends, (start, start + len(z) - 1), side="right")
-                copies = np.diff(ends[first : last + 1].clip(start, start + len(z)), prepend=start)
-                owner = torch.from_numpy(np.arange(first, last + 1).repeat(copies)).to(self.device)
-                noisy = self._view.add_noise(encoded.index_select(0, owner), z, self.sigma)
-                self._add_votes(votes, owner, noisy)
-                start += len(z)
-        return votes
+        return sum(side_by_side(count_part, range(parts), device=self.device))
 
     def _count_shared(self, encoded: Tensor, n: int, noise: NoiseSet) -> Tensor:
         """The next n vectors of the one noise set meet all inputs; spans of inputs run side by side."""
