@@ -178,6 +178,20 @@ def _row(purpose: Purpose, *key: int) -> tuple[int, int]:
     return first, step | 1
 
 
+def generator_from(state: torch.Tensor) -> torch.Generator:
+    """A generator that goes on from what `get_state` gave. Raises InputError for anything else."""
+    generator = torch.Generator()
+    expected = generator.get_state()
+    if not isinstance(state, torch.Tensor) or (state.dtype, state.shape) != (expected.dtype, expected.shape):
+        given = f"{state.dtype} {tuple(state.shape)}" if isinstance(state, torch.Tensor) else type(state).__name__
+        raise refuse("state", given, f"the {len(expected)} bytes of a generator")
+    try:
+        generator.set_state(state.cpu().clone())  # of its own: torch 2.14 crashes on a row of a larger tensor
+    except RuntimeError as error:
+        raise refuse("state", str(error), "what a generator has given") from error
+    return generator
+
+
 def _words(key: tuple[int, ...]) -> Iterator[int]:
     """The key as 32-bit words from which it can be read back, so that no two keys are the same words."""
     yield len(key)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from rp_tutorial.core.arguments import InputError, positive, refuse
 from rp_tutorial.core.labels import ABSTAIN
-from rp_tutorial.core.streams import Purpose, torch_generator
+from rp_tutorial.core.streams import Purpose, generator_from, torch_generator
 from rp_tutorial.oracles.base import LabelOracle, state_entry
 from rp_tutorial.theory.response import keep_probability
 
@@ -74,7 +74,7 @@ class RandomizedResponse(LabelOracle):
     def _set_randomness(self, randomness: dict[str, Any]) -> None:
         names = ("oracle", "generator", "memo_keys", "memo_answers")
         inner, generator, keys, answers = (state_entry(randomness, name) for name in names)
-        own, remembered = _generator_from(generator), _memory(keys, answers)
+        own, remembered = generator_from(generator), _memory(keys, answers)
         self.oracle.restore(inner)  # may still refuse, so nothing of ours has changed yet
         self._generator, self._answers = own, remembered
 
@@ -85,17 +85,3 @@ def _memory(keys: Tensor, answers: Tensor) -> dict[bytes, int]:
     if shapes != [(torch.uint8, (len(answers), KEY_BYTES)), (torch.int64, (len(answers),))]:
         raise refuse("state", shapes, f"a memo table of digests, uint8 [M, {KEY_BYTES}], and answers, int64 [M]")
     return {digest.tobytes(): answer for digest, answer in zip(keys.cpu().numpy(), answers.tolist(), strict=True)}
-
-
-def _generator_from(state: Tensor) -> torch.Generator:
-    """A generator that goes on from what `get_state` gave. Raises InputError for anything else."""
-    generator = torch.Generator()
-    expected = generator.get_state()
-    if not isinstance(state, Tensor) or (state.dtype, state.shape) != (expected.dtype, expected.shape):
-        given = f"{state.dtype} {tuple(state.shape)}" if isinstance(state, Tensor) else type(state).__name__
-        raise refuse("state", given, f"the {len(expected)} bytes of a generator")
-    try:
-        generator.set_state(state.cpu().clone())  # of its own: torch 2.14 crashes on a row of a larger tensor
-    except RuntimeError as error:
-        raise refuse("state", str(error), "what a generator has given") from error
-    return generator
