@@ -93,7 +93,8 @@ def test_no_radius_exceeds_what_its_samples_can_print(results):
     for row in results["certificates"]:
         possible = row["largest_possible_radius"]
         assert possible == certified_radius(lower_confidence_bound(row["n"], row["n"], alpha=0.01), sigma=row["sigma"])
-        assert 0 <= row["mean_radius"] <= row["largest_radius"] <= possible
+        assert 0 <= row["mean_radius"] <= row["largest_radius"] * (1 + 1e-12)  # a mean of equals is rounded
+        assert row["largest_radius"] <= possible
         assert 0 <= row["median_radius"] <= row["largest_radius"]
         assert row["certified_right"] <= row["certified"] <= 1
         assert row["unit"] == results["unit"] == "pixel range"
