@@ -11,12 +11,9 @@ from collections.abc import Iterator
 import torch
 
 from rp_tutorial.data.faces.lfw import lfw_folder
-from rp_tutorial.experiments.engine.runner import (
-    EXPERIMENTS,
-    PROFILES,
-    cache_dir,
-    versions,
-)
+from rp_tutorial.experiments.engine.experiment import EXPERIMENTS, PROFILES
+from rp_tutorial.experiments.engine.runner import versions
+from rp_tutorial.experiments.engine.stages import cache_dir
 
 EXTRAS = {
     "book": ("jupyter_book", "to build the book (make book)"),

@@ -5,8 +5,8 @@ from .boundary_repulsion import sphere_directions as sphere_directions
 from .queries import LatentQueries as LatentQueries
 from .registry import ATTACKS as ATTACKS
 from .registry import Attacked as Attacked
-from .registry import attack as attack
 from .registry import Found as Found
+from .registry import attack as attack
 from .registry import points as points
 from .settings import BREP_MI as BREP_MI
 from .settings import BoundaryRepulsion as BoundaryRepulsion

@@ -23,7 +23,6 @@ from torch import Tensor
 from rp_tutorial.attributes.pieces import label_pieces
 from rp_tutorial.attributes.posterior import Posterior
 from rp_tutorial.core.arguments import refuse
-from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.core.streams import Purpose, child_seed, numpy_generator
 from rp_tutorial.data.tables.insurance import InsuranceTable
 from rp_tutorial.data.tables.tasks import AttributeTask, labelled_task
@@ -47,7 +46,6 @@ NEEDS = {
     "cpu": "2 cores, 2 GiB, about a minute",
     "gpu": "2 cores, 2 GiB, some minutes (more records; no GPU is used)",
 }
-SYMBOLS = (ABSTAIN, 0, 1)  # the order of every law below
 Law = NDArray[np.float64]  # [..., 3]
 
 
