@@ -201,7 +201,12 @@ def test_bmi_over_30_is_read_off_risk_score_and_three_columns(table):
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_marginal_matches_the_published_statistics(table, name):
-    """Mean within .03 sd (over 4 standard errors of the smaller sample), sd within 6 %, quartiles within .05 sd."""
+    """Mean within .03 sd (over 4 standard errors of the smaller sample), sd within 6 %, quartiles within .05 sd.
+
+    Few rows lie beyond the published extremes. Under one law the order of both samples together is any with equal
+    probability, so that k of our 100,000 rows are beyond the extreme of 22,000 has probability (100 / 122)^k at most:
+    below 1e-6 for k = 71. How far beyond they lie is not bounded: maxima of heavy tails differ between samples.
+    """
     mean, sd, lower, median, upper, low, high = PUBLISHED[name]
     values = table[name]
     assert abs(values.mean() - mean) <= 0.03 * sd
@@ -211,8 +216,8 @@ def test_marginal_matches_the_published_statistics(table, name):
         grid = 1 if name in INTEGER else 0
         found = values.quantile([0.25, 0.5, 0.75])
         assert np.abs(found - [lower, median, upper]).max() <= max(0.05 * sd, grid)
-    assert values.min() >= low - 0.5 * sd
-    assert values.max() <= high + max(3 * sd, 0.5 * high)  # maxima of heavy tails differ between samples
+    assert (values < low).sum() <= 70
+    assert (values > high).sum() <= 70
 
 
 @pytest.mark.parametrize("name", DISEASES)

@@ -9,6 +9,7 @@ import torch
 from close import assert_close_to_scale
 
 from rp_tutorial.core.arguments import InputError
+from rp_tutorial.core.streams import Purpose, numpy_generator
 from rp_tutorial.data.tables.insurance import InsuranceTable, load_table
 from rp_tutorial.data.tables.tasks import labelled_task, threshold_task
 
@@ -98,7 +99,7 @@ def test_nothing_of_the_test_rows_enters_the_encoding(table):
     before = threshold_task(table, seed=4)
     marked = threshold_task(changed(table, age=np.arange(len(table.frame))), seed=4)
     age = marked.x_test[:, marked.feature_names.index("age")].double()
-    order = np.random.default_rng(4).permutation(len(table.frame))
+    order = numpy_generator(Purpose.TABLE_SPLIT, 4).permutation(len(table.frame))
     test = order[2400:]
     assert np.array_equal(np.argsort(age.numpy()), np.argsort(test))  # these are the test rows
     frame = table.frame.copy()
