@@ -194,6 +194,11 @@ SAID_OF_RESPONSES = (
      lambda: 0.05 < grows(0.8, 1) < 0.12 and grows(0.8, 5) > 0.99),
 )  # fmt: skip
 
+SAID_OF_STORED_RUNS = (
+    ("the runs were stored before this version gave every use of random numbers a stream of its own",
+     lambda: not any("code" in document for document in published())),
+)  # fmt: skip
+
 SENTENCES = [
     Sentence(chapter, words, holds)
     for chapter, said in (
@@ -202,6 +207,7 @@ SENTENCES = [
         ("insurance/eligibility", SAID_OF_THE_PROGRAMME),
         ("foundations/finite-samples", SAID_OF_THE_AUDIT),
         ("comparisons/randomized-response", SAID_OF_RESPONSES),
+        ("appendix/ledger", SAID_OF_STORED_RUNS),
     )
     for words, holds in said
 ]

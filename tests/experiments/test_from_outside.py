@@ -34,7 +34,7 @@ class Rounded(rp.LabelOracle):
         return self.net((x / self.step).round() * self.step).argmax(dim=1)
 
 
-@rp.experiments.defense("rounded pixels", at=[{"sigma": 0.5}])
+@rp.defense("rounded pixels", at=[{"sigma": 0.5}])
 def rounded(lab, defense, *, seed, alpha):
     return Rounded(lab.target(), lab.num_classes, step=defense.sigma)
 """
@@ -42,7 +42,7 @@ ATTACK = """
 import torch
 
 
-@rp.attacks.inversion.attack("one look", exploits="a lucky candidate", guarantee="none: nothing is walked")
+@rp.attack("one look", exploits="a lucky candidate", guarantee="none: nothing is walked")
 def one_look(oracle, scene, state):
     labels = oracle(scene.prior(scene.candidates)).cpu()
     hits = labels == scene.targets[:, None]
@@ -69,7 +69,7 @@ def share_of_ones(lab):
     return {"ones": lab.stage("ones", lambda: float(lab.task.y_test.double().mean()), without=("sigmas",))}
 
 
-rp.experiments.register(rp.experiments.Experiment(
+rp.register(rp.experiments.Experiment(
     "share-of-ones", ThresholdLab, share_of_ones, PROFILES, rp.experiments.TABLES,
     tables=lambda results: {"shares": pd.DataFrame([results])}, summary=str, needs=dict.fromkeys(PROFILES, "seconds"),
 ))
