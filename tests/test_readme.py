@@ -27,7 +27,7 @@ def test_the_example_runs_as_printed() -> None:
 def test_the_defence_it_shows_is_registered_and_compared(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(EXAMPLES[0], encoding="utf-8")
     shown = "from rp_tutorial.cli import main; import rp_tutorial as rp; "
-    shown += "print(rp.experiments.experiment('frontier').settings('smoke').arms[-1].label); main(['--version'])"
+    shown += "print(rp.experiment('frontier').settings('smoke').arms[-1].label); main(['--version'])"
     load = f"from rp_tutorial.core.registry import load_parts; load_parts({str(tmp_path / 'mine.py')!r}); "
     done = subprocess.run([sys.executable, "-c", load + shown], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
