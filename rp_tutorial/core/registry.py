@@ -25,6 +25,7 @@ Part = TypeVar("Part")
 Source = Path | str  # the file that code is written in, or the code itself where it was typed into a notebook
 PACKAGE = Path(rp_tutorial.__file__).parent
 GROUP = "rp_tutorial"  # of entry points
+_ALL: list[Registry] = []
 
 
 class Registry(Mapping[str, Part], Generic[Part]):
@@ -37,6 +38,7 @@ class Registry(Mapping[str, Part], Generic[Part]):
         self.what, self.room = what, room
         self._parts: dict[str, Part] = {}
         self._sources: dict[str, Source] = {}
+        _ALL.append(self)
 
     def add(self, name: str, part: Part, code: Callable[..., Any]) -> None:
         """`part` under `name`; `code` is the function or class that says where it is written.
@@ -82,6 +84,11 @@ class Registry(Mapping[str, Part], Generic[Part]):
 
     def __len__(self) -> int:
         return len(list(iter(self)))
+
+
+def outside_sources() -> set[Source]:
+    """Where the parts of every kind are written that are not the package's own."""
+    return {registry.source(name) for registry in _ALL for name in registry.outside()}
 
 
 def source_of(code: Callable[..., Any]) -> Source:

@@ -153,6 +153,12 @@ def test_the_command_line_knows_them_all(mine: Path, tmp_path: Path, capsys: pyt
     assert "attacker: got 'one_look', allowed is one of" in capsys.readouterr().err
 
 
+def test_a_document_carries_the_hash_of_the_users_code_as_well(mine: Path) -> None:
+    before = EXPERIMENTS["inversion"].code
+    mine.write_text(mine.read_text() + "\n\nMORE = 1\n")
+    assert EXPERIMENTS["inversion"].code != before
+
+
 def test_a_name_of_the_package_cannot_be_taken(mine: Path, tmp_path: Path) -> None:
     taken = tmp_path / "taken.py"
     taken.write_text(DEFENSE.replace('"rounded pixels"', '"smoothing"'))

@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 
 from rp_tutorial.core.arguments import InputError, count, one_of, refuse
-from rp_tutorial.core.registry import Registry, source_of
+from rp_tutorial.core.registry import Registry, outside_sources, source_of
 from rp_tutorial.experiments.engine.closure import code_hash
 from rp_tutorial.experiments.engine.kinds_of_data import Kind
 from rp_tutorial.experiments.engine.lab import Lab
@@ -81,7 +81,7 @@ class Experiment:
     @property
     def code(self) -> str:
         """Hash of all code that a run could call, whatever was registered from outside included."""
-        return code_hash([source_of(self.run), source_of(self.lab_class)])
+        return code_hash([source_of(self.run), source_of(self.lab_class), *outside_sources()])
 
 
 EXPERIMENTS: Registry[Experiment] = Registry("experiment", "rp_tutorial.experiments")
