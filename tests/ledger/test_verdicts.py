@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rp_tutorial import ledger
+from rp_tutorial.experiments.engine.documents import published
 from rp_tutorial.ledger.claim import IN_DIRECTION, NOT_COMPARABLE, NOT_REPRODUCED, OPEN, REPRODUCED
 from rp_tutorial.ledger.verdicts import COLUMNS
 
@@ -38,7 +39,7 @@ def test_the_published_runs_support_what_the_book_says() -> None:
 
 
 def test_a_wrong_result_changes_the_verdict() -> None:
-    (document,) = ledger.published("insurance-threshold", "synthetic")
+    (document,) = published("insurance-threshold", "synthetic")
     document["results"]["smoothed"][0].update(accuracy=0.9, accuracy_ci=[0.897, 0.903])
     table = ledger.table([document]).set_index("claim")["verdict"]
     assert table["accuracy (%), sigma = 1"] == "not reproduced"

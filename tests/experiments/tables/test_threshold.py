@@ -11,7 +11,7 @@ import pytest
 import torch
 from scipy import stats
 
-from rp_tutorial import ledger
+from rp_tutorial.experiments.engine.documents import published
 from rp_tutorial.experiments.engine.runner import run as run_experiment
 from rp_tutorial.experiments.engine.stages import Stages
 from rp_tutorial.experiments.tables import threshold as insurance
@@ -153,7 +153,7 @@ def test_the_experiment_runs_on_442_diabetes_patients() -> None:
 def test_published_runs_are_of_the_settings_in_the_code() -> None:
     """Change a setting of the cpu profile, and the stored runs have to be made again (python -m tools.publish)."""
     current = json.loads(json.dumps(dataclasses.asdict(insurance.PROFILES["cpu"])))
-    found = [d for d in ledger.published() if d["experiment"] == "insurance-threshold"]
+    found = [d for d in published() if d["experiment"] == "insurance-threshold"]
     assert {"synthetic", "medical_insurance_5000.csv"} <= {document["data"] for document in found}
     for document in found:
         assert document["settings"] == current
@@ -165,7 +165,7 @@ def test_published_runs_are_of_the_settings_in_the_code() -> None:
 
 
 def test_the_published_closed_form_is_what_the_code_computes() -> None:
-    for document in (d for d in ledger.published() if d["experiment"] == "insurance-threshold"):
+    for document in (d for d in published() if d["experiment"] == "insurance-threshold"):
         for stored in document["results"]["closed_form"]:
             now = insurance.closed_form(insurance.PROFILES["cpu"], stored["sigma"])
             assert {name: pytest.approx(value, rel=1e-7, abs=1e-12) for name, value in now.items()} == stored
