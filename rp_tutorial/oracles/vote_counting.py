@@ -113,17 +113,18 @@ class VoteCounter:
         parts = min(PARTS, len(tiles))
         together = -(-min(most, IMAGES_AT_ONCE if encoded.ndim == 4 else 1) // tile_rows)
 
+        def count_block(votes: Tensor, block: range) -> None:
+            drawn = [self._stream.draw(tiles[number], shape) for number in block]
+            noise = drawn[0] if len(drawn) == 1 else torch.cat(drawn)
+            row = torch.arange(block[0] * tile_rows, min(copies, block.stop * tile_rows), device=self.device)
+            for numbers, z in zip(row.split(most), noise[: len(row)].split(most), strict=True):
+                owner = owner_of(numbers)
+                self._add_votes(votes, owner, self._view.add_noise(encoded.index_select(0, owner), z, self.sigma))
+
         def count_part(part: int) -> Tensor:
-            votes = self._no_votes(encoded)
-            own = range(len(tiles) * part // parts, len(tiles) * (part + 1) // parts)
-            for block in (own[at : at + together] for at in range(0, len(own), together)):
-                drawn = [self._stream.draw(tiles[number], shape) for number in block]
-                noise = drawn[0] if len(drawn) == 1 else torch.cat(drawn)
-                row = torch.arange(block[0] * tile_rows, min(copies, block.stop * tile_rows), device=self.device)
-                for numbers, z in zip(row.split(most), noise[: len(row)].split(most), strict=True):
-                    owner = owner_of(numbers)
-                    noisy = self._view.add_noise(encoded.index_select(0, owner), z, self.sigma)
-                    self._add_votes(votes, owner, noisy)
+            votes, own = self._no_votes(encoded), range(len(tiles) * part // parts, len(tiles) * (part + 1) // parts)
+            for at in range(0, len(own), together):
+                count_block(votes, own[at : at + together])  # a function, so that nothing of a block outlives it
             return votes
 
         return sum(side_by_side(count_part, range(parts), device=self.device))
@@ -143,8 +144,8 @@ class VoteCounter:
         inputs = min(len(encoded), max(1, most // len(shift)))
         owner = torch.arange(inputs, device=self.device).repeat_interleave(len(shift))
         for block, block_votes in zip(encoded.split(inputs), votes.split(inputs), strict=True):
-            noisy = (block[:, None] + shift).flatten(0, 1)
-            self._add_votes(block_votes, owner[: len(noisy)], noisy)
+            of_block = owner[: len(block) * len(shift)]
+            self._add_votes(block_votes, of_block, (block[:, None] + shift).flatten(0, 1))
 
     def _add_votes(self, votes: Tensor, owner: Tensor, noisy: Tensor) -> None:
         """votes[owner[i], label of noisy[i]] += 1 on the device, without a synchronisation."""
