@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from rp_tutorial.core.arguments import one_of
 from rp_tutorial.core.registry import Registry, Source
@@ -124,9 +124,6 @@ def defense(
         return release
 
     return register
-
-
-Listed = TypeVar("Listed", bound=Defense)
 
 
 def with_registered(setting: str) -> Callable[[Any], Any]:

@@ -7,6 +7,7 @@ import json
 
 import pytest
 import torch
+from read_only import ReadOnly
 
 from rp_tutorial.experiments.engine.experiment import EXPERIMENTS, PROFILES
 from rp_tutorial.experiments.engine.stages import Stages
@@ -24,19 +25,6 @@ TINY = FaceSmoothingSettings(
     latent_dim=8, training_noise=0.05, sigmas=(0.03, 0.3), augmented_sigmas=(0.3,), votes=(1, 10), accuracy_images=24,
     certify_n=(10, 30), certify_images=6, timed_images=20, timed_large_images=1,
 )  # fmt: skip
-
-
-class ReadOnly(Stages):
-    """Refuses to compute anything: what is asked for must be remembered."""
-
-    def result(self, name, key, compute):
-        return super().result(name, key, self._refused)
-
-    def weights(self, name, key, net, train, *, owner):
-        raise AssertionError(f"{name} was asked for")
-
-    def _refused(self, state):
-        raise AssertionError("a remembered stage was computed again")
 
 
 def run(stages: Stages, settings=TINY) -> dict:

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from read_only import ReadOnly
 from scipy.stats import norm
 from torch import nn
 
@@ -52,19 +53,6 @@ class Plane(nn.Module):
 
     def forward(self, z):
         return z
-
-
-class ReadOnly(Stages):
-    """Refuses to compute anything: what is asked for must be remembered."""
-
-    def result(self, name, key, compute):
-        return super().result(name, key, self._refused)
-
-    def weights(self, name, key, net, train, *, owner):
-        raise AssertionError(f"{name} was asked for")
-
-    def _refused(self, state):
-        raise AssertionError("a remembered stage was computed again")
 
 
 class HalfSpaceLab(MechanismLab):
