@@ -1,7 +1,5 @@
 """What `rp-tutorial doctor` says: what is installed, which devices and data there are, what each profile needs."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import platform

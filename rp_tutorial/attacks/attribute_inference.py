@@ -5,8 +5,6 @@ of its own. It asks what would have been released for every candidate value and 
 only, from any oracle of this package. What can be *proven* about such an adversary is not here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

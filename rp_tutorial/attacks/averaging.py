@@ -6,8 +6,6 @@ exact odds against independent draws from a known law, such as fresh randomized 
 attack are in `inversion/queries.py`; what repetition does to a guarantee is in `guarantees`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

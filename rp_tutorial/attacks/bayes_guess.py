@@ -5,8 +5,6 @@ candidate value, the rest of the record and the prior, and guesses by Bayes' rul
 everyone with this prior, and it needs no simulation. Arrays only: no net and no oracle is called here.
 """
 
-from __future__ import annotations
-
 import math
 from itertools import combinations_with_replacement
 

@@ -7,8 +7,6 @@ refutes a claimed epsilon; guessing badly proves nothing. What *cannot* be excee
 `training/privacy_accounting.py`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

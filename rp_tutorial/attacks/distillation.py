@@ -6,8 +6,6 @@ training `train_student`; `distil` is the three in a row. How good a copy is, on
 that comparison is in `experiments/faces/distillation.py`. What can be done with a copy is in `inversion/white_box.py`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

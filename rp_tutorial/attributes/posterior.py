@@ -4,8 +4,6 @@ Bayes' rule on cells: exact masses from the prior's distribution function where 
 attribute, the midpoint rule where the release is random. Sets are in `sets.py`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

@@ -6,8 +6,6 @@ an oracle. Intervals and units are in `sets.py`. How a label is released is in `
 can be told apart by is in `guarantees.py`; here the question is about the set as a whole.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -4,8 +4,6 @@ Every public function of the package refuses bad input through these, so that a 
 and the command line can turn it into exit code 2. Nothing here knows about privacy or about torch.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Collection
 from numbers import Integral, Real

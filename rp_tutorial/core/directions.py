@@ -1,7 +1,5 @@
 """Directions that no coordinate is special for: what attacks step along, drawn from a generator of the caller's."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """Files that are whole or not there: what reads one never sees half of it."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What goes into a release mechanism and what comes out of a net: a checked batch, labels, and the symbol ABSTAIN."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -4,8 +4,6 @@ A list of thousands of zeros and ones would be most of the file; eight to a byte
 character each. What the bools mean is decided by those who keep them.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 

@@ -9,8 +9,6 @@ it ((11,) and (11, 0) differ). Keys that differ give unrelated streams; a torch 
 seed, so two given ones of these agree by accident once in 2^32 times.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum, unique

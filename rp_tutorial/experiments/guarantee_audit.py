@@ -7,8 +7,6 @@ for every round. The bounds are in `theory/guarantees`, the game in
 `attacks/distinguishing`, the mechanisms and their laws in `half_space_games`; no data are read.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A release mechanism at a point of a half-space, where every law is known: the exact side of the guarantee audit."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

@@ -6,8 +6,6 @@ writes charts for the Vega bundle that the pages carry themselves, so that they 
 Anywhere else (Jupyter, Colab) Altair's own renderer stays.
 """
 
-from __future__ import annotations
-
 import hashlib
 import html
 import json

@@ -4,8 +4,6 @@ No function computes a result; the tables come from the experiments on inversion
 attackers that know the defence. Intervals come as pairs in columns that end in `_ci`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import altair as alt

@@ -4,8 +4,6 @@ A sheet needs no network and no file beside the page, every picture has its text
 bytes. Pictures of real people are never shown as they are. Charts are in the other files.
 """
 
-from __future__ import annotations
-
 import base64
 import html
 import io

@@ -4,8 +4,6 @@ No function but `label_regions` computes anything; the tables come from `experim
 `contact_sheets.py`; charts of many arms are in `comparisons.py`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Charts that stand beside results.json as web pages of their own, made from a document after its run."""
 
-from __future__ import annotations
-
 import importlib.util
 from typing import Any
 

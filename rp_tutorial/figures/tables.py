@@ -4,8 +4,6 @@ A tidy table in, an Altair chart with alt text out; no function computes a resul
 are in `base.py`, those of faces and of compared defences in files of their own.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import altair as alt

@@ -4,8 +4,6 @@ Percentages are in points, lengths in the unit the paper uses (std for radii, kg
 are in `paper_claims.py` and `comparison_claims.py`.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Read off the results of `frontier`, `distillation` and `adaptive`. The claims on
 are in `paper_claims.py`; what a claim is, is in `claim.py`.
 """
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any
 

@@ -3,8 +3,6 @@
 The claims on the comparisons of the abstract are in `comparison_claims.py`; what a claim is, is in `claim.py`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from functools import partial
 from itertools import pairwise

@@ -4,8 +4,6 @@ The rule behind a verdict is in `claim.py`, the claims in `paper_claims.py` and 
 from `experiments/engine`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A net over many images: a batch at a time on its own device, so that memory stays bounded."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

@@ -5,8 +5,6 @@ if they were trained in parallel. A pickle can run code, so only tensors are rea
 leaves a random network behind, so it is refused. Our own weights are safetensors. No training here.
 """
 
-from __future__ import annotations
-
 import math
 import os
 import re

@@ -4,8 +4,6 @@ Tensor names and shapes are those of the published checkpoints, so that `checkpo
 The IR unit is here too; the small nets for a laptop are in `small_faces.py`, fast inference in `fold.py`.
 """
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import count, refuse

@@ -10,8 +10,6 @@ residual sum in front of a unit ends in a bias: that is where t is added, and th
 corrected in the unit's own last bias. Everything is exact but for the rounding of floats.
 """
 
-from __future__ import annotations
-
 import copy
 from functools import partial
 

@@ -4,8 +4,6 @@ Both are DCGAN-like and map z ~ N(0, I) to images in [0, 1]. How they are traine
 attack sees them is in `priors.py`.
 """
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import count, refuse

@@ -3,8 +3,6 @@
 Audits and chapters put it behind the same oracles as any other net. Nothing is trained here.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from numpy.typing import ArrayLike

@@ -1,7 +1,5 @@
 """The paper's two-layer net for tables (section 5): linear, ReLU, linear."""
 
-from __future__ import annotations
-
 from torch import nn
 
 from rp_tutorial.core.arguments import count

@@ -4,8 +4,6 @@ A prior is made empty, from its sizes, and filled by training on public images (
 `load_state_dict`. Which latent gives which person's label is the business of `attacks`, and so is any box on z.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

@@ -1,7 +1,5 @@
 """A net behind a change of size: images of one side for a net that was trained on another."""
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import count

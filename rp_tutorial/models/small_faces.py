@@ -5,8 +5,6 @@ image of 32x32. The evaluator runs once a reconstruction and may cost more. It s
 3x3 convolutions, ReLU, max-pooling), so that a reconstruction that only fools IR nets does not count as a success.
 """
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import refuse

@@ -3,8 +3,6 @@
 Only the scores are trained privately. What whitens is computed from public images, in `training/pretrain.py`.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -1,7 +1,5 @@
 """The free comparator: a net that says nothing where its own confidence is low. No noise, no certificate."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -6,8 +6,6 @@ distribution functions. This file is the oracle and its units; the pieces are fo
 their roots in `smoothed_pieces`, sets of values in `sets`.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -5,8 +5,6 @@ counting of queries (for the adversary) and forward passes (for the operator), t
 out, and the state that lets an attack go on where it was cut off live here, once.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from typing import Any
 

@@ -4,8 +4,6 @@ The public face of `rp_tutorial.verification`: one certificate type for its meth
 label the certificate is about. How the radii are proven (interval bounds, CROWN, branch and bound) is written there.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

@@ -12,8 +12,6 @@ sample instead of d, and the matrix product of the first layer shrinks alike. A 
 feature needs a single normal. Nothing is approximated: the law of every label stays what it was.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The undefended interface: the net's own label. No noise, no abstention."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

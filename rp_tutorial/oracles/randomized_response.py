@@ -6,8 +6,6 @@ oracle and its three calibrations, by epsilon, by advantage and by accuracy; wha
 `attacks.averaging`.
 """
 
-from __future__ import annotations
-
 from hashlib import blake2b
 from typing import Any
 

@@ -5,8 +5,6 @@ VOTE, PREDICT and CERTIFY are methods of `Smoothing`, under the names of the lit
 counts decide in `votes.py`, the statistics in `statistics/binomial.py`.
 """
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, Literal

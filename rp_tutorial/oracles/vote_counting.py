@@ -4,8 +4,6 @@ The engine under `smoothing.py`, where the rules are that turn votes into a rele
 noise and the part of it that a net can see are in `noise.py`, when a vote is decided in `votes.py`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from copy import copy
 from functools import partial

@@ -9,8 +9,6 @@ bill, sees a score through the label-only door. So simulate with it; a deployed 
 the time of n votes, and then saves nothing.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

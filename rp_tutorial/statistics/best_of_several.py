@@ -7,8 +7,6 @@ attacker against BREP-MI on the same targets, with p-values that pay for their n
 `attacks.inversion.attackers`; who meets whom is in `experiments.faces.adaptive`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

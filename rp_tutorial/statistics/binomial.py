@@ -7,8 +7,6 @@ an ordinary case. Bounds are computed in float64 and then moved outward by `SLAC
 special functions and far below anything a reader would print.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 import numpy as np

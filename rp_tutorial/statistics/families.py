@@ -4,8 +4,6 @@ An arm is chosen by what it costs, never by its ASR, so the paired tests and int
 several noisy numbers would be flattered by the choice. What an outcome is, and fronts of many arms, is in `fronts.py`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 

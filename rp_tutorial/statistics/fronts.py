@@ -7,8 +7,6 @@ them, so the area has a cross-fitted twin. Arms at equal accuracy, one against o
 defences are elsewhere, and nothing here knows what a face is.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

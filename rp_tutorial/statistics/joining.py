@@ -4,8 +4,6 @@ An arm of an experiment is a row of results. Which of its fields are counts, lis
 experiment; the joining itself is written here, once.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

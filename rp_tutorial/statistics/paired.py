@@ -3,8 +3,6 @@
 What a hit is, is decided by whoever counts.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

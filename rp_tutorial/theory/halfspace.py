@@ -6,8 +6,6 @@ normal), which makes the closed form its independent oracle. No sampling happens
 laws are not made here either. Coordinates are standardised: the attribute is N(0, 1) and the unit is "std".
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -5,8 +5,6 @@ looks at every candidate on fixed ladders of sigma, n and N with exact binomial 
 works. A harder wish only strikes candidates out, so it never comes out cheaper. Nothing is sampled here.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

@@ -3,8 +3,6 @@
 The mechanism that draws from it is `oracles/randomized_response`.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -5,8 +5,6 @@ images, and, where asked, Gaussian noise on the pixels, which makes a net that k
 smoothing (Cohen et al. 2019, section 4). Tables are trained by `fit.py`; which nets there are is in `models`.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

@@ -7,8 +7,6 @@ what they have in common, the class, is what the net is trained to learn. What n
 are in `experiments/faces/private_nets.py`.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import math
 import warnings

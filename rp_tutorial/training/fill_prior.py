@@ -4,8 +4,6 @@ There is one door to all priors, and no private image fits through it: what come
 a `FaceTask`, never the task itself. How each kind learns is in `pca.py`, `vae.py` and `gan.py`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -4,8 +4,6 @@ The penalty is applied by its proximal step (soft thresholding) after every step
 weights that it drives to zero *are* zero, and "the net reads BMI only" is a fact to check, not an impression.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 

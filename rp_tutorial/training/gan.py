@@ -5,8 +5,6 @@ on lines between real and made images, and which has no batch norm, since the pe
 generator kept is a running average of the one trained, which is steadier where training is short.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Iterator
 

@@ -4,8 +4,6 @@ Images stay bytes until their batch is taken, so a set of tens of thousands fits
 from generators that are given. What is done with a batch is in `classify.py`, `pca.py`, `vae.py` and `gan.py`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import torch

@@ -4,8 +4,6 @@ The images never exist as floats all at once: 30,000 public images of 64 x 64 pi
 multiplies a thin basis by the covariance matrix, batch by batch; the matrix itself is never formed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

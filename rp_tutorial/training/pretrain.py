@@ -5,8 +5,6 @@ photograph and not the person: pose in the plane, light, colour, background (exe
 2014). No private image comes in here, so no privacy is spent. What is then learnt privately is in `dp_sgd.py`.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -6,8 +6,6 @@ held against each other. RDP is a bound too, and looser. GDP rests on a central 
 out too small at the usual epsilons, and it is here only to be compared with. What is trained is in `dp_sgd.py`.
 """
 
-from __future__ import annotations
-
 import importlib
 import warnings
 from functools import lru_cache

@@ -5,8 +5,6 @@ for a given image. Gaussian pixels of a fixed deviation: the smaller it is, the 
 the codes of real images lie from the N(0, I) that the attacker draws from.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Callable

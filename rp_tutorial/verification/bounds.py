@@ -5,8 +5,6 @@ exact radius, which `complete.py` finds with the boxes and the backward pass of 
 the hidden preactivations; a *linear bound* (a [B, S, d], c [B, S]) says that S quantities are at least a . x' + c.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

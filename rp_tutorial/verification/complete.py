@@ -6,8 +6,6 @@ Every minimiser of a bound is tried as a label change. When no neuron is open, `
 Bounds are in `bounds.py`, the first label change in `nearest.py`, the table of open nodes in `nodes.py`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

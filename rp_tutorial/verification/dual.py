@@ -4,8 +4,6 @@ For slopes in [0, 1] and multipliers >= 0 the backward pass gives a linear bound
 values prove a distance, good ones a large one. The search over nodes is in `complete.py`.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

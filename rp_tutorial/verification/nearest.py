@@ -4,8 +4,6 @@
 measures how far a proof is from the truth. Every distance it returns belongs to a point whose label was computed.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

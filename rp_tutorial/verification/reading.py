@@ -4,8 +4,6 @@ Certificates and exact smoothing speak about the matrices, so a net is read as i
 exactly the registered types, in eval mode where that matters, without hooks. Nothing is bounded or evaluated here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

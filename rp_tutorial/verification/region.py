@@ -5,8 +5,6 @@ l1 and linf, a least-distance programme for l2. What is proven does not rest on 
 put into the inequality dist >= (u . h) / ||G'u||_dual, which holds for every u >= 0.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -4,8 +4,6 @@ Everything in this folder works on `ReluNet`. Here are its evaluation, the size 
 needs (dual norm, steepest direction, length). `reading.py` makes one of a torch net; no bound and no search lives here.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal

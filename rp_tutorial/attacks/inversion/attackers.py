@@ -7,8 +7,6 @@ attackers that walk through no boundary, the surrogates, are in `surrogates.py`;
 `sure_starts.py`, the walk in `boundary_repulsion.py`.
 """
 
-from __future__ import annotations
-
 import math
 import os
 from collections import Counter

@@ -6,8 +6,6 @@ questions to the oracle in `queries.py`, the starting points in `starts.py`, the
 `state.py`, the verdicts in `verdicts.py`: an attacker could not compute those.
 """
 
-from __future__ import annotations
-
 import math
 import os
 from dataclasses import dataclass

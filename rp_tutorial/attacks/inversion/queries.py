@@ -4,8 +4,6 @@ This is the one place where an inversion attack touches the oracle. Here are the
 of a patient attacker and the counts. What is asked, and why, is in `starts.py` and `boundary_repulsion.py`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

@@ -4,8 +4,6 @@ An attacker is a function of a label oracle and a scene, what it knows beside th
 it exploits and in another which guarantee its success contradicts, or why it contradicts none.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -4,8 +4,6 @@
 `boundary_repulsion.py`. Settings that know the defence they meet are made in `attackers.py`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, fields
 from typing import Literal
 

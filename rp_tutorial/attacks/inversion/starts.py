@@ -5,8 +5,6 @@ arm of a comparison walks through the same ones. The published code draws until 
 ends with the last candidate, and a target without a starting point is a failed attack, not a missing value.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

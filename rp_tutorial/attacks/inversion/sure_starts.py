@@ -6,8 +6,6 @@ Here every target has a few such candidates, some queries are spent on a sphere 
 one of which most answers were the target. No score is read: the shares are counts of released labels.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -8,8 +8,6 @@ shadow on would not need the model.
 The inversion of either is in `white_box.py`; how much a surrogate is like the target is in `experiments`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol

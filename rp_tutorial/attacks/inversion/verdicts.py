@@ -4,8 +4,6 @@ Verdicts and distances for each target, attack success rates with exact interval
 arms. The attacker of `boundary_repulsion.py` can compute none of this, and nothing here goes back to it.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields

@@ -6,8 +6,6 @@ were used with the published networks (`celeba_trainset.txt`, `celeba_testset.tx
 in the Wild (ICCV 2015); the protocol: Zhang et al., The Secret Revealer (CVPR 2020), Kahla et al., BREP-MI (CVPR 2022).
 """
 
-from __future__ import annotations
-
 import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

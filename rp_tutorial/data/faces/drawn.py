@@ -6,8 +6,6 @@ images and reconstructions may be shown. How the layers are painted is in `drawn
 `folder.py`, `lfw.py` and `celeba.py`.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 

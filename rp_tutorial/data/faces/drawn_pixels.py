@@ -6,8 +6,6 @@ One core draws: hundreds of calls of some microseconds each leave threads waitin
 were measured to be slower than one.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable
 from functools import lru_cache

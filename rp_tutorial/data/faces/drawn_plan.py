@@ -9,8 +9,6 @@ Only additions, products and quotients are used, here and there: they are rounde
 that an image does not depend on the images beside it.
 """
 
-from __future__ import annotations
-
 import dataclasses
 
 import torch

@@ -7,8 +7,6 @@ public set under another name. Unusable images are left out and
 counted, but a source with more than 10 % of them is refused.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import os

@@ -4,8 +4,6 @@ Who is private is said by two subfolders, `private/` and `public/`, with the peo
 with most images are private. Reading and splitting are in `files.py`.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from pathlib import Path

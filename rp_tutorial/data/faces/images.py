@@ -4,8 +4,6 @@ What is handled is said with the image, so that a loader can count it: grey, alp
 several frames, not square, enlarged. Which files are read, and what becomes of the unusable, is in `files.py`.
 """
 
-from __future__ import annotations
-
 import os
 from functools import lru_cache
 from pathlib import Path

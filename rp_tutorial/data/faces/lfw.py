@@ -6,8 +6,6 @@ Research use only; do not publish images. Source: Huang et al., Labeled Faces in
 al., Unsupervised Joint Alignment (2007).
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Where faces can come from: sources register themselves by name, beside their loaders."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Checks the arguments and hands over to the source of that name (`registry.py`).
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from rp_tutorial.core.arguments import count, refuse

@@ -4,8 +4,6 @@ Images are kept as bytes, so that a set of tens of thousands fits into memory, a
 Where the images come from is in `drawn.py`, `folder.py`, `lfw.py` and `celeba.py`.
 """
 
-from __future__ import annotations
-
 import base64
 import dataclasses
 

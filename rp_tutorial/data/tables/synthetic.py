@@ -14,8 +14,6 @@ show none either. Any dependence too weak to see in 5,000 rows. Tails beyond the
 Only statistics of the public data set enter here; no row of it does.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

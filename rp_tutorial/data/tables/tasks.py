@@ -4,8 +4,6 @@
 any label. Encoding and scaling are fitted on the training rows alone. Nets, attacks and noise live elsewhere.
 """
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

@@ -4,8 +4,6 @@ A document is what results.json holds. The shipped ones are longer runs, stored 
 the hash of the code that computed them (`python -m tools.publish`).
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Sequence
 from importlib import resources

@@ -4,8 +4,6 @@ Command line, doctor, ledger and publishing ask the object; nothing about an exp
 file. A user's own is registered in the same way, from outside (`core/registry`).
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

@@ -4,8 +4,6 @@
 without where it lies, which is nobody's business.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

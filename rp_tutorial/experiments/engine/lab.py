@@ -4,8 +4,6 @@ An experiment derives its own lab from this one and adds the nets, people and me
 stage depends on is found out here: the import closure of the lab's own file, of the stage's, and of the parts it uses.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import inspect
 from collections.abc import Callable, Iterable

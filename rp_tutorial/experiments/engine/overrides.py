@@ -1,7 +1,5 @@
 """Settings with some of them changed: by keyword from Python, by `--set key=value` from the command line."""
 
-from __future__ import annotations
-
 import ast
 import dataclasses
 from collections.abc import Mapping

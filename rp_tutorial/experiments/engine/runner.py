@@ -1,7 +1,5 @@
 """Runs an experiment once and writes what it found: tables first, results.json last, each whole or not at all."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import os

@@ -4,8 +4,6 @@ A stage is stored as soon as it is finished, so a killed run resumes where it st
 settings only reads. What a stage depends on is its experiment's business and comes in as a key (`lab.py`).
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Callable

@@ -8,8 +8,6 @@ rows say together is in `adaptive_results`. The constants of the attackers were 
 run attacks, of seed 1.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import time
 from functools import cached_property

@@ -3,8 +3,6 @@
 Nothing here attacks. How the best is chosen without flattering it is in `statistics/best_of_several`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

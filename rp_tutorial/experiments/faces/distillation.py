@@ -6,8 +6,6 @@ the student of the undefended net. The claim of the paper is the other way round
 Privacy does *not* prevent function-level extraction. What a student is good for afterwards is in `adaptive`.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import time
 from functools import cached_property

@@ -7,8 +7,6 @@ advantage that Robust Privacy states. Attackers that know the defence are in `ad
 insurance task is in `experiments/tables/frontier`; fronts and areas in `statistics/fronts`.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Sequence
 from functools import cached_property

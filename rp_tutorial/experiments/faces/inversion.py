@@ -6,8 +6,6 @@ are chosen to settle one question (the paper's section 6): is it smoothing that 
 The nets and the prior come from `lab`; what is drawn from the numbers is in `figures`.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import time
 from collections.abc import Sequence

@@ -5,8 +5,6 @@ published checkpoints at hand (`RP_TUTORIAL_CHECKPOINTS`) the paper's own nets s
 which defence is decided in the experiments.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ what faces are from other people. From nothing, all layers have to be. DP-SGD it
 pretraining in `training/pretrain.py`; how the nets fare against an attacker is in `frontier.py`.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from typing import Any

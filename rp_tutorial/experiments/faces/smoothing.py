@@ -6,8 +6,6 @@ and deployable radii, and images a second. All radii are L2 distances between im
 come from `lab`, the attack is in `inversion`.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import sys
 import time

@@ -4,8 +4,6 @@ The hits of a student are kept image by image, eight to a byte, so that any two 
 several seeds be joined, from results.json alone. What a student is, and how it is made, is in `distillation.py`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -7,8 +7,6 @@ true one, and what random labels do to the attack's two rules (29 of 32 inside; 
 in `probe` and `latent_measures`, the verdicts in `verdicts`, the attack in `experiments/faces/inversion`.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import pandas as pd

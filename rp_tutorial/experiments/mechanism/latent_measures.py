@@ -5,8 +5,6 @@ times. Each function takes many points at once and knows nothing of faces, so th
 where every answer is known in closed form, can check it. Which points and which defences is in `probe`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

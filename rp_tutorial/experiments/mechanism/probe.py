@@ -4,8 +4,6 @@ Here the measuring functions of `latent_measures` meet the nets, the prior and t
 remembered on its own. Profiles, tables and the order of things are in `experiment`, rules in `verdicts`.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable
 from functools import cached_property

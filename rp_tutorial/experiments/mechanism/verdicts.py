@@ -4,8 +4,6 @@ Nothing is measured here. The input is the results of the experiment; a verdict 
 rule, and whether the explanation survives it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -7,8 +7,6 @@ its release at (record, BMI), so all of them are measured by the same few lines.
 `oracles/`; sets and posteriors are explained in `attributes/`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any

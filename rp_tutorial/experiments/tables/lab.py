@@ -1,7 +1,5 @@
 """What the experiments on the insurance table share: a task, made from a table, and a net that decides it."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from functools import cached_property
 from typing import Any

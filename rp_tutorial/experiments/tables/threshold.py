@@ -5,8 +5,6 @@ b' = B - j s asks how far left of the threshold a positive release is ever seen.
 form of `halfspace`. The charts are in `figures`, the paper's own figures in `ledger`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
