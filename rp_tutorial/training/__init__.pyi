@@ -1,5 +1,4 @@
 from .classify import fit_classifier as fit_classifier
-from .classify import image_accuracy as image_accuracy
 from .classify import image_logits as image_logits
 from .dp_sgd import PrivacyRecord as PrivacyRecord
 from .dp_sgd import PrivateNet as PrivateNet
@@ -8,7 +7,7 @@ from .dp_sgd import fit_privately as fit_privately
 from .dp_sgd import private_steps as private_steps
 from .dp_sgd import train_only as train_only
 from .dp_sgd import with_group_norm as with_group_norm
-from .fill_prior import train_prior as train_prior
+from .fill_prior import fill_prior as fill_prior
 from .fit import accuracy as accuracy
 from .fit import fit as fit
 from .gan import fit_gan as fit_gan

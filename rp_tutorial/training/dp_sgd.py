@@ -16,14 +16,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial.core.arguments import InputError, count, one_of, open_unit, positive, refuse
+from rp_tutorial.core.arguments import InputError, count, open_unit, positive, refuse
 from rp_tutorial.core.streams import Purpose, global_stream, torch_generator
 from rp_tutorial.training.image_batches import augmented, check_device, check_images, check_labels
 from rp_tutorial.training.privacy_accounting import calibrated_noise, optional_package, spent_epsilon
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 GROUPS = 4  # of a group normalisation: with Opacus' usual 32, each of 16 or 32 channels would be a group of its own
-OPTIMISERS = ("sgd", "adam")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +76,6 @@ def fit_privately(
     batch_size: int = 256,
     clip: float = 1.0,
     learning_rate: float = 1.0,
-    optimiser: str = "sgd",
     flips: bool = False,
     shifts: int = 0,
     seed: int = 0,
@@ -90,7 +88,7 @@ def fit_privately(
     private rows is not counted. inputs: byte images [N, 3, S, S], mirrored and shifted where asked, or floats [N, ...],
     taken as they are; labels int64 [N]. Each of round(epochs N / batch_size) steps takes every record with probability
     batch_size / N, so batches differ in size and may be empty; they are worked through `physical_batch` records at a
-    time, which bounds memory and changes nothing else. `learning_rate` falls linearly to 0. N counts as public.
+    time, which bounds memory and changes nothing else. The `learning_rate` of SGD falls linearly to 0. N is public.
 
     A batch normalisation mixes records. One whose parameters are all frozen is run on its stored statistics; any other
     is refused: see `with_group_norm` and `train_only`. `net` is trained in place and comes back in eval mode.
@@ -99,7 +97,7 @@ def fit_privately(
     Raises InputError for arguments out of range, a net that mixes records, and where Opacus is missing.
     """
     place, rows = check_device(device), _check_records(inputs, labels)
-    one_of("optimiser", optimiser, OPTIMISERS), _trained_parameters(net), check_records_do_not_mix(_in_training(net))
+    _trained_parameters(net), check_records_do_not_mix(_in_training(net))
     rate = min(1.0, count("batch_size", batch_size) / rows)
     steps = max(1, round(positive("epochs", epochs) / rate))
     delta = open_unit("delta", delta)
@@ -129,7 +127,6 @@ def fit_privately(
         rows,
         record,
         learning_rate=learning_rate,
-        optimiser=optimiser,
         seed=seed,
         physical_batch=physical_batch,
     )
@@ -143,7 +140,6 @@ def private_steps(
     record: PrivacyRecord,
     *,
     learning_rate: float,
-    optimiser: str = "sgd",
     seed: int = 0,
     physical_batch: int = 64,
     watch: Callable[[], None] | None = None,
@@ -173,7 +169,7 @@ def private_steps(
         warnings.filterwarnings("ignore", message="Full backward hook is firing when gradients are computed")
         model = opacus.GradSampleModule(net)
         chosen = opacus.optimizers.DPOptimizer(
-            _optimiser(trained, optimiser, learning_rate),
+            torch.optim.SGD(trained, lr=learning_rate, momentum=0.9),
             noise_multiplier=record.noise_multiplier,
             max_grad_norm=record.clip,
             expected_batch_size=record.sample_rate * rows,
@@ -268,12 +264,6 @@ def _trained_parameters(net: nn.Module) -> list[nn.Parameter]:
     if not trained:
         raise refuse("net", "a net without trainable parameters", "one with parameters that require gradients")
     return trained
-
-
-def _optimiser(parameters: list[nn.Parameter], name: str, learning_rate: float) -> torch.optim.Optimizer:
-    if one_of("optimiser", name, OPTIMISERS) == "sgd":
-        return torch.optim.SGD(parameters, lr=learning_rate, momentum=0.9)
-    return torch.optim.Adam(parameters, lr=learning_rate)
 
 
 def _check_records(inputs: Tensor, labels: Tensor) -> int:

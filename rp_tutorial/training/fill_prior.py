@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 
 from rp_tutorial.core.arguments import one_of, refuse
-from rp_tutorial.models.priors import PRIORS, DecoderPrior, PCAPrior, Prior, new_prior
+from rp_tutorial.models.priors import PRIORS, DecoderPrior, PCAPrior, Prior
 from rp_tutorial.training.gan import fit_gan
-from rp_tutorial.training.image_batches import check_images
 from rp_tutorial.training.pca import fit_pca
 from rp_tutorial.training.vae import fit_vae
 
@@ -28,7 +27,6 @@ def fill_prior(
     epochs: int | None = None,
     seed: int = 0,
     device: str | torch.device = "cpu",
-    progress: Callable[[str], None] | None = None,
     **settings: Any,
 ) -> Prior:
     """Train `prior`, made empty by new_prior(kind, ...), on `public`; returns it in eval mode, on `device`.
@@ -40,16 +38,8 @@ def fill_prior(
     Raises InputError for an unknown kind, a prior that is not of that kind, or whatever the fit refuses.
     """
     one_of("kind", kind, PRIORS)
-    check_images("public", public)
     if not isinstance(prior, PCAPrior if kind == "pca" else DecoderPrior):
         raise refuse("prior", type(prior).__name__, f"a prior made by new_prior({kind!r})")
     if epochs is not None and kind != "pca":
         settings["epochs"] = epochs
-    return FITS[kind](prior, public, seed=seed, device=device, progress=progress, **settings)
-
-
-def train_prior(kind: str, public: Tensor, *, latent_dim: int = 64, **settings: Any) -> Prior:
-    """A new prior of the size of `public`, trained as in `fill_prior`, which says what the `settings` are."""
-    check_images("public", public)
-    prior = new_prior(kind, size=public.shape[-1], latent_dim=latent_dim)
-    return fill_prior(prior, public, kind=kind, **settings)
+    return FITS[kind](prior, public, seed=seed, device=device, **settings)

@@ -19,6 +19,7 @@ from rp_tutorial.training.image_batches import (
     batches_an_epoch,
     check_device,
     check_public,
+    descend,
     epoch_batches,
     restarted,
 )
@@ -54,17 +55,14 @@ def fit_gan(
     learning_rate: float = 5e-4,
     critic_width: int = 32,
     average: float = 0.99,
-    flips: bool = True,
     seed: int = 0,
     device: str | torch.device = "cpu",
-    progress: Callable[[str], None] | None = None,
 ) -> DecoderPrior:
     """Train `prior`, from fresh weights, as a WGAN-GP generator on `public`; returns it in eval mode, on `device`.
 
     public uint8 [M, 3, S, S]. The critic sees all images `epochs` times; after every `critic_steps` of its steps the
     generator takes one. Adam with betas 0 and 0.9 as in the paper, the learning rate falling to 0 over the second half.
-    `average` is the weight of the past in the running average of the generator. `progress` is called with one line
-    after every tenth of the steps.
+    `average` is the weight of the past in the running average of the generator. The images are mirrored at random.
     The same seed, images and number of threads give the same weights on a CPU.
     Raises InputError for images that are not bytes or not of the prior's size, or settings out of range.
     """
@@ -84,8 +82,7 @@ def fit_gan(
         kept = copy.deepcopy(prior)
         players = [torch.optim.Adam(net.parameters(), lr=learning_rate, betas=(0.0, 0.9)) for net in (prior, critic)]
         falling = [torch.optim.lr_scheduler.LambdaLR(player, _late_fall(steps)) for player in players]
-        real_batches = _endless(public.to(place), batch_size, flips, order, moves)
-        report_every = max(1, steps // 10)
+        real_batches = _endless(public.to(place), batch_size, order, moves)
         for step in range(1, steps + 1):
             for _ in range(critic_steps):
                 real = next(real_batches)
@@ -93,15 +90,13 @@ def fit_gan(
                     made = _made(prior, len(real), latents)
                 distance = critic(real).mean() - critic(made).mean()
                 penalty = gradient_penalty(critic, real, made, points)
-                _descend(players[1], PENALTY * penalty - distance)
+                descend(players[1], PENALTY * penalty - distance)
             critic.requires_grad_(False)
-            _descend(players[0], -critic(_made(prior, batch_size, latents)).mean())
+            descend(players[0], -critic(_made(prior, batch_size, latents)).mean())
             critic.requires_grad_(True)
             for schedule in falling:
                 schedule.step()
             _average_into(kept, prior, min(average, step / (step + 10)))
-            if progress is not None and step % report_every == 0:
-                progress(f"step {step} of {steps}: critic's distance {distance.detach().item():.2f}")
         _measure_batch_norm(kept, batch_size, latents)
         prior.load_state_dict(kept.state_dict())
     return prior.eval()
@@ -118,13 +113,11 @@ def gradient_penalty(critic: nn.Module, real: Tensor, made: Tensor, generator: t
     return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
 
 
-def _endless(
-    public: Tensor, batch_size: int, flips: bool, order: torch.Generator, moves: torch.Generator
-) -> Iterator[Tensor]:
+def _endless(public: Tensor, batch_size: int, order: torch.Generator, moves: torch.Generator) -> Iterator[Tensor]:
     """Batches of real images in [-1, 1], epoch after epoch."""
     while True:
-        for rows in epoch_batches(len(public), batch_size, order):
-            real = augmented(public, rows, flips=flips, shifts=0, generator=moves)
+        for rows in epoch_batches(len(public), batch_size, order, epochs=1):
+            real = augmented(public, rows, flips=True, shifts=0, generator=moves)
             yield (2 * real - 1).contiguous(memory_format=FAST)
 
 
@@ -132,12 +125,6 @@ def _made(prior: DecoderPrior, amount: int, generator: torch.Generator) -> Tenso
     """Made images in [-1, 1]."""
     z = torch.randn(amount, prior.latent_dim, generator=generator).to(prior.device)
     return 2 * prior(z) - 1
-
-
-def _descend(player: torch.optim.Optimizer, loss: Tensor) -> None:
-    player.zero_grad(set_to_none=True)
-    loss.backward()
-    player.step()
 
 
 def _late_fall(steps: int) -> Callable[[int], float]:

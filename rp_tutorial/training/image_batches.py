@@ -67,11 +67,19 @@ def batches_an_epoch(rows: int, batch_size: int) -> int:
     return max(1, rows // count("batch_size", batch_size))
 
 
-def epoch_batches(rows: int, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Indices of one epoch in a new random order: `batches_an_epoch` batches, the rest left for other epochs."""
-    order = torch.randperm(rows, generator=generator)
-    for batch in range(batches_an_epoch(rows, batch_size)):
-        yield order[batch * batch_size : (batch + 1) * batch_size]
+def epoch_batches(rows: int, batch_size: int, generator: torch.Generator, *, epochs: int) -> Iterator[Tensor]:
+    """Indices of epochs, each in a new random order: `batches_an_epoch` batches, the rest left for other epochs."""
+    for _ in range(epochs):
+        order = torch.randperm(rows, generator=generator)
+        for batch in range(batches_an_epoch(rows, batch_size)):
+            yield order[batch * batch_size : (batch + 1) * batch_size]
+
+
+def descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+    """One step of the optimiser down the gradient of `loss`."""
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
 
 
 def augmented(images: Tensor, rows: Tensor, *, flips: bool, shifts: int, generator: torch.Generator) -> Tensor:

@@ -4,8 +4,6 @@ The images never exist as floats all at once: 30,000 public images of 64 x 64 pi
 multiplies a thin basis by the covariance matrix, batch by batch; the matrix itself is never formed.
 """
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
@@ -26,7 +24,6 @@ def fit_pca(
     passes: int = 8,
     seed: int = 0,
     device: str | torch.device = "cpu",
-    progress: Callable[[str], None] | None = None,
 ) -> PCAPrior:
     """Fill `prior` with the mean, leading components and standard deviations of `public`; returns it, on `device`.
 
@@ -42,7 +39,7 @@ def fit_pca(
     place = check_device(device)
     batches = [batch.to(place) for batch in public.flatten(1).split(BATCH)]
     mean = (sum(batch.sum(0, dtype=torch.float64) for batch in batches) / (255 * len(public))).float()
-    directions, variances = _leading(batches, mean, prior.latent_dim, passes, seed, progress)
+    directions, variances = _leading(batches, mean, prior.latent_dim, passes, seed)
     prior.to(place)
     prior.mean.copy_(mean.view_as(prior.mean))
     prior.components.copy_(directions.T.reshape(prior.components.shape))
@@ -50,17 +47,13 @@ def fit_pca(
     return prior.eval()
 
 
-def _leading(
-    batches: list[Tensor], mean: Tensor, kept: int, passes: int, seed: int, progress: Callable[[str], None] | None
-) -> tuple[Tensor, Tensor]:
+def _leading(batches: list[Tensor], mean: Tensor, kept: int, passes: int, seed: int) -> tuple[Tensor, Tensor]:
     """Orthonormal [D, kept] and the variances [kept] along it, largest first."""
     rows, width = sum(map(len, batches)), mean.numel()
     generator = torch_generator(Purpose.PCA_BASIS, seed)
     basis = torch.randn(width, min(kept + SPARE, rows - 1, width), generator=generator).to(mean.device)
-    for done in range(passes):
+    for _ in range(passes):
         basis, _ = torch.linalg.qr(_covariance_times(batches, mean, basis))
-        if progress is not None:
-            progress(f"pass {done + 1} of {passes}")
     inside = basis.T @ _covariance_times(batches, mean, basis)
     variances, turns = torch.linalg.eigh((inside + inside.T) / 2)  # smallest first
     directions = basis @ turns.flip(1)[:, :kept]

@@ -14,7 +14,13 @@ from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.models.batches import device_of, over_batches
 from rp_tutorial.models.facenet import FaceClassifier
 from rp_tutorial.models.whitened_head import WhitenedHead
-from rp_tutorial.training.image_batches import batches_an_epoch, check_device, check_images, epoch_batches
+from rp_tutorial.training.image_batches import (
+    batches_an_epoch,
+    check_device,
+    check_images,
+    descend,
+    epoch_batches,
+)
 
 ROTATION, SCALE, SHIFT = 0.25, 0.15, 0.15  # radians, log of the factor, halves of the image: largest, either way
 LIGHT, SLOPE, COLOUR, OFFSET = 0.35, 0.25, 0.08, 0.05  # largest relative change, and shift of the level
@@ -52,14 +58,10 @@ def fit_exemplars(
         net.to(place).train()
         chosen = torch.optim.AdamW(net.parameters(), lr=positive("learning_rate", learning_rate), weight_decay=1e-2)
         cycle = torch.optim.lr_scheduler.OneCycleLR(chosen, learning_rate, total_steps=steps + 1, cycle_momentum=False)
-        for _ in range(epochs):
-            for rows in epoch_batches(len(public), batch_size, order):
-                x = changed(to_float(public[rows.to(place)]), changes)
-                loss = nn.functional.cross_entropy(net(x), rows.to(place))
-                chosen.zero_grad(set_to_none=True)
-                loss.backward()
-                chosen.step()
-                cycle.step()
+        for rows in epoch_batches(len(public), batch_size, order, epochs=epochs):
+            x = changed(to_float(public[rows.to(place)]), changes)
+            descend(chosen, nn.functional.cross_entropy(net(x), rows.to(place)))
+            cycle.step()
     net.fc_layer = head.to(place)
     head.whiten(image_features(net, public))
     return net.eval()

@@ -7,7 +7,6 @@ the codes of real images lie from the N(0, I) that the attacker draws from.
 
 import itertools
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -20,11 +19,13 @@ from rp_tutorial.training.image_batches import (
     batches_an_epoch,
     check_device,
     check_public,
+    descend,
     epoch_batches,
     restarted,
 )
 
 FAST = torch.channels_last
+PIXEL_SIGMA = 0.25  # of the decoder's pixels, in units [0, 1]
 WARM_UP = 0.2  # share of the steps over which the KL term grows to its full weight, so that codes do not die early
 
 
@@ -55,22 +56,18 @@ def fit_vae(
     epochs: int = 40,
     batch_size: int = 100,
     learning_rate: float = 2e-3,
-    pixel_sigma: float = 0.25,
-    flips: bool = True,
     seed: int = 0,
     device: str | torch.device = "cpu",
-    progress: Callable[[str], None] | None = None,
 ) -> DecoderPrior:
     """Train `prior`, from fresh weights, as the decoder of a VAE on `public`; returns it in eval mode, on `device`.
 
-    public uint8 [M, 3, S, S]. The loss is the negative evidence bound with pixels N(decoder(z), pixel_sigma^2), in
-    pixel units [0, 1]. An `encoder` that is given is trained along, from fresh weights too. `progress` is called with
-    one line after every epoch. The same seed, images and number of threads give the same weights on a CPU.
+    public uint8 [M, 3, S, S]. The loss is the negative evidence bound with pixels N(decoder(z), PIXEL_SIGMA^2).
+    An `encoder` that is given is trained along, from fresh weights too. The images are mirrored at random.
+    The same seed, images and number of threads give the same weights on a CPU.
     Raises InputError for images that are not bytes or not of the prior's size, or settings out of range.
     """
     check_public(public, prior)
     place = check_device(device)
-    precision = 1 / positive("pixel_sigma", pixel_sigma) ** 2
     steps = count("epochs", epochs) * batches_an_epoch(len(public), batch_size)
     positive("learning_rate", learning_rate)
     purposes = Purpose.BATCH_ORDER, Purpose.AUGMENTATION, Purpose.CODE_NOISE
@@ -81,25 +78,15 @@ def fit_vae(
         public = public.to(place)
         optimiser = torch.optim.Adam([*prior.parameters(), *encoder.parameters()], lr=learning_rate)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-        done = 0
-        for epoch in range(epochs):
-            total = 0.0
-            for rows in epoch_batches(len(public), batch_size, order):
-                x = augmented(public, rows, flips=flips, shifts=0, generator=moves).contiguous(memory_format=FAST)
-                mean, log_variance = encoder(x)
-                noise = torch.randn(mean.shape, generator=draws).to(place)
-                made = prior(mean + noise * (log_variance / 2).exp())
-                mismatch = precision / 2 * (made - x).square().sum() / len(rows)
-                divergence = kl_from_standard_normal(mean, log_variance).mean()
-                done += 1
-                optimiser.zero_grad(set_to_none=True)
-                (mismatch + min(1.0, done / (WARM_UP * steps)) * divergence).backward()
-                optimiser.step()
-                schedule.step()
-                total += (mismatch + divergence).detach()
-            if progress is not None:
-                mean_loss = float(total) / batches_an_epoch(len(public), batch_size)
-                progress(f"epoch {epoch + 1} of {epochs}: loss {mean_loss:.1f}")
+        for step, rows in enumerate(epoch_batches(len(public), batch_size, order, epochs=epochs), 1):
+            x = augmented(public, rows, flips=True, shifts=0, generator=moves).contiguous(memory_format=FAST)
+            mean, log_variance = encoder(x)
+            noise = torch.randn(mean.shape, generator=draws).to(place)
+            made = prior(mean + noise * (log_variance / 2).exp())
+            mismatch = 1 / PIXEL_SIGMA**2 / 2 * (made - x).square().sum() / len(rows)
+            divergence = kl_from_standard_normal(mean, log_variance).mean()
+            descend(optimiser, mismatch + min(1.0, step / (WARM_UP * steps)) * divergence)
+            schedule.step()
     encoder.eval()
     return prior.eval()
 

@@ -1,4 +1,4 @@
-"""Floats compared as finely as their type tells them apart, and labels where no rounding decides them.
+"""Floats compared as finely as their type tells them apart.
 
 Another processor, another number of threads or a batch of another size adds in another order: the last digits differ,
 by an amount that grows with the values. An absolute tolerance below that asks for more than a float keeps. What is
@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 STEPS = 100  # last digits of the largest value: 1.2e-5 of it in float32, 2.2e-14 in float64
-MOST_TIES = 0.1  # of the rows, beyond which a comparison of the rest would show little
 
 
 def rounding(values: Tensor, *, steps: int = STEPS) -> float:
@@ -25,11 +24,3 @@ def assert_close_to_scale(found: Tensor, expected: Tensor, *, of: Tensor | None 
     coarser = max((found.dtype, expected.dtype), key=lambda dtype: torch.finfo(dtype).eps)
     slack = rounding((expected if of is None else of).to(coarser), steps=steps)
     torch.testing.assert_close(found, expected, rtol=0, atol=slack, equal_nan=True, check_dtype=False)
-
-
-def rows_without_ties(logits: Tensor, *, steps: int = STEPS) -> Tensor:
-    """The rows [B] of logits [B, K] whose label no rounding can move; all but a tenth, or the comparison fails."""
-    first, second = logits.detach().topk(2, dim=1).values.unbind(dim=1)
-    clear = first - second > 2 * rounding(logits, steps=steps)
-    assert clear.double().mean() >= 1 - MOST_TIES, f"{int((~clear).sum())} of {len(clear)} rows are ties"
-    return clear

@@ -268,8 +268,7 @@ def test_group_normalisation_takes_the_place_of_batch_normalisation_and_dropout_
     "bad",
     [
         {"epsilon": 0}, {"delta": 0.0}, {"epochs": 0}, {"batch_size": 0}, {"clip": -1}, {"learning_rate": 0},
-        {"optimiser": "lion"}, {"physical_batch": 0}, {"seed": -1}, {"labels": torch.arange(3)},
-        {"inputs": torch.arange(60)},
+        {"physical_batch": 0}, {"seed": -1}, {"labels": torch.arange(3)}, {"inputs": torch.arange(60)},
     ],
 )  # fmt: skip
 def test_bad_input_is_one_line_that_names_the_argument(bad):

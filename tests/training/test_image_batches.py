@@ -22,10 +22,12 @@ def generator(seed: int = 0) -> torch.Generator:
 
 @pytest.mark.parametrize(("rows", "batch_size", "batches"), [(10, 4, 2), (8, 4, 2), (3, 4, 1), (1, 1, 1)])
 def test_an_epoch_shows_no_image_twice_and_batches_are_full_where_one_can_be(rows, batch_size, batches):
-    epoch = list(epoch_batches(rows, batch_size, generator()))
-    assert len(epoch) == batches == batches_an_epoch(rows, batch_size)
-    shown = torch.cat(epoch).tolist()
-    assert len(set(shown)) == len(shown) == min(rows, batches * batch_size)
+    one, other = (list(epoch_batches(rows, batch_size, generator(), epochs=epochs)) for epochs in (1, 2))
+    assert len(one) == batches == batches_an_epoch(rows, batch_size)
+    assert len(other) == 2 * batches
+    for epoch in (one, other[:batches], other[batches:]):
+        shown = torch.cat(epoch).tolist()
+        assert len(set(shown)) == len(shown) == min(rows, batches * batch_size)
 
 
 def test_without_flips_and_shifts_the_images_come_as_they_are():
