@@ -7,13 +7,8 @@ The source is the printed outputs of public notebooks on the Kaggle data set
 mohankrishnathalla/medical-insurance-cost-prediction (100,000 rows, itself synthetic).
 """
 
-from __future__ import annotations
-
 import functools
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import pandera.pandas as pa
+from typing import Any
 
 DISEASES = (
     "hypertension",
@@ -34,88 +29,69 @@ PROCEDURES = (
     "proc_consult_count",
     "proc_lab_count",
 )
-COLUMNS = (
-    "person_id",
-    "age",
-    "sex",
-    "region",
-    "urban_rural",
-    "income",
-    "education",
-    "marital_status",
-    "employment_status",
-    "household_size",
-    "dependents",
-    "bmi",
-    "smoker",
-    "alcohol_freq",
-    "visits_last_year",
-    "hospitalizations_last_3yrs",
-    "days_hospitalized_last_3yrs",
-    "medication_count",
-    "systolic_bp",
-    "diastolic_bp",
-    "ldl",
-    "hba1c",
-    "plan_type",
-    "network_tier",
-    "deductible",
-    "copay",
-    "policy_term_years",
-    "policy_changes_last_2yrs",
-    "provider_quality",
-    "risk_score",
-    "annual_medical_cost",
-    "annual_premium",
-    "monthly_premium",
-    "claims_count",
-    "avg_claim_amount",
-    "total_claims_paid",
-    "chronic_count",
-    *DISEASES,
-    *PROCEDURES,
-    "is_high_risk",
-    "had_major_procedure",
-)
-CATEGORICAL = (
-    "sex",
-    "region",
-    "urban_rural",
-    "education",
-    "marital_status",
-    "employment_status",
-    "smoker",
-    "alcohol_freq",
-    "plan_type",
-    "network_tier",
-)
-DECIMAL = (
-    "income",
-    "bmi",
-    "systolic_bp",
-    "diastolic_bp",
-    "ldl",
-    "hba1c",
-    "provider_quality",
-    "risk_score",
-    "annual_medical_cost",
-    "annual_premium",
-    "monthly_premium",
-    "avg_claim_amount",
-    "total_claims_paid",
-)
-INTEGER = tuple(name for name in COLUMNS if name not in CATEGORICAL and name not in DECIMAL)
-FLAGS = (*DISEASES, "is_high_risk", "had_major_procedure")
+KINDS = {
+    "person_id": "whole",
+    "age": "whole",
+    "sex": "text",
+    "region": "text",
+    "urban_rural": "text",
+    "income": "decimal",
+    "education": "text",
+    "marital_status": "text",
+    "employment_status": "text",
+    "household_size": "whole",
+    "dependents": "whole",
+    "bmi": "decimal",
+    "smoker": "text",
+    "alcohol_freq": "text",
+    "visits_last_year": "whole",
+    "hospitalizations_last_3yrs": "whole",
+    "days_hospitalized_last_3yrs": "whole",
+    "medication_count": "whole",
+    "systolic_bp": "decimal",
+    "diastolic_bp": "decimal",
+    "ldl": "decimal",
+    "hba1c": "decimal",
+    "plan_type": "text",
+    "network_tier": "text",
+    "deductible": "whole",
+    "copay": "whole",
+    "policy_term_years": "whole",
+    "policy_changes_last_2yrs": "whole",
+    "provider_quality": "decimal",
+    "risk_score": "decimal",
+    "annual_medical_cost": "decimal",
+    "annual_premium": "decimal",
+    "monthly_premium": "decimal",
+    "claims_count": "whole",
+    "avg_claim_amount": "decimal",
+    "total_claims_paid": "decimal",
+    "chronic_count": "whole",
+    **dict.fromkeys(DISEASES, "flag"),
+    **dict.fromkeys(PROCEDURES, "whole"),
+    "is_high_risk": "flag",
+    "had_major_procedure": "flag",
+}
+COLUMNS = tuple(KINDS)
+CATEGORICAL = tuple(name for name in COLUMNS if KINDS[name] == "text")
+DECIMAL = tuple(name for name in COLUMNS if KINDS[name] == "decimal")
+FLAGS = tuple(name for name in COLUMNS if KINDS[name] == "flag")
+INTEGER = tuple(name for name in COLUMNS if KINDS[name] in ("whole", "flag"))
 
 SMOKER_LEVELS = ("Never", "Former", "Current")
-BMI_RANGE = (10.0, 80.0)  # kg/m^2; outside it a number is a unit error or a typing error, not a patient
-AGE_RANGE = (0, 120)
-UNIT_RANGE = (0, 1)
 MOST_LEVELS = 64  # a column with more levels is free text, and one-hot would give each row its own feature
+# Lowest and highest value that is not absurd, and how to say so.
+BOUNDS = {
+    "bmi": (10, 80, "a number from 10 to 80 (kg/m^2)"),  # outside: an error of unit or typing, not a patient
+    "age": (0, 120, "a number from 0 to 120 (years)"),
+    "risk_score": (0, 1, "a number from 0 to 1"),
+    **dict.fromkeys(FLAGS, (0, 1, "0 or 1")),
+}
+OTHER_BOUNDS = (0, 1e15, "a finite number of at least 0")  # keeps infinities out and integers exact in float64
 
 
 @functools.cache
-def csv_schema() -> pa.DataFrameSchema:
+def csv_schema() -> Any:
     """The pandera schema of a table as read: numbers as float64, text as text, nothing missing.
 
     Levels of a categorical column are open (another extract may have a plan this one has not; one-hot encoding
@@ -124,34 +100,15 @@ def csv_schema() -> pa.DataFrameSchema:
     """
     import pandera.pandas as pa  # a second of import time, needed by the reader alone
 
-    columns = {name: _text_column(pa, name) if name in CATEGORICAL else _number_column(pa, name) for name in COLUMNS}
-    return pa.DataFrameSchema(columns, strict=False)
+    def checks(name: str) -> list[pa.Check]:
+        if name == "smoker":
+            return [pa.Check.isin(SMOKER_LEVELS, error="one of " + ", ".join(SMOKER_LEVELS))]
+        if name in CATEGORICAL:
+            few = f"at most {MOST_LEVELS} categories"
+            return [pa.Check(lambda column: column.nunique() <= MOST_LEVELS, error=few)]
+        low, high, allowed = BOUNDS.get(name, OTHER_BOUNDS)
+        whole = [pa.Check(lambda column: column == column.round(), error="a whole number")] if name in INTEGER else []
+        return [pa.Check.in_range(low, high, error=allowed), *whole]
 
-
-def _text_column(pa, name: str) -> pa.Column:
-    if name == "smoker":
-        return pa.Column(checks=pa.Check.isin(SMOKER_LEVELS, error="one of " + ", ".join(SMOKER_LEVELS)))
-    few_levels = pa.Check(lambda column: column.nunique() <= MOST_LEVELS, error=f"at most {MOST_LEVELS} categories")
-    return pa.Column(checks=few_levels)
-
-
-def _number_column(pa, name: str) -> pa.Column:
-    low, high, allowed = _bounds(name)
-    checks = [pa.Check.in_range(low, high, error=allowed)]
-    if name in INTEGER:
-        checks.append(pa.Check(lambda column: column == column.round(), error="a whole number"))
-    return pa.Column(float, checks=checks)
-
-
-def _bounds(name: str) -> tuple[float, float, str]:
-    """Lowest and highest value that is not absurd, and how to say so."""
-    largest = 1e15  # keeps infinities out and integers exact in float64
-    if name == "bmi":
-        return *BMI_RANGE, "a number from 10 to 80 (kg/m^2)"
-    if name == "age":
-        return *AGE_RANGE, "a number from 0 to 120 (years)"
-    if name in FLAGS:
-        return *UNIT_RANGE, "0 or 1"
-    if name == "risk_score":
-        return *UNIT_RANGE, "a number from 0 to 1"
-    return 0.0, largest, "a finite number of at least 0"
+    types = {name: None if name in CATEGORICAL else float for name in COLUMNS}
+    return pa.DataFrameSchema({name: pa.Column(types[name], checks=checks(name)) for name in COLUMNS})

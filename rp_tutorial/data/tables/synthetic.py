@@ -19,7 +19,7 @@ import pandas as pd
 
 from rp_tutorial.core.arguments import count
 from rp_tutorial.core.streams import Purpose, numpy_generator
-from rp_tutorial.data.tables.schema import COLUMNS, DISEASES
+from rp_tutorial.data.tables.schema import COLUMNS, DISEASES, PROCEDURES
 
 # --- Published frequencies, all 100,000 rows -------------------------------------------------------------------------
 # Source: value counts printed in the notebook insurance_claim_analysis.ipynb, github.com/ellatuanzi/
@@ -72,13 +72,7 @@ EXTRA_PEOPLE_RATE = 0.9  # household members beyond the person and, if married, 
 DISEASE_AGE, DISEASE_GROWTH = 45, 0.024  # flat up to this age, then this much of the flat rate more per year
 # Rates a person and a disease. Visits: *one* Poisson draw times the number of diseases. Procedures: one coin times it.
 VISITS, MEDICATION, STAYS, STAYS_MAX = (1.2, 1.0), (0.8, 0.6), (0.0755, 0.025), 3
-PROCEDURE_RATE = {
-    "proc_imaging_count": 0.40,
-    "proc_surgery_count": 0.05,
-    "proc_physio_count": 0.40,
-    "proc_consult_count": 0.40,
-    "proc_lab_count": 0.40,
-}
+PROCEDURE_RATE = dict.fromkeys(PROCEDURES, 0.40) | {"proc_surgery_count": 0.05}
 PROCEDURE_COIN = 0.15
 LONGEST_STAY, MAJOR_STAY_DAYS = 7, 3  # days a stay; a record with more days than the second counts as major
 CLAIMS_PER_VISIT, CLAIMS_PER_VISIT_AND_DISEASE, CLAIM_RATE_MAX = 0.5, 0.25, 10

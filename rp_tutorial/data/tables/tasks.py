@@ -125,7 +125,7 @@ def _encoded(table: InsuranceTable, label: np.ndarray, split: tuple[np.ndarray, 
         "y_train": torch.from_numpy(label[train].astype(np.int64)),
         "x_test": _tensor(encoder.transform(table.frame.iloc[test])),
         "y_test": torch.from_numpy(label[test].astype(np.int64)),
-        "feature_names": _feature_names(table, encoder),
+        "feature_names": tuple(map(str, encoder.get_feature_names_out())),
         "attribute_column": column,
         "attribute_mean": float(scaler.mean_[column]),
         "attribute_std": float(scaler.scale_[column]),
@@ -153,18 +153,12 @@ def _refuse_single_label(table: InsuranceTable, label, train, test, meaning: str
 
 
 def _encoder(table: InsuranceTable) -> ColumnTransformer:
-    one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
-    parts = [("numeric", StandardScaler(), list(table.numeric))]  # a constant column is divided by 1, not by 0
-    if table.categorical:
-        parts.append(("categorical", one_hot, list(table.categorical)))
-    return ColumnTransformer(parts)
-
-
-def _feature_names(table: InsuranceTable, encoder: ColumnTransformer) -> tuple[str, ...]:
-    if not table.categorical:
-        return table.numeric
-    levels = zip(table.categorical, encoder.named_transformers_["categorical"].categories_, strict=True)
-    return table.numeric + tuple(f"{name}={level}" for name, found in levels for level in found)
+    one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False, feature_name_combiner="{}={}".format)
+    parts = [
+        ("numeric", StandardScaler(), list(table.numeric)),  # a constant column is divided by 1, not by 0
+        ("categorical", one_hot, list(table.categorical)),
+    ]
+    return ColumnTransformer(parts, verbose_feature_names_out=False)
 
 
 def _tensor(encoded: np.ndarray) -> torch.Tensor:
