@@ -13,7 +13,6 @@ from .guarantees import pixeldp_radius as pixeldp_radius
 from .guarantees import predict_quantile as predict_quantile
 from .guarantees import repeated_tv as repeated_tv
 from .guarantees import total_variation as total_variation
-from .guarantees import tv_from_advantage as tv_from_advantage
 from .guarantees import tv_of_dp as tv_of_dp
 from .guarantees import vote_quantile as vote_quantile
 from .halfspace import ThresholdRates as ThresholdRates

@@ -32,11 +32,6 @@ def advantage_from_tv(tv: ArrayLike) -> NDArray[np.float64]:
     return _within("tv", tv, 1.0) / 2
 
 
-def tv_from_advantage(advantage: ArrayLike) -> NDArray[np.float64]:
-    """Total variation of two laws that can be told apart with this advantage and no better: 2 * advantage."""
-    return 2 * _within("advantage", advantage, 0.5)
-
-
 def total_variation(law_a: ArrayLike, law_b: ArrayLike) -> NDArray[np.float64]:
     """TV of two laws over the same symbols, [..., S] and [..., S] -> [...]: sum |a - b| / 2.
 
@@ -130,10 +125,6 @@ class RobustPrivacy:
         """Advantage of any adversary who sees one release, at most: (alpha + beta) / 2, so alpha / 2 if beta is 0."""
         return self.tv_bound / 2
 
-    def advantage_after(self, releases: int) -> float:
-        """The bound for that many independent releases on the same point."""
-        return composition_tv(self.alpha, self.beta, releases) / 2
-
     def statement(self) -> str:
         """The guarantee in words."""
         return (
@@ -211,12 +202,6 @@ def composition_tv(alpha: float, beta: float, releases: int) -> float:
     alpha, beta, releases = closed_unit("alpha", alpha), closed_unit("beta", beta), count("releases", releases)
     some_other = 1.0 if beta == 1 else -math.expm1(releases * math.log1p(-beta))
     return min(1.0, alpha + some_other)
-
-
-def composition_tv_linear(alpha: float, beta: float, releases: int) -> float:
-    """The simpler, larger bound alpha + releases * beta, capped at 1."""
-    alpha, beta = closed_unit("alpha", alpha), closed_unit("beta", beta)
-    return min(1.0, alpha + count("releases", releases) * beta)
 
 
 # --- The half-space, where every law is known ---

@@ -54,13 +54,11 @@ class ThresholdRates:
     mean_distance_std: float
 
 
-def threshold_rates(
-    *, sigma: float, n: int, alpha: float, quantile: float = 0.9, n0: int = 100, n_certify: int | None = None
-) -> ThresholdRates:
-    """Table 1 in closed form: a threshold at `quantile` of N(0, 1), PREDICT(n, alpha), CERTIFY(n0, n_certify, alpha).
+def threshold_rates(*, sigma: float, n: int, alpha: float, quantile: float = 0.9, n0: int = 100) -> ThresholdRates:
+    """Table 1 in closed form: a threshold at `quantile` of N(0, 1), PREDICT(n, alpha), CERTIFY(n0, n, alpha).
 
-    Integrates the exact binomial laws over the population; PREDICT and CERTIFY draw their own samples. `n_certify`
-    is n unless given. Unit of sigma, radius and distance: std.
+    Integrates the exact binomial laws over the population; PREDICT and CERTIFY draw their own samples.
+    Unit of sigma, radius and distance: std.
     """
     threshold = special.ndtri(open_unit("quantile", quantile))
     z, weight = _population_grid(threshold)
@@ -71,7 +69,7 @@ def threshold_rates(
     wrong = np.where(distance > 0, law[:, 0], law[:, 2])
     answered_one = weight * law[:, 2]
     answered_one /= max(answered_one.sum(), np.finfo(float).tiny)  # nobody is answered up to n = 7 at alpha = .01
-    radius = mean_radius(p_one, sigma=sigma, n0=n0, n=n if n_certify is None else n_certify, alpha=alpha)
+    radius = mean_radius(p_one, sigma=sigma, n0=n0, n=n, alpha=alpha)
     return ThresholdRates(
         accuracy=float(weight @ right),
         abstention=float(weight @ law[:, 1]),

@@ -5,7 +5,7 @@ looks at every candidate on fixed ladders of sigma, n and N with exact binomial 
 works. A harder wish only strikes candidates out, so it never comes out cheaper. Nothing is sampled here.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,6 @@ from rp_tutorial.theory.guarantees import (
     RULES,
     RobustPrivacy,
     composition_tv,
-    deployable_radius,
-    deployable_radius_predict,
     predict_quantile,
     vote_quantile,
 )
@@ -75,17 +73,8 @@ class Plan:
         """What is proven for all releases together; at most the target."""
         return composition_tv(self.alpha, self.beta, self.releases) / 2
 
-    @property
-    def guaranteed_radius(self) -> float:
-        """The deployable radius at `certify_votes`; at least the radius asked for."""
-        p_low = float(lower_confidence_bound(self.certify_votes, self.n, alpha=self.alpha))
-        common = {"sigma": self.sigma, "n_vote": self.n_vote, "beta": self.beta}
-        if self.rule == "vote":
-            return float(deployable_radius(p_low, **common))
-        return float(deployable_radius_predict(p_low, **common, alpha=self.test_alpha))
-
     def guarantee(self) -> RobustPrivacy:
-        """What one release keeps, as the object of the chapter on Robust Privacy."""
+        """What one release keeps at `certify_votes`: its radius is at least the one asked for."""
         p_low = float(lower_confidence_bound(self.certify_votes, self.n, alpha=self.alpha))
         common = {"sigma": self.sigma, "n_vote": self.n_vote, "alpha": self.alpha, "beta": self.beta, "unit": self.unit}
         if self.rule == "vote":
@@ -150,15 +139,15 @@ def plan(
     )
     sigmas, shares, assumption = _candidates(radius, p_a, sigma, margin, unit)
     row, n_vote, n = _search(wish, sigmas, shares, first=margin is None and sigma is None)
-    found = Plan(
-        target_advantage=target, radius=radius, unit=unit, rule=rule, releases=releases, sigma=float(sigmas[row]),
-        p_a=float(shares[row]), n0=n0, n=n, n_vote=n_vote, alpha=wish.alpha, beta=wish.beta,
-        test_alpha=test_alpha if rule == "predict" else None, certify_votes=0, certify_probability=0.0,
-        abstention=_abstention(wish, float(shares[row]), n_vote), assumption=assumption,
+    sigma, p_a = float(sigmas[row]), float(shares[row])
+    votes = int(_votes_needed(n, wish.needed_share(sigma, n_vote), wish.alpha))
+    predicts = rule == "predict"
+    return Plan(
+        target_advantage=target, radius=radius, unit=unit, rule=rule, releases=releases, sigma=sigma, p_a=p_a, n0=n0,
+        n=n, n_vote=n_vote, alpha=wish.alpha, beta=wish.beta, test_alpha=test_alpha if predicts else None,
+        certify_votes=votes, certify_probability=float(_reach_probability(votes, n, p_a, n0)),
+        abstention=float(predict_law(p_a, n=n_vote, alpha=test_alpha)[1]) if predicts else 0.0, assumption=assumption,
     )  # fmt: skip
-    votes = int(_votes_needed(n, wish.needed_share(found.sigma, n_vote), wish.alpha))
-    reached = _reach_probability(votes, n, found.p_a, n0)
-    return replace(found, certify_votes=votes, certify_probability=float(reached))
 
 
 @dataclass(frozen=True)
@@ -274,10 +263,6 @@ def _votes_needed(n: NDArray[np.int64] | int, needed: float, alpha: float) -> ND
 def _reach_probability(votes: NDArray[np.int64] | int, n: NDArray[np.int64] | int, share: float, n0: int) -> NDArray:
     """Probability that n0 samples choose the class and at least `votes` of n others are for it."""
     return vote_law(share, n=n0)[1] * stats.binom.sf(np.asarray(votes) - 1, n, share)
-
-
-def _abstention(wish: _Wish, share: float, n_vote: int) -> float:
-    return float(predict_law(share, n=n_vote, alpha=wish.test_alpha)[1]) if wish.rule == "predict" else 0.0
 
 
 def _ladder(top: int, *, ratio: float) -> NDArray[np.int64]:

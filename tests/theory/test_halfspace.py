@@ -170,13 +170,6 @@ def test_rates_of_a_predict_that_never_answers_are_all_abstention():
     assert rates.abstention == pytest.approx(1)
 
 
-def test_certification_samples_are_those_asked_for():
-    usual = threshold_rates(sigma=1, n=100, alpha=0.01)
-    more = threshold_rates(sigma=1, n=100, alpha=0.01, n_certify=2000)
-    assert (more.accuracy, more.abstention) == (usual.accuracy, usual.abstention)
-    assert usual.mean_radius_std < more.mean_radius_std < more.mean_distance_std
-
-
 def test_expected_reach_is_the_mean_furthest_positive_of_a_simulation():
     sigma, n, records, repetitions = 1.0, 100, 30, 4000
     offsets = np.linspace(0.02, 0.5, 25)
@@ -208,7 +201,7 @@ def test_expected_reach_grows_with_the_records_and_vanishes_with_the_samples():
         ("n", partial(predict_law, 0.5, n=2.5, alpha=0.01)),
         ("alpha", partial(predict_law, 0.5, n=10, alpha=1)),
         ("quantile", partial(threshold_rates, sigma=1, n=10, alpha=0.01, quantile=90)),
-        ("n", partial(threshold_rates, sigma=1, n=10, alpha=0.01, n_certify=0)),
+        ("n", partial(threshold_rates, sigma=1, n=0, alpha=0.01)),
         ("sigma", partial(threshold_rates, sigma=float("nan"), n=10, alpha=0.01)),
         ("n", partial(mean_radius, 0.5, sigma=1, n0=0, n=10, alpha=0.01)),
         ("records", partial(expected_reach, sigma=1, n=10, alpha=0.01, offsets=[0.1], records=0)),
