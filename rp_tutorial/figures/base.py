@@ -60,22 +60,24 @@ def estimates(
     *,
     group: str,
     source: str | None = None,
+    of: str = "value",
     title: str,
     description: str,
     first: Sequence[str] = (),
     tick: str | None = None,
-    zero: bool = False,
     panel: str | None = None,
-    scale: alt.Scale | None = None,
     number: str = ".2f",
 ) -> alt.LayerChart | alt.FacetChart:
     """Numbers with their intervals: a row a group, a point at the value, a bar from low to high, a look a source.
 
     table: columns `group`, value, low, high and, where named, `source`, `tick` (a second number, drawn as a tick) and
-    `panel` (a panel each), in the order in which they are drawn. Sources of one group stand beside each other; those
-    in `first` have the first looks. zero: a dashed line at 0. number: the format of what is read off, a percentage
-    for the axis too.
+    `panel` (a panel each), in the order in which they are drawn. Instead of the three, `of` and `of`_ci (pairs).
+    Sources of one group stand beside each other; those in `first` have the first looks. number: the format of what is
+    read off. A percentage is one on the axis too, from 0 to 1; with a sign it is a gain, and a dashed line is at 0.
     """
+    names = [name for name in (panel, group, source) if name]
+    read = ["value", "low", "high", *([tick] if tick else [])]
+    table = table if of == "value" else measured(table, of, *names, *read[3:])
     rows = list(dict.fromkeys(table[group]))
     beside = bool(source) and bool(table.duplicated([group, panel] if panel else [group]).any())
     base = alt.Chart(table).encode(y=alt.Y(f"{group}:N", title=None, sort=rows))
@@ -83,10 +85,10 @@ def estimates(
     if source:
         look = looks(source, table[source], first=first)
         base = base.encode(yOffset=alt.YOffset(f"{source}:N", sort=look["color"]["sort"])) if beside else base
-    axis = alt.Axis(format=number.replace(".1", "")) if number.endswith("%") else alt.Axis()
-    x = alt.X("value:Q", title=title, axis=axis, scale=scale or alt.Scale(domainMin=0))
-    names = [name for name in (panel, group, source) if name]
-    read = ["value", "low", "high", *([tick] if tick else [])]
+    gain, share = number.startswith("+"), number.endswith("%")
+    axis = alt.Axis(format=number.replace(".1", "")) if share else alt.Axis()
+    scale = alt.Scale() if gain else SHARE if share else alt.Scale(domainMin=0)
+    x = alt.X("value:Q", title=title, axis=axis, scale=scale)
     layers = [
         base.mark_rule(strokeWidth=3).encode(x="low:Q", x2="high:Q", color=look["color"]),
         base.mark_point(filled=True, size=80, opacity=1).encode(
@@ -95,7 +97,7 @@ def estimates(
     ]
     if tick:
         layers.insert(0, base.mark_tick(thickness=2, size=14, color=REFERENCE).encode(x=f"{tick}:Q"))
-    if zero:
+    if gain:
         line = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(strokeDash=[6, 4], color=REFERENCE)
         layers.insert(0, line.encode(x="zero:Q"))
     chart, height = alt.layer(*layers), 18 * max(1, len(table) if beside else len(rows))
@@ -129,10 +131,14 @@ def tooltips(*columns: str, format: str = ".1%") -> list[alt.Tooltip]:
     return [alt.Tooltip(f"{column}:Q", format=format) for column in columns]
 
 
-def with_ends(table: pd.DataFrame, *, of: str, low: str = "low", high: str = "high") -> pd.DataFrame:
-    """The table with the pairs of column `of` as two columns, rounded for the page."""
-    ends = pd.DataFrame(table[of].tolist(), columns=[low, high], index=table.index)
-    return table.drop(columns=of).join(ends).round(4)
+def measured(table: pd.DataFrame, of: str, *kept: str, value: str = "value", ends: str = "") -> pd.DataFrame:
+    """Columns `kept`, and the number `of` with its interval as columns `value`, low and high, rounded for the page.
+
+    The interval is a pair in column `of`_ci; a number without one is its own. ends: what stands before low and high.
+    """
+    pairs = table.get(f"{of}_ci", table[[of, of]].to_numpy())
+    low_and_high = pd.DataFrame(list(pairs), columns=[f"{ends}low", f"{ends}high"], index=table.index)
+    return table[list(kept)].assign(**{value: table[of].astype(float)}).join(low_and_high).round(4)
 
 
 def finish(chart: Any, description: str) -> Any:

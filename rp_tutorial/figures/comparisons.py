@@ -17,9 +17,9 @@ from rp_tutorial.figures.base import (
     estimates,
     finish,
     looks,
+    measured,
     panels,
     tooltips,
-    with_ends,
 )
 
 VERDICTS = ("open", "shown", "contradicted", "traded")
@@ -46,9 +46,8 @@ def frontier(
     # Of the whole table, so that a family looks the same in every section of it.
     look = looks("family", table["family"], first=MECHANISMS)
     table = table[table["test_accuracy"] >= accuracy_from]
-    arms = table[["name", "family", "test_accuracy", "test_accuracy_ci", y, f"{y}_ci"]].rename(columns={y: "loss"})
-    arms = with_ends(arms, of=f"{y}_ci", low="loss_low", high="loss_high")
-    arms = with_ends(arms, of="test_accuracy_ci", low="test_accuracy_low", high="test_accuracy_high")
+    arms = measured(table, "test_accuracy", "name", "family", value="test_accuracy", ends="test_accuracy_")
+    arms = arms.join(measured(table, y, value="loss", ends="loss_"))
     axis = alt.Axis(format="%")
     across = alt.X("test_accuracy:Q", title="test accuracy", scale=alt.Scale(zero=False), axis=axis)
     up = alt.Y("loss:Q", title=title, scale=alt.Scale(domain=[y_from, 1]), axis=axis)
@@ -85,16 +84,15 @@ def asr_arms(table: pd.DataFrame) -> alt.LayerChart:
 
     table: columns name, family, asr, asr_ci, asr_start, in the order in which the arms are drawn.
     """
-    arms = with_ends(table[["name", "family", "asr", "asr_ci", "asr_start"]], of="asr_ci")
-    spoken = "; ".join(f"{row.name}: {row.asr:.0%}" for row in arms.itertuples(index=False))
+    spoken = "; ".join(f"{row.name}: {row.asr:.0%}" for row in table.itertuples(index=False))
     return estimates(
-        arms.rename(columns={"asr": "value"}),
+        table,
         group="name",
         source="family",
         first=MECHANISMS,
+        of="asr",
         tick="asr_start",
         title="ASR; tick: starting points alone",
-        scale=SHARE,
         number=".1%",
         description="Attack success rate with its 95 % interval for each arm, and a tick for the starting points. "
         f"{spoken}.",
@@ -106,38 +104,27 @@ def front_areas(table: pd.DataFrame) -> alt.LayerChart:
 
     table: as `statistics.fronts.areas` gives it. Small is good: an ASR, averaged over accuracies.
     """
-    areas = with_ends(table[["family", "area", "area_ci", "cross_fitted"]], of="area_ci")
-    spoken = "; ".join(f"{row.family}: {row.area:.0%} ({row.low:.0%} to {row.high:.0%})" for row in areas.itertuples())
+    spoken = "; ".join("{}: {:.0%} ({:.0%} to {:.0%})".format(*row) for row in measured(table, "area", "family").values)
     return estimates(
-        areas.rename(columns={"area": "value"}),
+        table,
         group="family",
+        of="area",
         tick="cross_fitted",
         title="mean least ASR over accuracies; tick: cross-fitted",
-        scale=SHARE,
         number=".1%",
         description=f"Area under the front of each family, which is a mean ASR, with 95 % intervals. {spoken}.",
     )
 
 
-def gains(table: pd.DataFrame, *, gain: str = "asr_gain", title: str, description: str) -> alt.LayerChart:
+def gains(table: pd.DataFrame, *, title: str, description: str) -> alt.LayerChart:
     """A claim tried pair by pair: what the adversary gains if one defence stands for the other, with its interval.
 
-    table: columns name, `gain`, `gain`_ci and verdict, a row a pair; pairs without a rival are left out.
+    table: columns name, asr_gain, asr_gain_ci and verdict, a row a pair; pairs without a rival are left out.
     Left of zero the claim is right.
     """
-    rows = table.loc[table["verdict"] != "no rival", ["name", "verdict", gain, f"{gain}_ci"]]
-    shown = with_ends(rows.astype({gain: float}), of=f"{gain}_ci").rename(columns={gain: "value"})
-    return estimates(
-        shown,
-        group="name",
-        source="verdict",
-        first=VERDICTS,
-        zero=True,
-        title=title,
-        scale=alt.Scale(),
-        number="+.1%",
-        description=description,
-    )
+    rivals = table[table["verdict"] != "no rival"]
+    look = {"source": "verdict", "first": VERDICTS, "number": "+.1%"}
+    return estimates(rivals, group="name", of="asr_gain", title=title, description=description, **look)
 
 
 def distillation_curves(table: pd.DataFrame, *, measures: Sequence[str] = tuple(MEASURES)) -> alt.FacetChart:
@@ -146,11 +133,7 @@ def distillation_curves(table: pd.DataFrame, *, measures: Sequence[str] = tuple(
     table: columns name (of the teacher), queries, and for each measure `measure` and `measure`_ci (pairs); the table
     `students` of `experiments.faces.distillation`.
     """
-    parts = []
-    for measure in measures:
-        part = with_ends(table[["name", "queries", measure, f"{measure}_ci"]], of=f"{measure}_ci")
-        parts.append(part.rename(columns={measure: "value"}).assign(panel=MEASURES.get(measure, measure)))
-    curves = pd.concat(parts)
+    curves = pd.concat(measured(table, of, "name", "queries").assign(panel=MEASURES.get(of, of)) for of in measures)
     names, shown = (list(dict.fromkeys(curves[column])) for column in ("name", "panel"))
     look = looks("name", names, columns=2)
     base = alt.Chart(curves).encode(
@@ -183,21 +166,20 @@ def adaptive_attackers(table: pd.DataFrame, *, reference: str) -> alt.FacetChart
     name of the attacker that does not know the defence.
     """
     kinds = ("does not know the defence", "knows the defence")
-    rows = with_ends(table[["defense", "attacker", "asr", "asr_ci"]], of="asr_ci").rename(columns={"asr": "value"})
-    rows["kind"] = [kinds[name != reference] for name in rows["attacker"]]
+    rows = table.assign(kind=[kinds[name != reference] for name in table["attacker"]])
     spoken = []
     for defense, own in rows.groupby("defense", sort=False):
-        known = [f"{value:.0%} by {reference}, " for value in own.loc[own["attacker"] == reference, "value"]]
-        best = own.loc[own["value"].idxmax()]
-        spoken.append(f"{defense}: {''.join(known)}at most {best['value']:.0%} by {best['attacker']}")
+        known = [f"{asr:.0%} by {reference}, " for asr in own.loc[own["attacker"] == reference, "asr"]]
+        best = own.loc[own["asr"].idxmax()]
+        spoken.append(f"{defense}: {''.join(known)}at most {best['asr']:.0%} by {best['attacker']}")
     return estimates(
         rows,
         group="attacker",
         source="kind",
         first=kinds,
         panel="defense",
+        of="asr",
         title="attack success rate",
-        scale=SHARE,
         number=".1%",
         description=f"ASR of {rows['attacker'].nunique()} attackers with 95 % intervals, a panel a defence. "
         f"{'; '.join(spoken)}.",

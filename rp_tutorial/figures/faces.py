@@ -4,8 +4,7 @@ No function but `label_regions` computes anything; the tables come from `experim
 `contact_sheets.py`; charts of many arms are in `comparisons.py`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import altair as alt
 import numpy as np
@@ -23,10 +22,10 @@ from rp_tutorial.figures.base import (
     WIDTH,
     finish,
     looks,
+    measured,
     panels,
     slider,
     tooltips,
-    with_ends,
 )
 
 ON_TINT = "#3b8edb"  # blue that shows on the blue region, on a light page and on a dark one
@@ -124,16 +123,16 @@ def latent_walk(
     return finish(chart.properties(width=WIDTH, height=WIDTH), description)
 
 
-def asr_by_sigma(table: pd.DataFrame, *, paper: Sequence[Mapping[str, Any]] = FIGURE3) -> alt.FacetChart:
+def asr_by_sigma(table: pd.DataFrame) -> alt.FacetChart:
     """Figure 3 of the paper beside ours: ASR and two accuracies against sigma, a line for every N, intervals.
 
     table: `experiments.faces.inversion.table`; drawn are the undefended net (sigma = 0) and fresh noise on a net
-    trained without noise, asked once a probe. `paper`: percentages as FIGURE3, drawn as open points.
+    trained without noise, asked once a probe. The paper's percentages, FIGURE3, are drawn as open points.
     """
     fresh = table[table["family"].isin(["none", "plain noise", "smoothing"])]
     fresh = fresh.assign(N=fresh["n"].where(fresh["sigma"] > 0, 0))
-    ours = pd.concat([_panel(fresh, name) for name in PANELS])
-    printed = pd.DataFrame(paper).rename(columns={"n": "N"})
+    ours = pd.concat(measured(fresh, name, "sigma", "N").assign(panel=name) for name in PANELS)
+    printed = pd.DataFrame(FIGURE3).rename(columns={"n": "N"})
     theirs = printed.melt(["sigma", "N"], ["asr", "paper_accuracy"], "panel", "value").dropna()
     both = pd.concat([ours.assign(source="ours"), theirs.assign(value=theirs["value"] / 100, source="paper")])
     start = both[both["sigma"] == 0]  # the undefended net stands at the left end of every line
@@ -184,9 +183,3 @@ def flip_rates(table: pd.DataFrame, *, description: str) -> alt.LayerChart:
         ),
     ]
     return finish(alt.layer(*layers).properties(width="container", height=260), description)
-
-
-def _panel(arms: pd.DataFrame, name: str) -> pd.DataFrame:
-    """One quantity of the arms with its interval, where it has one: columns sigma, N, panel, value, low, high."""
-    ends = arms.get(f"{name}_ci", [(value, value) for value in arms[name]])
-    return with_ends(arms[["sigma", "N"]].assign(panel=name, value=arms[name], ends=ends), of="ends")

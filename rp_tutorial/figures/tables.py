@@ -9,13 +9,13 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from rp_tutorial.figures.base import ABOVE, BELOW, REFERENCE, WIDTH, finish, slider
+from rp_tutorial.figures.base import ABOVE, BELOW, REFERENCE, WIDTH, finish, panels, slider
 
 
-def release_histogram(table: pd.DataFrame, *, threshold: float, panels: str = "classifier") -> alt.FacetChart:
+def release_histogram(table: pd.DataFrame, *, threshold: float) -> alt.FacetChart:
     """Figures 1 and 4 of the paper: BMI of everything released as class 1, a panel a classifier, log counts.
 
-    table: columns `panels`, bin_left, count, as `tables()["figure1"]` of the experiment. Threshold in kg/m^2.
+    table: columns classifier, bin_left, count, as `tables()["figure1"]` of the experiment. Threshold in kg/m^2.
     """
     width = 0.2
     shown = table.assign(
@@ -23,7 +23,7 @@ def release_histogram(table: pd.DataFrame, *, threshold: float, panels: str = "c
         side=(table["bin_left"] >= threshold - 1e-6).map({True: "above B", False: "below B"}),
         B=threshold,
         floor=0.8,
-    )[[panels, "bin_left", "bin_right", "count", "side", "B", "floor"]]
+    )[["classifier", "bin_left", "bin_right", "count", "side", "B", "floor"]]
     shown = shown[shown["bin_left"] < threshold + 8]  # the right tail is the population's, not the mechanism's
     base = alt.Chart(shown)
     bars = base.mark_bar(binSpacing=0).encode(
@@ -37,13 +37,11 @@ def release_histogram(table: pd.DataFrame, *, threshold: float, panels: str = "c
         tooltip=[alt.Tooltip("bin_left:Q", title="from"), alt.Tooltip("count:Q")],
     )
     rule = base.mark_rule(strokeDash=[6, 4], color=REFERENCE).encode(x="B:Q")
-    order = list(dict.fromkeys(table[panels]))
     chart = (bars + rule).properties(width=WIDTH, height=90)
+    classifiers = ", ".join(map(str, dict.fromkeys(table["classifier"])))
     return finish(
-        chart.facet(
-            row=alt.Row(f"{panels}:N", sort=order, title=None, header=alt.Header(labelAngle=0, labelAlign="left"))
-        ),
-        f"Histograms of the BMI of inputs released as class 1, one panel for each of {', '.join(map(str, order))}. "
+        panels(chart, "classifier", table["classifier"]),
+        f"Histograms of the BMI of inputs released as class 1, one panel for each of {classifiers}. "
         f"A dashed line marks the threshold B = {threshold:g}. Bars to its left are releases below the threshold.",
     )
 
@@ -74,16 +72,16 @@ def rates_by_sigma(table: pd.DataFrame, *, quantity: str, title: str) -> alt.Lay
     )
 
 
-def inferred_intervals(table: pd.DataFrame, *, threshold: float, unit: str = "kg/m²") -> alt.LayerChart:
+def inferred_intervals(table: pd.DataFrame, *, threshold: float) -> alt.LayerChart:
     """What a label-only adversary concludes about some people: an interval each, with the truth marked on it.
 
-    table: columns person, low, high, truth, released; one row a person.
+    table: columns person, low, high, truth (kg/m^2), released; one row a person. threshold: in kg/m^2.
     """
     base = alt.Chart(table.assign(B=threshold))
     person = alt.Y("person:O", title="person")
     chart = (
         base.mark_bar(height=8, opacity=0.7).encode(
-            x=alt.X("low:Q", title=f"attribute ({unit})", scale=alt.Scale(zero=False)),
+            x=alt.X("low:Q", title="attribute (kg/m²)", scale=alt.Scale(zero=False)),
             x2="high:Q",
             y=person,
             color=alt.Color("released:N", title="released label", scale=alt.Scale(range=[BELOW, ABOVE])),
@@ -94,7 +92,7 @@ def inferred_intervals(table: pd.DataFrame, *, threshold: float, unit: str = "kg
     return finish(
         chart,
         f"For each of {len(table)} people the interval of attribute values compatible with the released label, and a "
-        f"tick at the true value. The intervals end at the threshold {threshold:g} {unit}, marked by a dashed line.",
+        f"tick at the true value. The intervals end at the threshold {threshold:g} kg/m², marked by a dashed line.",
     )
 
 
