@@ -12,6 +12,7 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -21,128 +22,22 @@ from torch import Tensor
 from rp_tutorial.attacks.inversion.boundary_repulsion import Inversion, invert
 from rp_tutorial.attacks.inversion.queries import Decoder
 from rp_tutorial.attacks.inversion.registry import ATTACKS, Attack, Attacked, Scene
-from rp_tutorial.attacks.inversion.settings import BREP_MI, BoundaryRepulsion, deviations
+from rp_tutorial.attacks.inversion.settings import BoundaryRepulsion, deviations
 from rp_tutorial.attacks.inversion.sure_starts import SureStart, sure_starts
 from rp_tutorial.core.arguments import count, refuse
 from rp_tutorial.oracles.base import LabelOracle
 
 NEVER = 10**9  # patience of an attacker whose walk only the budget ends
-
-
-Preset = Callable[[BoundaryRepulsion], "Attacker"]
+Settings = Callable[[BoundaryRepulsion], BoundaryRepulsion]
 
 
 @dataclass(frozen=True)
 class Attacker:
-    """An attacker on the boundary: how it walks, where it starts, and what its success says about a guarantee."""
+    """An attacker on the boundary: how it walks, and where it starts."""
 
     name: str
     settings: BoundaryRepulsion
     start: SureStart | None  # None: the published rule, the first candidate that is labelled as the target
-    exploits: str
-    guarantee: str
-
-
-def published(base: BoundaryRepulsion) -> Attacker:
-    """BREP-MI as `base` has it. It gives up by its own rules, often with some of the budget unspent."""
-    return Attacker(
-        "BREP-MI",
-        base,
-        None,
-        "nothing about the defence: the attack that the paper measures",
-        "none: a success rate is a measurement, and no theorem of any defence here promises one",
-    )
-
-
-def patient(base: BoundaryRepulsion) -> Attacker:
-    """BREP-MI that walks until the budget is spent: what more queries buy without a thought about the defence."""
-    return Attacker(
-        "patient BREP-MI",
-        _to_the_end(base),
-        None,
-        "the whole budget, where the published rules give up early",
-        "none: every guarantee here is about one release, or adds up over releases",
-    )
-
-
-def sure_start(base: BoundaryRepulsion, *, start: SureStart | None = None) -> Attacker:
-    """The patient attacker, who looks around several candidates before it chooses where to begin."""
-    return Attacker(
-        "sure start",
-        _to_the_end(base),
-        start or SureStart(),
-        "that a first label may be luck: shares of answers around a candidate tell how deep inside it lies",
-        "none: the guarantee compares two inputs within R, and this attacker compares inputs far apart",
-    )
-
-
-def repeated_queries(base: BoundaryRepulsion, *, repeats: int = 5) -> Attacker:
-    """Every probe is asked `repeats` times and the most frequent answer counts."""
-    return Attacker(
-        "repeated queries",
-        replace(_to_the_end(base), repeats=count("repeats", repeats)),
-        None,
-        "fresh randomness, which averages out",
-        "none: (R, alpha)-Robust Privacy and epsilon of randomized response hold for one release; of m, TV adds up to "
-        "at most alpha + m beta, and epsilon to m epsilon. Against memoised answers it buys nothing",
-    )
-
-
-def larger_spheres(base: BoundaryRepulsion, *, factor: float = 2.0) -> Attacker:
-    """The walk begins with spheres `factor` times as large: what moves a picture further than the noise does."""
-    return Attacker(
-        "larger spheres",
-        replace(_to_the_end(base), radius=base.radius * factor),
-        None,
-        "a radius says nothing about what is beyond it",
-        "none: the guarantee is about inputs within R of each other, and these probes are not",
-    )
-
-
-def noise_aware(
-    base: BoundaryRepulsion, *, tolerance: float = 0.25, confirmations: int = 5, start: SureStart | None = None
-) -> Attacker:
-    """Spheres grow with up to a share `tolerance` of their points outside, and a step's end is asked several times.
-
-    A wrong answer costs a walk little where it is one of 32 directions, and much where it decides on a step or lets
-    one sphere in three fail the rule of 29 of 32. So queries go to the decisions, and the rule expects some lies.
-    """
-    needed = max(1, math.floor(base.directions * (1 - tolerance)))
-    return Attacker(
-        "noise-aware steps",
-        replace(_to_the_end(base), inside_needed=needed, confirmations=confirmations),
-        start or SureStart(),
-        "two constants of the published attack that noise breaks: 29 of 32, and one answer at a step's end",
-        "none: what a walk makes of released labels is post-processing, which no guarantee restricts",
-    )
-
-
-def disagreement(
-    base: BoundaryRepulsion,
-    *,
-    repeats: int = 2,
-    tolerance: float = 0.25,
-    confirmations: int = 5,
-    abstain_weight: float = 0.5,
-    start: SureStart | None = None,
-) -> Attacker:
-    """Shares of answers instead of answers: a random release tells how near the boundary is by contradicting itself.
-
-    A probe pulls by the share of its answers outside, and ABSTAIN, which is said near a boundary, is half outside.
-    """
-    aware = noise_aware(base, tolerance=tolerance, confirmations=confirmations, start=start)
-    return replace(
-        aware,
-        name="disagreement as signal",
-        settings=replace(aware.settings, repeats=repeats, weigh="share", abstain_weight=abstain_weight),
-        exploits="that a random release contradicts itself near a boundary, and that an abstaining one is silent there",
-        guarantee="none: PREDICT bounds how often a released label is wrong; its ABSTAIN is a symbol like any other, "
-        "and with N = 10 no radius within which it is unlikely is positive",
-    )
-
-
-def _to_the_end(base: BoundaryRepulsion) -> BoundaryRepulsion:
-    return replace(base, patience=NEVER, rejected_limit=None, max_iterations=None)
 
 
 @dataclass(frozen=True)
@@ -207,34 +102,126 @@ def walk(
     return Walked(found, found.queries + starts.queries, starts.search_queries)
 
 
-def register_walker(preset: Preset) -> Preset:
-    """Registers a function of the settings of the attack that it departs from as an attacker of experiments."""
-    usual = preset(BREP_MI)
+def walker(
+    name: str, *, exploits: str, guarantee: str, start: SureStart | None = None
+) -> Callable[[Settings], Callable[[BoundaryRepulsion], Attacker]]:
+    """Registers an attacker of experiments by its settings, a function of those of the attack that it departs from.
 
-    def run(oracle: LabelOracle, scene: Scene, state: Path | None) -> Attacked:
-        found = walk(
-            oracle,
-            scene.prior,
-            scene.targets,
-            preset(scene.settings.attack),
-            budget=scene.budget,
-            seed=scene.seed,
-            candidates=scene.candidates,
-            state_path=state,
-            device=scene.settings.device,
-        )
-        return Attacked(found.inversion, found.told())
+    `exploits` and `guarantee`: what its success says, as in `registry.attack`. The function becomes one that gives the
+    `Attacker`.
+    """
 
-    def about(base: BoundaryRepulsion) -> dict[str, Any]:
-        attacker = preset(base)
-        changed = {name: list(pair) for name, pair in deviations(attacker.settings).items()}
-        return {"deviations": changed, "start": asdict(attacker.start) if attacker.start else None}
+    def register(settings: Settings) -> Callable[[BoundaryRepulsion], Attacker]:
+        @wraps(settings)
+        def preset(base: BoundaryRepulsion) -> Attacker:
+            return Attacker(name, settings(base), start)
 
-    ATTACKS.add(usual.name, Attack(usual.name, run, usual.exploits, usual.guarantee, about=about), preset)
-    return preset
+        def run(oracle: LabelOracle, scene: Scene, state: Path | None) -> Attacked:
+            found = walk(
+                oracle,
+                scene.prior,
+                scene.targets,
+                preset(scene.settings.attack),
+                budget=scene.budget,
+                seed=scene.seed,
+                candidates=scene.candidates,
+                state_path=state,
+                device=scene.settings.device,
+            )
+            return Attacked(found.inversion, found.told())
+
+        def about(base: BoundaryRepulsion) -> dict[str, Any]:
+            changed = {field: list(pair) for field, pair in deviations(settings(base)).items()}
+            return {"deviations": changed, "start": start and asdict(start)}
+
+        ATTACKS.add(name, Attack(name, run, exploits, guarantee, about=about), settings)
+        return preset
+
+    return register
 
 
-PRESETS = tuple(
-    register_walker(preset)
-    for preset in (published, patient, sure_start, repeated_queries, larger_spheres, noise_aware, disagreement)
+def _to_the_end(base: BoundaryRepulsion) -> BoundaryRepulsion:
+    return replace(base, patience=NEVER, rejected_limit=None, max_iterations=None)
+
+
+@walker(
+    "BREP-MI",
+    exploits="nothing about the defence: the attack that the paper measures",
+    guarantee="none: a success rate is a measurement, and no theorem of any defence here promises one",
 )
+def published(base: BoundaryRepulsion) -> BoundaryRepulsion:
+    """BREP-MI as `base` has it. It gives up by its own rules, often with some of the budget unspent."""
+    return base
+
+
+@walker(
+    "patient BREP-MI",
+    exploits="the whole budget, where the published rules give up early",
+    guarantee="none: every guarantee here is about one release, or adds up over releases",
+)
+def patient(base: BoundaryRepulsion) -> BoundaryRepulsion:
+    """BREP-MI that walks until the budget is spent: what more queries buy without a thought about the defence."""
+    return _to_the_end(base)
+
+
+@walker(
+    "sure start",
+    exploits="that a first label may be luck: shares of answers around a candidate tell how deep inside it lies",
+    guarantee="none: the guarantee compares two inputs within R, and this attacker compares inputs far apart",
+    start=SureStart(),
+)
+def sure_start(base: BoundaryRepulsion) -> BoundaryRepulsion:
+    """The patient attacker, who looks around several candidates before it chooses where to begin."""
+    return _to_the_end(base)
+
+
+@walker(
+    "repeated queries",
+    exploits="fresh randomness, which averages out",
+    guarantee="none: (R, alpha)-Robust Privacy and epsilon of randomized response hold for one release; of m, TV adds "
+    "up to at most alpha + m beta, and epsilon to m epsilon. Against memoised answers it buys nothing",
+)
+def repeated_queries(base: BoundaryRepulsion) -> BoundaryRepulsion:
+    """Every probe is asked five times and the most frequent answer counts."""
+    return replace(_to_the_end(base), repeats=5)
+
+
+@walker(
+    "larger spheres",
+    exploits="a radius says nothing about what is beyond it",
+    guarantee="none: the guarantee is about inputs within R of each other, and these probes are not",
+)
+def larger_spheres(base: BoundaryRepulsion) -> BoundaryRepulsion:
+    """The walk begins with spheres twice as large: what moves a picture further than the noise does."""
+    return replace(_to_the_end(base), radius=2 * base.radius)
+
+
+@walker(
+    "noise-aware steps",
+    exploits="two constants of the published attack that noise breaks: 29 of 32, and one answer at a step's end",
+    guarantee="none: what a walk makes of released labels is post-processing, which no guarantee restricts",
+    start=SureStart(),
+)
+def noise_aware(base: BoundaryRepulsion) -> BoundaryRepulsion:
+    """Spheres grow with up to a quarter of their points outside, and a step's end is asked five times.
+
+    A wrong answer costs a walk little where it is one of 32 directions, and much where it decides on a step or lets
+    one sphere in three fail the rule of 29 of 32. So queries go to the decisions, and the rule expects some lies.
+    """
+    needed = max(1, math.floor(0.75 * base.directions))
+    return replace(_to_the_end(base), inside_needed=needed, confirmations=5)
+
+
+@walker(
+    "disagreement as signal",
+    exploits="that a random release contradicts itself near a boundary, and that an abstaining one is silent there",
+    guarantee="none: PREDICT bounds how often a released label is wrong; its ABSTAIN is a symbol like any other, "
+    "and with N = 10 no radius within which it is unlikely is positive",
+    start=SureStart(),
+)
+def disagreement(base: BoundaryRepulsion) -> BoundaryRepulsion:
+    """Shares of answers instead of answers: a random release tells how near the boundary is by contradicting itself.
+
+    A probe pulls by the share of its answers outside, and ABSTAIN, which is said near a boundary, is half outside.
+    """
+    return replace(noise_aware(base).settings, repeats=2, weigh="share", abstain_weight=0.5)

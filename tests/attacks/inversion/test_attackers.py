@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from rp_tutorial.attacks.inversion.attackers import PRESETS, Attacker, noise_aware, patient, published, walk
+from rp_tutorial.attacks.inversion import attackers
+from rp_tutorial.attacks.inversion.attackers import Attacker, noise_aware, patient, published, walk
 from rp_tutorial.attacks.inversion.boundary_repulsion import invert
+from rp_tutorial.attacks.inversion.registry import ATTACKS
 from rp_tutorial.attacks.inversion.settings import BREP_MI, deviations
 from rp_tutorial.attacks.inversion.starts import candidate_latents
 from rp_tutorial.attacks.inversion.sure_starts import SureStart, sure_starts
@@ -22,6 +24,8 @@ TARGETS = torch.arange(CLASSES)
 CENTRES = 1.2 * torch.randn(CLASSES, DIM, generator=torch.Generator().manual_seed(3))
 BASE = replace(BREP_MI, patience=5, rejected_limit=10, max_iterations=60, radius=0.3)
 POOL = candidate_latents(512, DIM, seed=0)
+PRESETS = (published, patient, attackers.sure_start, attackers.repeated_queries, attackers.larger_spheres, noise_aware)
+PRESETS = (*PRESETS, attackers.disagreement)
 
 
 def identity(z: Tensor) -> Tensor:
@@ -148,9 +152,9 @@ def test_a_killed_walk_resumes_to_the_same_result(tmp_path, preset):
 
 
 def test_every_attacker_has_a_name_of_its_own_and_says_what_it_proves():
-    attackers = [preset(BASE) for preset in PRESETS]
-    assert len({attacker.name for attacker in attackers}) == len(PRESETS)
-    assert all(attacker.guarantee and attacker.exploits for attacker in attackers)
+    names = {preset(BASE).name for preset in PRESETS}
+    assert names == {name for name, found in ATTACKS.items() if found.run.__module__ == attackers.__name__}
+    assert all(ATTACKS[name].guarantee and ATTACKS[name].exploits for name in names)
     assert deviations(published(BREP_MI).settings) == {}
 
 
