@@ -6,7 +6,9 @@ exact odds against independent draws from a known law, such as fresh randomized 
 attack are in `inversion/queries.py`; what repetition does to a guarantee is in `guarantees`.
 """
 
+from bisect import bisect_left
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -128,11 +130,8 @@ def queries_needed(epsilon: float, num_classes: int, *, success: float) -> int:
         if high == MAX_QUERIES:
             raise refuse("success", success, f"one that {MAX_QUERIES:,} answers of epsilon {epsilon:g} reach")
         high = min(2 * high, MAX_QUERIES)
-    low = high // 2  # too few for sure
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if response_success(epsilon, num_classes, middle) >= success else (middle, high)
-    return high
+    too_few = high // 2
+    return bisect_left(range(high), success, too_few + 1, key=partial(response_success, epsilon, num_classes))
 
 
 def repeated_advantage(epsilon: float, num_classes: int, releases: int) -> float:

@@ -7,6 +7,7 @@ refutes a claimed epsilon; guessing badly proves nothing. What *cannot* be excee
 `training/privacy_accounting.py`.
 """
 
+from bisect import bisect_right
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,8 @@ from rp_tutorial.core.arguments import closed_unit, count, open_unit, refuse
 from rp_tutorial.core.streams import Purpose, numpy_generator
 from rp_tutorial.training.dp_sgd import PrivacyRecord, private_steps
 
-LARGEST_EPSILON = 100.0  # where the search for a lower bound ends
+LARGEST_EPSILON = 100  # where the search for a lower bound ends
+LEARNING_RATE = 1.0  # of the net; what is released of a canary does not depend on it
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,6 @@ def audit_with_canaries(
     *,
     canaries: int = 1000,
     guessed: float = 0.1,
-    learning_rate: float = 1.0,
     confidence: float = 0.95,
     seed: int = 0,
     physical_batch: int = 64,
@@ -97,16 +98,8 @@ def audit_with_canaries(
     def watch() -> None:
         scores.add_(with_canaries.coordinates.weight.grad[0].double() / unit)
 
-    private_steps(
-        with_canaries,
-        mean_loss,
-        real + len(present),
-        record,
-        learning_rate=learning_rate,
-        seed=seed,
-        physical_batch=physical_batch,
-        watch=watch,
-    )
+    steps = {"learning_rate": LEARNING_RATE, "seed": seed, "physical_batch": physical_batch}
+    private_steps(with_canaries, mean_loss, real + len(present), record, watch=watch, **steps)
     order = np.argsort(scores.numpy(), kind="stable")
     correct = int(included[order[m - each :]].sum() + (~included[order[:each]]).sum())
     bound = epsilon_lower_bound(m, 2 * each, correct, delta=record.delta, confidence=confidence)
@@ -121,18 +114,13 @@ def epsilon_lower_bound(canaries: int, guesses: int, correct: int, *, delta: flo
     `correct` of `guesses` coins were guessed right, in one run with `canaries` fair and independent coins.
     It is the largest epsilon that the test of `guess_p_value` rejects, rounded down to a thousandth.
     """
-    error = 1 - open_unit("confidence", confidence)
 
-    def rejected(epsilon: float) -> bool:
-        return guess_p_value(canaries, guesses, correct, epsilon=epsilon, delta=delta) <= error
+    def p_value(thousandths: int) -> float:
+        return guess_p_value(canaries, guesses, correct, epsilon=thousandths / 1000, delta=delta)
 
-    if not rejected(0.0):
-        return 0.0
-    low, high = 0, round(1000 * LARGEST_EPSILON)  # in thousandths; the p-value grows with epsilon
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if rejected(middle / 1000) else (low, middle)
-    return low / 1000
+    # The p-value grows with epsilon, so this is how many thousandths are rejected, 0 among them.
+    rejected = bisect_right(range(1000 * LARGEST_EPSILON), 1 - open_unit("confidence", confidence), key=p_value)
+    return max(rejected - 1, 0) / 1000
 
 
 def guess_p_value(canaries: int, guesses: int, correct: int, *, epsilon: float, delta: float) -> float:

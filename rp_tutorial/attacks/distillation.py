@@ -8,11 +8,12 @@ that comparison is in `experiments/faces/distillation.py`. What can be done with
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial.attacks.inversion.queries import strict_plurality
+from rp_tutorial.attacks.inversion.queries import LatentQueries
 from rp_tutorial.core.arguments import InputError, count, refuse
 from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.core.streams import Purpose, torch_generator
@@ -43,20 +44,21 @@ class Answers:
         """Images without a label: they were paid for and teach the student nothing."""
         return int((self.labels == ABSTAIN).sum())
 
+    @property
+    def released(self) -> int:
+        """Images with a label."""
+        return len(self.labels) - self.abstained
+
 
 @dataclass(frozen=True)
-class Distilled:
-    """A student and what it cost. `released` labels taught it, `abstained` images were asked in vain.
+class Distilled(Answers):
+    """A student, and the answers that it learnt from: `released` labels taught it, `abstained` images did not.
 
     `images_seen` counts the images of its training, each pass anew: the effort to hold equal between students.
     """
 
     student: nn.Module
-    queries: int
-    released: int
-    abstained: int
     images_seen: int
-    forward_passes: int
 
 
 def query_images(public: Tensor, budget: int, *, prior: Prior | None = None, copies: int = 1, seed: int) -> Tensor:
@@ -111,50 +113,26 @@ def ask(oracle: LabelOracle, images: Tensor, *, repeats: int = 1) -> Answers:
     With repeats above 1 the most frequent symbol counts, ABSTAIN being a symbol, and a tie gives ABSTAIN: the patient
     attacker of `inversion/queries.py`. A release is drawn a query, so m repeats cost m.
     """
-    check_images("images", images), count("repeats", repeats)
-    before = oracle.queries, oracle.forward_passes
-    labels = torch.cat([_ask_chunk(oracle, to_float(chunk), repeats) for chunk in images.split(CHUNK_ROWS)])
-    return Answers(labels, oracle.queries - before[0], oracle.forward_passes - before[1])
-
-
-def _ask_chunk(oracle: LabelOracle, x: Tensor, repeats: int) -> Tensor:
-    answers = [oracle(x).cpu() for _ in range(repeats)]
-    return answers[0] if repeats == 1 else strict_plurality(torch.stack(answers), oracle.num_classes)
+    # What a prior is to latents, the step from bytes to floats is to images.
+    queries = LatentQueries(oracle, to_float, repeats=repeats, chunk_rows=CHUNK_ROWS, device="cpu")
+    labels = queries.ask(check_images("images", images))
+    return Answers(labels, len(images) * repeats, queries.forward_passes)
 
 
 def train_student(
-    student: nn.Module,
-    images: Tensor,
-    labels: Tensor,
-    *,
-    images_seen: int,
-    seed: int,
-    noise_sigma: float = 0.0,
-    learning_rate: float = 3e-3,
-    label_smoothing: float = 0.0,
-    device: str | torch.device = "cpu",
+    student: nn.Module, images: Tensor, labels: Tensor, *, images_seen: int, seed: int, **recipe: Any
 ) -> int:
     """Fit `student` to labels int64 [N] of byte images [N, 3, S, S] in `images_seen` images; returns how many it saw.
 
     The effort does not depend on N, up to a batch: where N does not divide it, some images are put in once more, chosen
     at random. Images with the label ABSTAIN are left out. The recipe is that of `fit_classifier`, mirrored and
-    shifted images included; the student is left in eval mode on `device`.
+    shifted images included; `recipe` is what is set of it: noise_sigma, learning_rate, label_smoothing, device. The
+    student is left in eval mode on the device.
     Raises InputError where nothing was released, or more was than `images_seen` could show once.
     """
     answered = answered_rows(images, labels)
     rows, epochs = _rows_and_epochs(answered, images_seen, seed=seed)
-    fit_classifier(
-        student,
-        images[rows],
-        labels[rows],
-        epochs=epochs,
-        batch_size=BATCH,
-        learning_rate=learning_rate,
-        seed=seed,
-        noise_sigma=noise_sigma,
-        label_smoothing=label_smoothing,
-        device=device,
-    )
+    fit_classifier(student, images[rows], labels[rows], epochs=epochs, batch_size=BATCH, seed=seed, **recipe)
     return epochs * len(rows)
 
 
@@ -184,10 +162,7 @@ def distil(
     images_seen: int,
     seed: int,
     repeats: int = 1,
-    noise_sigma: float = 0.0,
-    learning_rate: float = 3e-3,
-    label_smoothing: float = 0.0,
-    device: str | torch.device = "cpu",
+    **recipe: Any,
 ) -> Distilled:
     """Ask `oracle` about byte images [N, 3, S, S] and fit `student` to the labels it releases.
 
@@ -205,16 +180,5 @@ def distil(
     Chapter: comparisons/distillation.
     """
     answers = ask(oracle, images, repeats=repeats)
-    seen = train_student(
-        student,
-        images,
-        answers.labels,
-        images_seen=images_seen,
-        seed=seed,
-        noise_sigma=noise_sigma,
-        learning_rate=learning_rate,
-        label_smoothing=label_smoothing,
-        device=device,
-    )
-    released = len(images) - answers.abstained
-    return Distilled(student, answers.queries, released, answers.abstained, seen, answers.forward_passes)
+    seen = train_student(student, images, answers.labels, images_seen=images_seen, seed=seed, **recipe)
+    return Distilled(**vars(answers), student=student, images_seen=seen)

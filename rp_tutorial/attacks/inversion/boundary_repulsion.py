@@ -14,23 +14,9 @@ import torch
 from torch import Tensor
 
 from rp_tutorial.attacks.inversion.queries import Decoder, LatentQueries
-from rp_tutorial.attacks.inversion.settings import BREP_MI as BREP_MI
-from rp_tutorial.attacks.inversion.settings import BoundaryRepulsion as BoundaryRepulsion
-from rp_tutorial.attacks.inversion.settings import deviations as deviations
+from rp_tutorial.attacks.inversion.settings import BREP_MI, BoundaryRepulsion
 from rp_tutorial.attacks.inversion.starts import check_points, check_targets, search_block
-from rp_tutorial.attacks.inversion.state import (
-    ITERATIONS,
-    PATIENCE,
-    QUERIES,
-    RADIUS,
-    REASONS,
-    REJECTED,
-    RUNNING,
-    UNBOUNDED,
-    State,
-    StateFile,
-    fingerprint,
-)
+from rp_tutorial.attacks.inversion.state import REASONS, RUNNING, State, StateFile, fingerprint
 from rp_tutorial.core.arguments import count, refuse
 from rp_tutorial.core.directions import on_sphere
 from rp_tutorial.core.labels import ABSTAIN
@@ -146,16 +132,6 @@ def invert(
     return attack.run(file, save_every)
 
 
-@dataclass(frozen=True)
-class _Sphere:
-    """What the answers on the spheres mean: the pull of every point along its direction, -1 to 1 [A, P]; the points
-    that count as inside, abstentions in part [A]; and those that were believed to be the target [A]."""
-
-    pull: Tensor
-    count: Tensor
-    hits: Tensor
-
-
 def _outside(answers: Tensor, wanted: Tensor, abstain_weight: float) -> Tensor:
     """How far points are outside, 0 to 1 [B]: the share of answers [repeats, B] that are not the label wanted [B]."""
     silent = answers == ABSTAIN
@@ -230,26 +206,28 @@ class _Attack:
         state, settings = self.state, self.settings
         spent_before = self.queries.forward_passes
         z, radius, target = state.z[rows], state.radius[rows], self.targets[rows]
-        units = sphere_directions(self.seed, state.passes, *self._sphere_shape())[rows.cpu()].to(self.device)
-        sphere = self._probe(z[:, None] + radius.float()[:, None, None] * units, target)
-        expands = sphere.count >= settings.inside_needed - COUNT_SLACK
+        shape = len(self.targets), settings.directions, z.shape[1]
+        units = sphere_directions(self.seed, state.passes, *shape)[rows.cpu()].to(self.device)
+        pull, inside, hits = self._probe(z[:, None] + radius.float()[:, None, None] * units, target)
+        expands = inside >= settings.inside_needed - COUNT_SLACK
         grown = torch.where(expands, radius * settings.expansion, radius)
-        moved = z + self._step(units, sphere.pull, radius, grown)
+        moved = z + self._step(units, pull, radius, grown)
         if settings.latent_clamp is not None:
             moved = moved.clamp(-settings.latent_clamp, settings.latent_clamp)
         kept = self.queries.ask(moved, repeats=settings.end_queries) == target
         if self.trace is not None:
-            self._remember(rows, sphere.hits, kept)
+            self._remember(rows, hits, kept)
         self._update(rows, moved, grown, expands, kept)
         state.passes += 1
         state.forward_passes += self.queries.forward_passes - spent_before
         self._stop(rows)
 
-    def _sphere_shape(self) -> tuple[int, int, int]:
-        return len(self.targets), self.settings.directions, self.state.z.shape[1]
+    def _probe(self, points: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Ask about the spheres [A, P, d] of the targets [A], and say what the answers mean to this attacker.
 
-    def _probe(self, points: Tensor, target: Tensor) -> _Sphere:
-        """Ask about the spheres [A, P, d] of the targets [A], and say what the answers mean to this attacker."""
+        The pull of every point along its direction, -1 to 1 [A, P]; the number of points that count as inside,
+        abstentions in part [A]; and of those that were believed to be the target [A].
+        """
         settings, shape = self.settings, points.shape[:2]
         wanted = target.repeat_interleave(shape[1])
         answers = self.queries.answers(points.flatten(0, 1))
@@ -260,7 +238,7 @@ class _Attack:
             pull += (weighed == wanted).float().mean(dim=0)
         outside = _outside(believed, wanted, settings.abstain_weight).view(shape)
         hits = (believed[0] == wanted).view(shape)
-        return _Sphere(pull.view(shape), settings.directions - outside.sum(dim=1), hits.sum(dim=1))
+        return pull.view(shape), settings.directions - outside.sum(dim=1), hits.sum(dim=1)
 
     def _step(self, units: Tensor, pull: Tensor, radius: Tensor, grown: Tensor) -> Tensor:
         """The step [A, d] away from the points outside; its length comes from R before, its scale from R after."""
@@ -284,32 +262,25 @@ class _Attack:
     def _stop(self, rows: Tensor) -> None:
         """Mark the targets that are over; where two reasons meet, the first line below wins."""
         state, settings = self.state, self.settings
-        over_limit = None if settings.query_limit is None else settings.query_limit + 1
+        above_cap = settings.radius_cap and math.nextafter(settings.radius_cap, math.inf)
+        above_limit = settings.query_limit and settings.query_limit + 1
         for reason, value, limit in (
-            (PATIENCE, state.since_expansion, settings.patience),
-            (REJECTED, state.rejected_in_row, settings.rejected_limit),
-            (
-                RADIUS,
-                state.radius,
-                None if settings.radius_cap is None else math.nextafter(settings.radius_cap, math.inf),
-            ),
-            (UNBOUNDED, state.radius, RADIUS_LIMIT),
-            (ITERATIONS, state.iterations, settings.max_iterations),
-            (QUERIES, (state.iterations + 1) * settings.pass_queries, over_limit),
+            ("patience", state.since_expansion, settings.patience),
+            ("rejected steps", state.rejected_in_row, settings.rejected_limit),
+            ("radius cap", state.radius, above_cap),
+            ("unbounded radius", state.radius, RADIUS_LIMIT),
+            ("iterations", state.iterations, settings.max_iterations),
+            ("query limit", (state.iterations + 1) * settings.pass_queries, above_limit),
         ):
             if limit is not None:
                 over = rows[(value[rows] >= limit) & (state.stopped[rows] == RUNNING)]
-                state.stopped[over] = reason
+                state.stopped[over] = REASONS.index(reason)
 
     def _remember(self, rows: Tensor, hits: Tensor, kept: Tensor) -> None:
         inside = torch.full_like(self.state.accepted, -1).index_copy_(0, rows, hits)
         accepted = torch.zeros_like(self.state.accepted, dtype=torch.bool).index_copy_(0, rows, kept)
-        now = {
-            "path": self.state.z.clone(),
-            "radius": self.state.radius.clone(),
-            "inside": inside,
-            "accepted": accepted,
-        }
+        centre, radius = self.state.z.clone(), self.state.radius.clone()
+        now = {"path": centre, "radius": radius, "inside": inside, "accepted": accepted}
         self.trace.append({name: value.cpu() for name, value in now.items()})
 
     def _result(self) -> Inversion:
@@ -333,7 +304,6 @@ class _Attack:
         if self.trace is None:
             return None
         if not self.trace:  # every target was over before the first pass
-            targets, _, latent_dim = self._sphere_shape()
-            none = torch.zeros(0, targets)
-            return Trace(torch.zeros(0, targets, latent_dim), none.double(), none.long(), none.bool())
+            none = torch.zeros(0, len(self.targets))
+            return Trace(self.state.z.new_zeros(0, *self.state.z.shape).cpu(), none.double(), none.long(), none.bool())
         return Trace(**{name: torch.stack([now[name] for now in self.trace]) for name in self.trace[0]})

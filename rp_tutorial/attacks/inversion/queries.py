@@ -25,7 +25,7 @@ class LatentQueries:
     """
 
     def __init__(
-        self, oracle: LabelOracle, prior: Decoder, *, repeats: int, chunk_rows: int, device: torch.device | str
+        self, oracle: LabelOracle, prior: Decoder, *, repeats: int, device: torch.device | str, chunk_rows: int = 4096
     ) -> None:
         self._oracle, self._prior = oracle, prior
         if isinstance(prior, nn.Module):

@@ -18,11 +18,9 @@ from torch import Tensor
 
 from rp_tutorial.core.arguments import refuse
 
-RUNNING, NOT_FOUND, PATIENCE, REJECTED, ITERATIONS, RADIUS, UNBOUNDED, QUERIES = range(8)
-REASONS = (
-    *("running", "not found", "patience", "rejected steps", "iterations", "radius cap", "unbounded radius"),
-    "query limit",
-)  # fmt: skip
+WALK_ENDS = ("patience", "rejected steps", "iterations", "radius cap", "unbounded radius", "query limit")
+REASONS = ("running", "not found", *WALK_ENDS)
+RUNNING, NOT_FOUND = 0, 1
 
 
 @dataclass
@@ -87,9 +85,8 @@ class StateFile:
             state = State(**{field.name: stored[field.name] for field in fields(State)})
             trace, oracle_state = content["trace"], content["oracle"]
         except Exception as error:  # torch raises a dozen kinds for a file that is not what it should be
-            raise refuse(
-                "state_path", str(self._path), "a state of this attack (delete the file to start over)"
-            ) from error
+            allowed = "a state of this attack (delete the file to start over)"
+            raise refuse("state_path", str(self._path), allowed) from error
         if found != self._fingerprint:
             allowed = "a state of the same attack: this one has other settings, targets, points or seed"
             raise refuse("state_path", str(self._path), allowed)

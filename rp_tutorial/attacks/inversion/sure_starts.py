@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rp_tutorial.attacks.inversion.queries import Decoder, LatentQueries
 from rp_tutorial.attacks.inversion.starts import SEARCH_BLOCK, check_points, check_targets
@@ -59,7 +59,6 @@ def sure_starts(
     *,
     rule: SureStart | None,
     seed: int,
-    chunk_rows: int = 4096,
     device: torch.device | str = "cpu",
 ) -> Starts:
     """Choose a starting point for every target through labels alone: of its first candidates the surest.
@@ -71,9 +70,7 @@ def sure_starts(
     """
     targets = check_targets(targets, oracle.num_classes)
     check_points(candidates, None, len(targets), getattr(prior, "latent_dim", None))
-    if isinstance(prior, nn.Module):
-        prior.eval()
-    queries = LatentQueries(oracle, prior, repeats=1, chunk_rows=chunk_rows, device=device)
+    queries = LatentQueries(oracle, prior, repeats=1, device=device)
     candidates = candidates.to(device, torch.float32)
     wanted = rule or SureStart(candidates=1)
     labels = _labelled(queries, candidates, targets.to(device), wanted.candidates)

@@ -8,7 +8,6 @@ shadow on would not need the model.
 The inversion of either is in `white_box.py`; how much a surrogate is like the target is in `experiments`.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -102,13 +101,11 @@ NEEDS = ("images", "answers", "new_net", "shadow", "accuracy")
     "what a class looks like is not one image",
 )
 def distil_and_invert(oracle: LabelOracle, scene: SurrogateScene, state: Path | None) -> Attacked:
-    def train(labels: Tensor) -> nn.Module:
-        seed, s = child_seed(Purpose.SURROGATE, scene.seed), scene.settings
-        student = scene.new_net(seed)
-        train_student(student, scene.images, labels, images_seen=s.student_images_seen, seed=seed, device=s.device)
-        return student
-
-    return _inverted(oracle, scene, train)
+    answers, seed, s = scene.answers(oracle), child_seed(Purpose.SURROGATE, scene.seed), scene.settings
+    taught = {"images_seen": s.student_images_seen, "seed": seed, "device": s.device}
+    student = scene.new_net(seed)
+    train_student(student, scene.images, answers.labels, **taught)
+    return _inverted(scene, answers, student)
 
 
 @attack(
@@ -118,17 +115,14 @@ def distil_and_invert(oracle: LabelOracle, scene: SurrogateScene, state: Path | 
     guarantee="none, for the same reasons: only released labels tell it anything about the targets",
 )
 def transfer_and_invert(oracle: LabelOracle, scene: SurrogateScene, state: Path | None) -> Attacked:
-    def train(labels: Tensor) -> nn.Module:
-        seed, device = child_seed(Purpose.SURROGATE, scene.seed), scene.settings.device
-        return transfer(scene.shadow, scene.images, labels, scene.num_classes, seed=seed, device=device)
-
-    return _inverted(oracle, scene, train)
+    answers, seed, device = scene.answers(oracle), child_seed(Purpose.SURROGATE, scene.seed), scene.settings.device
+    net = transfer(scene.shadow, scene.images, answers.labels, scene.num_classes, seed=seed, device=device)
+    return _inverted(scene, answers, net)
 
 
-def _inverted(oracle: LabelOracle, scene: SurrogateScene, train: Callable[[Tensor], nn.Module]) -> Attacked:
-    """A surrogate from released labels, then white-box inversion: the net asks nothing any more."""
-    answers, s = scene.answers(oracle), scene.settings
-    surrogate = train(answers.labels)
+def _inverted(scene: SurrogateScene, answers: Answers, surrogate: nn.Module) -> Attacked:
+    """White-box inversion of a surrogate made from released labels: it asks nothing any more."""
+    s = scene.settings
     found = invert_white_box(
         surrogate,
         scene.prior,

@@ -7,7 +7,7 @@ arms. The attacker of `boundary_repulsion.py` can compute none of this, and noth
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,39 +53,23 @@ class Verdicts:
     final: Judged
     start: Judged
 
-    def hits(
-        self,
-        *,
-        top: Literal[1, 5] = 1,
-        of: Literal["final", "start"] = "final",
-        without_expansion: Literal["start", "failure"] = "start",
-    ) -> np.ndarray:
-        """Which targets count as inverted, bool [T]. without_expansion="failure" is the rule of the authors' code."""
+    def hits(self, *, top: int = 1, of: str = "final", without_expansion: str = "start") -> np.ndarray:
+        """Which targets count as inverted, bool [T]: by the first place or, top=5, by the first five, at the end of the
+        attack or, of="start", at its beginning. without_expansion="failure" is the rule of the authors' code."""
         one_of("of", of, ("final", "start"))
         one_of("without_expansion", without_expansion, ("start", "failure"))
         if top not in (1, TOP):
             raise refuse("top", top, f"1 or {TOP}")
-        judged = self.final if of == "final" else self.start
-        hits = judged.top1 if top == 1 else judged.top5
+        hits = getattr(getattr(self, of), f"top{top}")
         return hits & self.expanded if of == "final" and without_expansion == "failure" else hits
 
-    def asr(
-        self,
-        *,
-        top: Literal[1, 5] = 1,
-        of: Literal["final", "start"] = "final",
-        among: Literal["all", "found"] = "all",
-        without_expansion: Literal["start", "failure"] = "start",
-        confidence: float = 0.95,
-    ) -> Rate:
-        """Attack success rate with an exact interval.
+    def asr(self, **which: Any) -> Rate:
+        """Attack success rate with an exact interval, of the `hits` of these arguments.
 
-        among="all": over every target, one without a starting point being a failure. among="found": over the others
-        only, a share of a different and easier set in every arm, so not to be compared between arms.
+        Over every target, one without a starting point being a failure: a rate over the others only would be that of a
+        different and easier set in every arm, so not to be compared between arms.
         """
-        one_of("among", among, ("all", "found"))
-        hits = self.hits(top=top, of=of, without_expansion=without_expansion)
-        return rate(hits if among == "all" else hits[self.found], confidence=confidence)
+        return rate(self.hits(**which))
 
 
 def evaluate(
@@ -162,9 +146,8 @@ class _Reference:
             raise refuse("images", tuple(self.images.shape), f"images as the prior makes them, {tuple(made.shape[1:])}")
         logits = self.evaluator(made).cpu()
         if logits.ndim != 2 or int(self.targets.max()) >= logits.shape[1]:
-            raise refuse(
-                "evaluator", f"outputs of shape {tuple(logits.shape)}", "logits with a column for every target"
-            )
+            given = f"outputs of shape {tuple(logits.shape)}"
+            raise refuse("evaluator", given, "logits with a column for every target")
         order = logits.topk(min(TOP, logits.shape[1]), dim=1).indices == targets[:, None]
         own = self.labels == targets[:, None]  # [B, N]
         features = self._features(made)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from rp_tutorial.attacks.inversion.registry import Found
 from rp_tutorial.attacks.inversion.starts import candidate_latents, check_points, check_targets
 from rp_tutorial.core.arguments import count, positive, refuse
 from rp_tutorial.core.streams import Purpose, torch_generator
@@ -42,7 +43,7 @@ class WhiteBox:
 
 
 @dataclass(frozen=True)
-class WhiteBoxInversion:
+class WhiteBoxInversion(Found):
     """What the ascent found, one entry a target; tensors on the CPU, T targets, d latent dimensions.
 
     `latent` [T, d]: of all restarts the end that the net itself is surest of, by its margin; `start` [T, d]: the surest
@@ -51,13 +52,8 @@ class WhiteBoxInversion:
     is `start`: what the evaluator's rules take for "it walked".
     """
 
-    targets: Tensor
-    found: Tensor
-    start: Tensor
-    latent: Tensor
     margin: Tensor
     start_margin: Tensor
-    kept_expansions: Tensor
     settings: WhiteBox
 
 
@@ -106,12 +102,10 @@ def _best(ascent: _Ascent, targets: Tensor, start: Tensor, ends: Tensor) -> Whit
     latent = torch.where(raised[:, None], ends[torch.arange(len(ends)), which], start)
     return WhiteBoxInversion(
         targets=targets.cpu(),
-        found=torch.ones(len(targets), dtype=torch.bool),
         start=start.cpu(),
         latent=latent.cpu(),
         margin=torch.maximum(margin, before).cpu(),
         start_margin=before.cpu(),
-        kept_expansions=raised.long().cpu(),
         settings=ascent.settings,
     )
 
@@ -121,16 +115,14 @@ class _Ascent:
 
     def __init__(self, net: nn.Module, prior: Prior, settings: WhiteBox, seed: int, device: torch.device | str) -> None:
         self.net, self.prior, self.settings, self.seed = net.eval(), prior.eval(), settings, seed
-        with torch.no_grad():
-            logits = self._logits(torch.zeros(1, prior.latent_dim, device=device))
+        logits = self._all_logits(torch.zeros(1, prior.latent_dim, device=device))
         if logits.ndim != 2:
             raise refuse("net", f"outputs of shape {tuple(logits.shape)}", "logits [B, K]")
         self.num_classes = logits.shape[1]
 
     def margins_of_all(self, latents: Tensor, targets: Tensor) -> Tensor:
         """Margins [P, T] of latents [P, d] for every target [T]."""
-        with torch.no_grad():
-            logits = torch.cat([self._logits(chunk) for chunk in latents.split(CHUNK_ROWS)])
+        logits = self._all_logits(latents)
         top = logits.topk(2, dim=1)
         best, second = top.values[:, :1], top.values[:, 1:]
         own = logits[:, targets.to(logits.device)]
@@ -145,9 +137,7 @@ class _Ascent:
         total = torch.zeros(len(latents), device=latents.device)
         for view in range(views):
             generator = torch_generator(Purpose.WHITE_BOX_CHOICE, self.seed, view)
-            with torch.no_grad():
-                parts = [self._logits(chunk, generator) for chunk in latents.split(CHUNK_ROWS)]
-            logits = torch.cat(parts)
+            logits = self._all_logits(latents, generator)
             own = logits.gather(1, targets[:, None])
             others = logits.scatter(1, targets[:, None], -torch.inf).max(dim=1).values
             total += own[:, 0] - others
@@ -171,6 +161,10 @@ class _Ascent:
                 with torch.no_grad():
                     z.clamp_(-settings.latent_clamp, settings.latent_clamp)
         return z.detach()
+
+    @torch.no_grad()
+    def _all_logits(self, latents: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        return torch.cat([self._logits(chunk, generator) for chunk in latents.split(CHUNK_ROWS)])
 
     def _logits(self, latents: Tensor, generator: torch.Generator | None = None) -> Tensor:
         images = self.prior(latents)

@@ -76,7 +76,6 @@ def test_a_target_that_was_not_found_is_a_failure_and_its_distances_are_missing(
     assert verdicts.final.top5.tolist() == [True, True, False, True]
     assert np.isnan(verdicts.final.nearest_pixel).tolist() == [False, False, True, False]
     assert (verdicts.asr().successes, verdicts.asr().trials) == (2, 4)
-    assert (verdicts.asr(among="found").successes, verdicts.asr(among="found").trials) == (2, 3)
     assert (verdicts.asr(top=5).successes, verdicts.asr(top=5).trials) == (3, 4)
 
 
@@ -140,7 +139,6 @@ def test_with_fewer_than_five_classes_every_found_target_is_among_the_first_five
     [
         (lambda: judged().asr(top=3), "top: got 3"),
         (lambda: judged().asr(of="end"), "of: got 'end'"),
-        (lambda: judged().asr(among="some"), "among: got 'some'"),
         (lambda: judged().hits(without_expansion="maybe"), "without_expansion: got 'maybe'"),
         (lambda: judged(batch_rows=0), "batch_rows: got 0"),
     ],
