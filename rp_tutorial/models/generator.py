@@ -28,9 +28,7 @@ class Generator(nn.Module):
                 nn.Linear(latent_dim, 512 * 4 * 4, bias=False), nn.BatchNorm1d(512 * 4 * 4), nn.ReLU()
             )
             self.l2_5 = nn.Sequential(
-                _doubled_5x5(512, 256),
-                _doubled_5x5(256, 128),
-                _doubled_5x5(128, 64),
+                *map(_doubled_5x5, (512, 256, 128), (256, 128, 64)),
                 nn.ConvTranspose2d(64, 3, 5, 2, padding=2, output_padding=1),
                 nn.Sigmoid(),
             )
@@ -75,11 +73,8 @@ def check_latent(z: Tensor, latent_dim: int) -> Tensor:
 
 
 def _doubled_5x5(inputs: int, width: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.ConvTranspose2d(inputs, width, 5, 2, padding=2, output_padding=1, bias=False),
-        nn.BatchNorm2d(width),
-        nn.ReLU(),
-    )
+    doubling = nn.ConvTranspose2d(inputs, width, 5, 2, padding=2, output_padding=1, bias=False)
+    return nn.Sequential(doubling, nn.BatchNorm2d(width), nn.ReLU())
 
 
 def _doubled_4x4(inputs: int, width: int) -> nn.Sequential:

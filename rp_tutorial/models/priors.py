@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import count, one_of, refuse
 from rp_tutorial.core.streams import Purpose, torch_generator
-from rp_tutorial.models.generator import Generator, SmallGenerator
+from rp_tutorial.models.generator import Generator, SmallGenerator, check_latent
 
 
 class Prior(nn.Module):
@@ -25,9 +25,7 @@ class Prior(nn.Module):
         self.latent_dim = count("latent_dim", latent_dim)
 
     def forward(self, z: Tensor) -> Tensor:
-        if z.ndim != 2 or z.shape[1] != self.latent_dim:
-            raise refuse("z", list(z.shape), f"latents [B, {self.latent_dim}]")
-        return self.images(z)
+        return self.images(check_latent(z, self.latent_dim))
 
     def images(self, z: Tensor) -> Tensor:
         """Images of latents whose shape has been checked."""

@@ -102,14 +102,8 @@ def fit_privately(
     steps = max(1, round(positive("epochs", epochs) / rate))
     delta = open_unit("delta", delta)
     sigma = calibrated_noise(positive("epsilon", epsilon), delta=delta, sample_rate=rate, steps=steps)
-    record = PrivacyRecord(
-        spent_epsilon(sigma, delta=delta, sample_rate=rate, steps=steps),
-        delta,
-        sigma,
-        positive("clip", clip),
-        steps,
-        rate,
-    )
+    spent = spent_epsilon(sigma, delta=delta, sample_rate=rate, steps=steps)
+    record = PrivacyRecord(spent, delta, sigma, positive("clip", clip), steps, rate)
     inputs, labels = inputs.to(place), labels.to(place)
     if flips or shifts:
         check_images("inputs", inputs)

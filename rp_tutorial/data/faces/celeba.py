@@ -7,8 +7,8 @@ in the Wild (ICCV 2015); the protocol: Zhang et al., The Secret Revealer (CVPR 2
 """
 
 import os
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rp_tutorial.core.arguments import InputError
@@ -34,9 +34,7 @@ def private_identities(identity_of: Mapping[str, int]) -> list[int]:
 
     `identity_of` maps every file name to its identity number. On the full list: 30,027 images.
     """
-    counts: dict[int, int] = defaultdict(int)
-    for identity in identity_of.values():
-        counts[identity] += 1
+    counts = Counter(identity_of.values())
     return [identity for identity in sorted(counts) if counts[identity] >= PRIVATE_MINIMUM][:PRIVATE_PEOPLE]
 
 
@@ -58,8 +56,12 @@ def load_celeba(path: str | os.PathLike[str], *, size: int, limits: Limits, seed
     """
     root = Path(path).expanduser()
     source = f"celeba:{root.resolve().name}"
-    folder = _images_folder(root, source)
-    identity_of = read_identities(_identity_list(root, source), source)
+    if not root.is_dir():
+        raise InputError(f"data: {source}: {'is a file' if root.exists() else 'no such folder'}; {HOW_TO_GET}")
+    places = root / IMAGES / IMAGES, root / IMAGES  # some archives hold the folder twice
+    folder = _first(places, Path.is_dir, source, f"folder {IMAGES}/")
+    identities = _first((root / IDENTITIES, root / "Anno" / IDENTITIES), Path.is_file, source, IDENTITIES)
+    identity_of = read_identities(identities, source)
     private = private_identities(identity_of)
     notes = []
     if len(private) < PRIVATE_PEOPLE:
@@ -88,20 +90,10 @@ def load_celeba(path: str | os.PathLike[str], *, size: int, limits: Limits, seed
     )
 
 
-def _images_folder(root: Path, source: str) -> Path:
-    if not root.is_dir():
-        raise InputError(f"data: {source}: {'is a file' if root.exists() else 'no such folder'}; {HOW_TO_GET}")
-    for folder in (root / IMAGES / IMAGES, root / IMAGES):  # some archives hold the folder twice
-        if folder.is_dir():
-            return folder
-    raise InputError(f"data: {source}: has no folder {IMAGES}/; {HOW_TO_GET}")
-
-
-def _identity_list(root: Path, source: str) -> Path:
-    for path in (root / IDENTITIES, root / "Anno" / IDENTITIES):
-        if path.is_file():
-            return path
-    raise InputError(f"data: {source}: has no {IDENTITIES}; {HOW_TO_GET}")
+def _first(places: Sequence[Path], is_there: Callable[[Path], bool], source: str, what: str) -> Path:
+    for place in filter(is_there, places):
+        return place
+    raise InputError(f"data: {source}: has no {what}; {HOW_TO_GET}")
 
 
 def _list(root: Path, name: str) -> Path | None:

@@ -143,7 +143,7 @@ def _add_lines(m: Numbers) -> None:
     m["beard_line"] = m.mouth_height - 0.1
     m["lip_line"], m["lip_bend"] = m.mouth_height + 0.045 * m.smile, 1.5 * m.smile
     m["gap"], m["gap_width"] = 0.011 + 0.5 * m.mouth_open, 0.85 * m.mouth_width * (1 + 0.15 * m.smile)
-    m["gap_sharp"], m["gap_peak"] = m.sharp, 0.75 * (2 * m.gap * m.sharp).clamp(max=1)
+    m["gap_peak"] = 0.75 * (2 * m.gap * m.sharp).clamp(max=1)
     m["brow_line"] = m.eye_height - m.brow_height - 0.06 * m.brow_raise
     m["brow_length"], m["brow_fade"] = 1.4 * m.eye_size, 1.6 * m.brow_width
     m["brow_peak"] = (2 * m.brow_width * m.sharp).clamp(max=1)

@@ -12,8 +12,8 @@ import hashlib
 import os
 import unicodedata
 import warnings
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -115,19 +115,10 @@ def build_task(
         )
     kept = np.flatnonzero(first[len(paths) :]) + len(paths)
     _refuse_too_few(source, len(train), len(kept))
-    return make_task(
-        *(images[np.concatenate(train)], _labels(train), images[np.concatenate(test)], _labels(test), images[kept]),
-        num_classes=len(train),
-        source=source,
-        notes=(*notes, *remarks),
-    )
-
-
-def make_task(x_train, y_train, x_test, y_test, public, *, num_classes: int, source: str, notes: tuple) -> FaceTask:
-    """The arrays as a FaceTask of real people."""
-    tensors = [torch.from_numpy(np.ascontiguousarray(array)) for array in (x_train, y_train, x_test, y_test, public)]
-    size, mark = x_train.shape[-1], face_fingerprint(*tensors)
-    return FaceTask(*tensors, num_classes, size, source, mark, real_people=True, notes=notes)
+    arrays = images[np.concatenate(train)], _labels(train), images[np.concatenate(test)], _labels(test), images[kept]
+    tensors = [torch.from_numpy(array) for array in arrays]
+    mark, notes = face_fingerprint(*tensors), (*notes, *remarks)
+    return FaceTask(*tensors, len(train), reading.size, source, mark, real_people=True, notes=notes)
 
 
 def face_fingerprint(*tensors: torch.Tensor) -> str:
@@ -135,7 +126,7 @@ def face_fingerprint(*tensors: torch.Tensor) -> str:
     digest = hashlib.sha256()
     for tensor in tensors:
         digest.update(f"{tuple(tensor.shape)} {tensor.dtype}\n".encode())
-        digest.update(np.ascontiguousarray(tensor.numpy()).data)
+        digest.update(tensor.numpy().data)
     return digest.hexdigest()
 
 
@@ -175,22 +166,12 @@ def _files(people: Iterable[Person]) -> list[Path]:
     return [path for person in people for path in (*person.files, *(person.test_files or ()))]
 
 
-def _without_copies(files: Sequence[Path], private: Iterable[Path]) -> list[Path]:
+def _without_copies(files: Sequence[Path], private: Collection[Path]) -> list[Path]:
     """The files whose content is not that of a private one. Only files of equal length are compared."""
-    by_length: dict[int, list[Path]] = defaultdict(list)
-    for path in private:
-        by_length[_length(path)].append(path)
-    content: dict[int, set[bytes]] = {}
-    kept = []
-    for path in files:
-        length = _length(path)
-        if length > 0 and length in by_length:
-            if length not in content:
-                content[length] = {_content(other) for other in by_length[length]}
-            if _content(path) in content[length]:
-                continue
-        kept.append(path)
-    return kept
+    length_of = {path: _length(path) for path in (*files, *private)}
+    shared = {length_of[path] for path in files} & {length_of[path] for path in private} - {-1, 0}
+    known = {_content(path) for path in private if length_of[path] in shared}
+    return [path for path in files if length_of[path] not in shared or _content(path) not in known]
 
 
 def _length(path: Path) -> int:
@@ -234,15 +215,12 @@ def _labels(rows: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _refuse_too_few(source: str, people: int, public: int) -> None:
-    if people < MINIMUM_PEOPLE:
-        raise InputError(
-            f"data: {source}: got {people} private people with 2 or more usable images, allowed is at least "
-            f"{MINIMUM_PEOPLE}"
-        )
-    if public < MINIMUM_PUBLIC:
-        raise InputError(
-            f"data: {source}: got {public} usable images of public people, allowed is at least {MINIMUM_PUBLIC}"
-        )
+    for found, least, what in (
+        (people, MINIMUM_PEOPLE, "private people with 2 or more usable images"),
+        (public, MINIMUM_PUBLIC, "usable images of public people"),
+    ):
+        if found < least:
+            raise InputError(f"data: {source}: got {found} {what}, allowed is at least {least}")
 
 
 def _first_of_copies(images: np.ndarray, usable: np.ndarray) -> tuple[np.ndarray, int]:
