@@ -13,13 +13,7 @@ from scipy import special, stats
 
 from rp_tutorial.core.arguments import InputError, count, one_of, open_unit, positive, refuse
 from rp_tutorial.statistics.binomial import lower_confidence_bound
-from rp_tutorial.theory.guarantees import (
-    RULES,
-    RobustPrivacy,
-    composition_tv,
-    predict_quantile,
-    vote_quantile,
-)
+from rp_tutorial.theory import guarantees
 from rp_tutorial.theory.halfspace import predict_law, vote_law
 
 QUANTILE_LADDER = np.geomspace(0.3, 6.0, 40)  # Phi^-1(p_A) = margin / sigma worth trying where sigma is free
@@ -71,15 +65,15 @@ class Plan:
     @property
     def advantage_bound(self) -> float:
         """What is proven for all releases together; at most the target."""
-        return composition_tv(self.alpha, self.beta, self.releases) / 2
+        return guarantees.composition_tv(self.alpha, self.beta, self.releases) / 2
 
-    def guarantee(self) -> RobustPrivacy:
+    def guarantee(self) -> guarantees.RobustPrivacy:
         """What one release keeps at `certify_votes`: its radius is at least the one asked for."""
         p_low = float(lower_confidence_bound(self.certify_votes, self.n, alpha=self.alpha))
         common = {"sigma": self.sigma, "n_vote": self.n_vote, "alpha": self.alpha, "beta": self.beta, "unit": self.unit}
         if self.rule == "vote":
-            return RobustPrivacy.of_vote(p_low, **common)
-        return RobustPrivacy.of_predict(p_low, **common, test_alpha=self.test_alpha)
+            return guarantees.RobustPrivacy.of_vote(p_low, **common)
+        return guarantees.RobustPrivacy.of_predict(p_low, **common, test_alpha=self.test_alpha)
 
 
 def plan(
@@ -124,7 +118,7 @@ def plan(
     if target >= 0.5:
         raise refuse("target_advantage", target_advantage, "a number below 1/2, which every mechanism attains")
     radius, share = positive("radius", radius), open_unit("alpha_share", alpha_share)
-    one_of("rule", rule, RULES)
+    one_of("rule", rule, guarantees.RULES)
     count("n0", n0)
     wish = _Wish(
         radius=radius,
@@ -167,8 +161,8 @@ class _Wish:
     def quantile(self, n_vote: int) -> float:
         """The price of deploying n_vote votes, in sigma."""
         if self.rule == "vote":
-            return vote_quantile(n_vote, self.beta)
-        return predict_quantile(n_vote, self.beta, alpha=self.test_alpha)
+            return guarantees.vote_quantile(n_vote, self.beta)
+        return guarantees.predict_quantile(n_vote, self.beta, alpha=self.test_alpha)
 
     def needed_share(self, sigma: float | NDArray[np.float64], n_vote: int) -> NDArray[np.float64]:
         """The lower bound on p_A from which the deployable radius reaches `radius`; a hair above, for rounding."""

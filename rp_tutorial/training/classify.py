@@ -12,15 +12,7 @@ from rp_tutorial.core.arguments import count, positive, refuse
 from rp_tutorial.core.streams import Purpose, global_stream, torch_generator
 from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.models.batches import device_of, over_batches
-from rp_tutorial.training.image_batches import (
-    augmented,
-    batches_an_epoch,
-    check_device,
-    check_images,
-    check_labels,
-    descend,
-    epoch_batches,
-)
+from rp_tutorial.training import image_batches
 
 WEIGHT_DECAY = 1e-2
 
@@ -48,9 +40,9 @@ def fit_classifier(
     The same seed, net, data and number of threads give the same weights on a CPU; the global generator is left alone.
     Raises InputError for images that are not bytes, labels that do not fit them, or settings out of range.
     """
-    check_labels(check_images("images", images), labels)
-    place, optimiser = check_device(device), _adamw(net, positive("learning_rate", learning_rate))
-    steps = count("epochs", epochs) * batches_an_epoch(len(images), batch_size)
+    image_batches.check_labels(image_batches.check_images("images", images), labels)
+    place, optimiser = image_batches.check_device(device), _adamw(net, positive("learning_rate", learning_rate))
+    steps = count("epochs", epochs) * image_batches.batches_an_epoch(len(images), batch_size)
     _check_augmentation(noise_sigma, shifts, label_smoothing)
     order, moves = (torch_generator(purpose, seed) for purpose in (Purpose.BATCH_ORDER, Purpose.AUGMENTATION))
     noise = torch_generator(Purpose.TRAINING_NOISE, seed, device=place)
@@ -61,20 +53,20 @@ def fit_classifier(
         cycle = torch.optim.lr_scheduler.OneCycleLR(
             optimiser, learning_rate, total_steps=steps + 1, cycle_momentum=False
         )
-        for rows in epoch_batches(len(images), batch_size, order, epochs=epochs):
-            x = augmented(images, rows, flips=flips, shifts=shifts, generator=moves)
+        for rows in image_batches.epoch_batches(len(images), batch_size, order, epochs=epochs):
+            x = image_batches.augmented(images, rows, flips=flips, shifts=shifts, generator=moves)
             if noise_sigma:
                 x.add_(torch.randn(x.shape, generator=noise, device=place), alpha=noise_sigma)
             logits = net(x.contiguous(memory_format=torch.channels_last))
-            chosen = labels[rows.to(place)]
-            descend(optimiser, nn.functional.cross_entropy(logits, chosen, label_smoothing=label_smoothing))
+            loss = nn.functional.cross_entropy(logits, labels[rows.to(place)], label_smoothing=label_smoothing)
+            image_batches.descend(optimiser, loss)
             cycle.step()
     return net.eval()
 
 
 def image_logits(net: nn.Module, images: Tensor) -> Tensor:
     """Logits float32 [N, K] of byte images [N, 3, S, S], a batch at a time on the net's device; returned on the CPU."""
-    check_images("images", images)
+    image_batches.check_images("images", images)
     net.eval()
 
     def logits(x: Tensor) -> Tensor:

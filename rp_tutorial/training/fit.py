@@ -6,6 +6,7 @@ weights that it drives to zero *are* zero, and "the net reads BMI only" is a fac
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from itertools import islice
 
 import torch
 from torch import Tensor, nn
@@ -47,7 +48,7 @@ def fit(
     net.train()
     small = sum(parameter.numel() for parameter in net.parameters()) < SMALL_NET
     with one_thread() if small else nullcontext():
-        for batch in _batches(len(x), count("batch_size", batch_size), steps, order):
+        for batch in islice(_batches(len(x), count("batch_size", batch_size), order), steps):
             optimiser.zero_grad(set_to_none=True)
             nn.functional.cross_entropy(net(x[batch]), y[batch]).backward()
             optimiser.step()
@@ -57,14 +58,10 @@ def fit(
     return net.eval()
 
 
-def _batches(rows: int, batch_size: int, steps: int, order: torch.Generator) -> Iterator[Tensor]:
-    """`steps` batches of indices, going through a new random order of all rows again and again."""
-    for _ in range(-(-steps // -(-rows // batch_size))):
-        for batch in torch.randperm(rows, generator=order).split(batch_size):
-            if steps == 0:
-                return
-            steps -= 1
-            yield batch
+def _batches(rows: int, batch_size: int, order: torch.Generator) -> Iterator[Tensor]:
+    """Batches of indices, going through a new random order of all rows again and again."""
+    while True:
+        yield from torch.randperm(rows, generator=order).split(batch_size)
 
 
 def _penalised_weight(net: nn.Module, l1: float, columns: Sequence[int]) -> Tensor | None:

@@ -14,15 +14,7 @@ from torch import Tensor, nn
 from rp_tutorial.core.arguments import count, positive, refuse
 from rp_tutorial.core.streams import Purpose, global_stream, torch_generator
 from rp_tutorial.models.priors import DecoderPrior
-from rp_tutorial.training.image_batches import (
-    augmented,
-    batches_an_epoch,
-    check_device,
-    check_public,
-    descend,
-    epoch_batches,
-    restarted,
-)
+from rp_tutorial.training import image_batches
 
 FAST = torch.channels_last
 PENALTY = 10.0  # lambda of the paper
@@ -66,10 +58,10 @@ def fit_gan(
     The same seed, images and number of threads give the same weights on a CPU.
     Raises InputError for images that are not bytes or not of the prior's size, or settings out of range.
     """
-    check_public(public, prior)
-    place = check_device(device)
+    image_batches.check_public(public, prior)
+    place = image_batches.check_device(device)
     count("critic_width", critic_width)
-    critic_batches = count("epochs", epochs) * batches_an_epoch(len(public), batch_size)
+    critic_batches = count("epochs", epochs) * image_batches.batches_an_epoch(len(public), batch_size)
     steps = max(1, critic_batches // count("critic_steps", critic_steps))
     positive("learning_rate", learning_rate)
     if not isinstance(average, int | float) or not 0 <= average < 1:
@@ -78,7 +70,7 @@ def fit_gan(
     order, moves, latents, points = (torch_generator(purpose, seed) for purpose in purposes)
     with global_stream(Purpose.LAYER_DRAWS, seed):
         critic = Critic(size=public.shape[-1], width=critic_width).to(place, memory_format=FAST)
-        restarted(prior).to(place, memory_format=FAST).train()
+        image_batches.restarted(prior).to(place, memory_format=FAST).train()
         kept = copy.deepcopy(prior)
         players = [torch.optim.Adam(net.parameters(), lr=learning_rate, betas=(0.0, 0.9)) for net in (prior, critic)]
         falling = [torch.optim.lr_scheduler.LambdaLR(player, _late_fall(steps)) for player in players]
@@ -90,9 +82,9 @@ def fit_gan(
                     made = _made(prior, len(real), latents)
                 distance = critic(real).mean() - critic(made).mean()
                 penalty = gradient_penalty(critic, real, made, points)
-                descend(players[1], PENALTY * penalty - distance)
+                image_batches.descend(players[1], PENALTY * penalty - distance)
             critic.requires_grad_(False)
-            descend(players[0], -critic(_made(prior, batch_size, latents)).mean())
+            image_batches.descend(players[0], -critic(_made(prior, batch_size, latents)).mean())
             critic.requires_grad_(True)
             for schedule in falling:
                 schedule.step()
@@ -116,8 +108,8 @@ def gradient_penalty(critic: nn.Module, real: Tensor, made: Tensor, generator: t
 def _endless(public: Tensor, batch_size: int, order: torch.Generator, moves: torch.Generator) -> Iterator[Tensor]:
     """Batches of real images in [-1, 1], epoch after epoch."""
     while True:
-        for rows in epoch_batches(len(public), batch_size, order, epochs=1):
-            real = augmented(public, rows, flips=True, shifts=0, generator=moves)
+        for rows in image_batches.epoch_batches(len(public), batch_size, order, epochs=1):
+            real = image_batches.augmented(public, rows, flips=True, shifts=0, generator=moves)
             yield (2 * real - 1).contiguous(memory_format=FAST)
 
 

@@ -14,13 +14,7 @@ from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.models.batches import device_of, over_batches
 from rp_tutorial.models.facenet import FaceClassifier
 from rp_tutorial.models.whitened_head import WhitenedHead
-from rp_tutorial.training.image_batches import (
-    batches_an_epoch,
-    check_device,
-    check_images,
-    descend,
-    epoch_batches,
-)
+from rp_tutorial.training import image_batches
 
 ROTATION, SCALE, SHIFT = 0.25, 0.15, 0.15  # radians, log of the factor, halves of the image: largest, either way
 LIGHT, SLOPE, COLOUR, OFFSET = 0.35, 0.25, 0.08, 0.05  # largest relative change, and shift of the level
@@ -46,11 +40,11 @@ def fit_exemplars(
     Raises InputError for images that are not bytes, another last layer, and settings out of range.
     Source: Dosovitskiy et al. 2014, with a background taken from another image.
     """
-    count("len(public)", len(check_images("public", public)), minimum=2)
-    place, head = check_device(device), getattr(net, "fc_layer", None)
+    count("len(public)", len(image_batches.check_images("public", public)), minimum=2)
+    place, head = image_batches.check_device(device), getattr(net, "fc_layer", None)
     if not isinstance(head, WhitenedHead):
         raise refuse("net", f"a last layer {type(head).__name__}", "a face net whose fc_layer is a WhitenedHead")
-    steps = count("epochs", epochs) * batches_an_epoch(len(public), batch_size)
+    steps = count("epochs", epochs) * image_batches.batches_an_epoch(len(public), batch_size)
     order, changes = (torch_generator(purpose, seed) for purpose in (Purpose.BATCH_ORDER, Purpose.CHANGED_IMAGES))
     with global_stream(Purpose.LAYER_DRAWS, seed):
         public = public.to(place)
@@ -58,9 +52,9 @@ def fit_exemplars(
         net.to(place).train()
         chosen = torch.optim.AdamW(net.parameters(), lr=positive("learning_rate", learning_rate), weight_decay=1e-2)
         cycle = torch.optim.lr_scheduler.OneCycleLR(chosen, learning_rate, total_steps=steps + 1, cycle_momentum=False)
-        for rows in epoch_batches(len(public), batch_size, order, epochs=epochs):
+        for rows in image_batches.epoch_batches(len(public), batch_size, order, epochs=epochs):
             x = changed(to_float(public[rows.to(place)]), changes)
-            descend(chosen, nn.functional.cross_entropy(net(x), rows.to(place)))
+            image_batches.descend(chosen, nn.functional.cross_entropy(net(x), rows.to(place)))
             cycle.step()
     net.fc_layer = head.to(place)
     head.whiten(image_features(net, public))

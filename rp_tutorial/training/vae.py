@@ -14,15 +14,7 @@ from torch import Tensor, nn
 from rp_tutorial.core.arguments import count, positive, refuse
 from rp_tutorial.core.streams import Purpose, global_stream, torch_generator
 from rp_tutorial.models.priors import DecoderPrior
-from rp_tutorial.training.image_batches import (
-    augmented,
-    batches_an_epoch,
-    check_device,
-    check_public,
-    descend,
-    epoch_batches,
-    restarted,
-)
+from rp_tutorial.training import image_batches
 
 FAST = torch.channels_last
 PIXEL_SIGMA = 0.25  # of the decoder's pixels, in units [0, 1]
@@ -66,26 +58,28 @@ def fit_vae(
     The same seed, images and number of threads give the same weights on a CPU.
     Raises InputError for images that are not bytes or not of the prior's size, or settings out of range.
     """
-    check_public(public, prior)
-    place = check_device(device)
-    steps = count("epochs", epochs) * batches_an_epoch(len(public), batch_size)
+    image_batches.check_public(public, prior)
+    place = image_batches.check_device(device)
+    steps = count("epochs", epochs) * image_batches.batches_an_epoch(len(public), batch_size)
     positive("learning_rate", learning_rate)
     purposes = Purpose.BATCH_ORDER, Purpose.AUGMENTATION, Purpose.CODE_NOISE
     order, moves, draws = (torch_generator(purpose, seed) for purpose in purposes)
     with global_stream(Purpose.LAYER_DRAWS, seed):
         encoder = Encoder(prior.latent_dim, size=public.shape[-1]) if encoder is None else encoder
-        prior, encoder = (restarted(net).train().to(place, memory_format=FAST) for net in (prior, encoder))
+        for net in (prior, encoder):
+            image_batches.restarted(net).train().to(place, memory_format=FAST)
         public = public.to(place)
         optimiser = torch.optim.Adam([*prior.parameters(), *encoder.parameters()], lr=learning_rate)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-        for step, rows in enumerate(epoch_batches(len(public), batch_size, order, epochs=epochs), 1):
-            x = augmented(public, rows, flips=True, shifts=0, generator=moves).contiguous(memory_format=FAST)
+        for step, rows in enumerate(image_batches.epoch_batches(len(public), batch_size, order, epochs=epochs), 1):
+            x = image_batches.augmented(public, rows, flips=True, shifts=0, generator=moves)
+            x = x.contiguous(memory_format=FAST)
             mean, log_variance = encoder(x)
             noise = torch.randn(mean.shape, generator=draws).to(place)
             made = prior(mean + noise * (log_variance / 2).exp())
             mismatch = 1 / PIXEL_SIGMA**2 / 2 * (made - x).square().sum() / len(rows)
             divergence = kl_from_standard_normal(mean, log_variance).mean()
-            descend(optimiser, mismatch + min(1.0, step / (WARM_UP * steps)) * divergence)
+            image_batches.descend(optimiser, mismatch + min(1.0, step / (WARM_UP * steps)) * divergence)
             schedule.step()
     encoder.eval()
     return prior.eval()
