@@ -17,6 +17,7 @@ from rp_tutorial.statistics.families import holm
 from rp_tutorial.statistics.paired import paired_comparison, rate
 
 Hits = Mapping[str, np.ndarray]  # attacker -> bool [T], all over the same targets in the same order
+TOLD = ("difference", "low", "high", "p_value")  # of a comparison
 
 
 def cross_fitted(hits: Hits, halves: np.ndarray) -> tuple[np.ndarray, tuple[str, str]]:
@@ -28,9 +29,8 @@ def cross_fitted(hits: Hits, halves: np.ndarray) -> tuple[np.ndarray, tuple[str,
     first = next(iter(hits.values()))
     halves = np.asarray(halves)
     if halves.dtype != bool or halves.shape != first.shape or halves.all() or not halves.any():
-        raise refuse(
-            "halves", f"{halves.dtype} {halves.shape}", f"a bool array of {len(first)} targets with both values"
-        )
+        allowed = f"a bool array of {len(first)} targets with both values"
+        raise refuse("halves", f"{halves.dtype} {halves.shape}", allowed)
     chosen = tuple(max(hits, key=lambda name, half=half: hits[name][halves != half].sum()) for half in (False, True))
     return np.where(halves, hits[chosen[1]], hits[chosen[0]]), chosen
 
@@ -52,29 +52,27 @@ def best_against(hits: Hits, reference: str, halves: np.ndarray) -> dict[str, An
     if len(others) == len(hits) or not others:
         raise refuse("reference", reference, "one of several attackers: " + ", ".join(hits))
     best, chosen = cross_fitted(others, halves)
-    total, base = rate(best), rate(hits[reference])
+    base = rate(hits[reference])
     compared = paired_comparison(best, hits[reference])
     largest = max(others, key=lambda name: others[name].sum())
     return {
         "reference": reference,
         "reference_asr": base.value,
-        "reference_ci": [base.low, base.high],
-        "asr": total.value,
-        "asr_ci": [total.low, total.high],
+        "reference_ci": base.ci,
+        **rate(best).told("asr"),
         "chosen": list(chosen),
         "largest": largest,
         "largest_asr": float(others[largest].mean()),
         "hits": best.astype(int).tolist(),
-        **{name: getattr(compared, name) for name in ("difference", "low", "high", "p_value", "only_a", "only_b")},
+        **{name: getattr(compared, name) for name in (*TOLD, "only_a", "only_b")},
         "tests": _tests(others, hits[reference]),
     }
 
 
 def _tests(others: Hits, reference: np.ndarray) -> list[dict[str, Any]]:
-    found = {name: paired_comparison(hits, reference) for name, hits in others.items()}
-    adjusted = holm([test.p_value for test in found.values()])
+    found = [paired_comparison(hits, reference) for hits in others.values()]
+    adjusted = holm([test.p_value for test in found])
     return [
-        {"attacker": name, "difference": test.difference, "low": test.low, "high": test.high, "p_value": test.p_value}
-        | {"p_holm": p}
-        for (name, test), p in zip(found.items(), adjusted, strict=True)
+        {"attacker": name, **{field: getattr(test, field) for field in TOLD}, "p_holm": p}
+        for name, test, p in zip(others, found, adjusted, strict=True)
     ]

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from rp_tutorial.core.arguments import one_of, refuse
-from rp_tutorial.statistics.binomial import clopper_pearson
 from rp_tutorial.statistics.fronts import Outcome, percentiles, resampled
-from rp_tutorial.statistics.paired import paired_comparison, rate
+from rp_tutorial.statistics.paired import paired_comparison, rate, rate_of
 
 ALONG = ("accuracy", "advantage")
 ROUNDING = 1e-9  # an epsilon calibrated to an advantage gives it back up to rounding
@@ -39,7 +38,7 @@ def slices(
     for level in levels:
         chosen = {family: _representative(points, family, level, along) for family in families}
         rival = chosen[against]
-        rows = [_described(p) | ({} if rival is None else _versus(p, rival)) for p in chosen.values() if p is not None]
+        rows = [_described(point, rival) for point in chosen.values() if point is not None]
         found.append({"along": along, "level": float(level), "arms": rows})
     return found
 
@@ -68,10 +67,9 @@ def dominance(
         rival = _representative(points, of, b.accuracy, "accuracy")
         row = {"family": b.family, "name": b.name, "rival": None if rival is None else rival.name}
         if rival is not None:
-            test = _versus(rival, b)
             gain = drawn.accuracy[names.index(rival.name)] - drawn.accuracy[index]
             row |= {"accuracy_gain": rival.accuracy - b.accuracy, "accuracy_gain_ci": percentiles(gain)}
-            row |= {"asr_gain": test["difference"], "asr_gain_ci": test["difference_ci"], "p_value": test["p_value"]}
+            row |= paired_comparison(rival.hits, b.hits).told("asr_gain")
         rows.append(row | {"dominated": float(beaten.any(axis=0).mean())})
     return judged(rows, gain="asr_gain")
 
@@ -117,20 +115,14 @@ def _representative(points: Sequence[Outcome], family: str, level: float, along:
     return max(allowed, key=lambda p: (p.advantage, p.accuracy), default=None)
 
 
-def _described(point: Outcome) -> dict[str, Any]:
-    asr, images = rate(point.hits), sum(point.images)
-    accuracy_ci = clopper_pearson(round(point.accuracy * images), images)
+def _described(point: Outcome, rival: Outcome | None) -> dict[str, Any]:
+    images = sum(point.images)
     return {
         "family": point.family,
         "name": point.name,
         "accuracy": point.accuracy,
-        "accuracy_ci": [float(end) for end in accuracy_ci],
-        "asr": asr.value,
-        "asr_ci": [asr.low, asr.high],
+        "accuracy_ci": rate_of(round(point.accuracy * images), images).ci,
+        **rate(point.hits).told("asr"),
         "advantage": point.advantage,
+        **({} if rival is None else paired_comparison(point.hits, rival.hits).told("difference")),
     }
-
-
-def _versus(point: Outcome, rival: Outcome) -> dict[str, Any]:
-    test = paired_comparison(point.hits, rival.hits)
-    return {"difference": test.difference, "difference_ci": [test.low, test.high], "p_value": test.p_value}

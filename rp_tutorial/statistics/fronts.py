@@ -246,11 +246,8 @@ def _cross_fitted(accuracy: NDArray, chosen_by: NDArray, judged_by: NDArray, *, 
     """The area of the staircase chosen by one half's ASR, at the heights of the other half: [splits]."""
     order = _descending(accuracy)
     ranked = np.take_along_axis(chosen_by, order, axis=0)
-    best, least = np.zeros_like(order), np.full(ranked.shape[1:], np.inf)
-    for step in range(len(order)):
-        better = ranked[step] < least
-        least = np.where(better, ranked[step], least)
-        best[step] = np.where(better, step, best[step - 1] if step else 0)
+    falls = np.diff(np.minimum.accumulate(ranked, axis=0), axis=0, prepend=np.inf) < 0
+    best = np.maximum.accumulate(np.where(falls, np.arange(len(order))[:, None], 0), axis=0)
     heights = np.take_along_axis(np.take_along_axis(judged_by, order, axis=0), best, axis=0)
     return _staircase(np.take_along_axis(accuracy, order, axis=0), heights, low, high)
 
