@@ -22,6 +22,7 @@ import rp_tutorial
 from rp_tutorial.core.arguments import InputError, refuse
 
 Part = TypeVar("Part")
+Code = TypeVar("Code", bound=Callable[..., Any])
 Source = Path | str  # the file that code is written in, or the code itself where it was typed into a notebook
 PACKAGE = Path(rp_tutorial.__file__).parent
 GROUP = "rp_tutorial"  # of entry points
@@ -50,6 +51,15 @@ class Registry(Mapping[str, Part], Generic[Part]):
         if name in self._parts and (name not in self.outside() or is_packaged(source)):
             raise refuse(self.what, name, f"a name that is not one of {', '.join(self._parts)}")
         self._parts[name], self._sources[name] = part, source
+
+    def registering(self, name: str, part_of: Callable[[Any], Part]) -> Callable[[Code], Code]:
+        """Decorates a function: what `part_of` makes of it is added under `name`, and it stays as it is."""
+
+        def register(code: Code) -> Code:
+            self.add(name, part_of(code), code)
+            return code
+
+        return register
 
     def remove(self, name: str) -> None:
         """Forgets a part of the user's. Raises InputError for a name that is none."""

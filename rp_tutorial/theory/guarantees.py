@@ -100,15 +100,7 @@ class RobustPrivacy:
 
     @classmethod
     def of_predict(
-        cls,
-        p_low: float,
-        *,
-        sigma: float,
-        n_vote: int,
-        alpha: float,
-        beta: float,
-        test_alpha: float,
-        unit: str = "std",
+        cls, p_low: float, *, sigma: float, n_vote: int, alpha: float, beta: float, test_alpha: float, unit: str = "std"
     ) -> RobustPrivacy:
         """What PREDICT(n_vote, test_alpha) keeps at a point where CERTIFY found p_low with confidence 1 - alpha."""
         radius = float(deployable_radius_predict(p_low, sigma=sigma, n_vote=n_vote, beta=beta, alpha=test_alpha))

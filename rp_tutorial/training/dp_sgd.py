@@ -115,15 +115,8 @@ def fit_privately(
             x = augmented(inputs, chosen, flips=flips, shifts=shifts, generator=moves)
         return nn.functional.cross_entropy(model(x), labels[chosen.to(place)])
 
-    private_steps(
-        net.to(place),
-        mean_loss,
-        rows,
-        record,
-        learning_rate=learning_rate,
-        seed=seed,
-        physical_batch=physical_batch,
-    )
+    settings = {"learning_rate": learning_rate, "seed": seed, "physical_batch": physical_batch}
+    private_steps(net.to(place), mean_loss, rows, record, **settings)
     return PrivateNet(net, record).to(place).eval()
 
 

@@ -32,7 +32,9 @@ def spent_epsilon(
     are numerical upper bounds, "rdp" a looser one (Mironov 2017), "gdp" an approximation (Dong et al. 2022).
     Raises InputError for arguments out of range, and where the accountant's package is missing.
     """
-    sigma, delta = _noise(noise_multiplier), open_unit("delta", delta)
+    sigma, delta = positive("noise_multiplier", noise_multiplier), open_unit("delta", delta)
+    if sigma < SMALLEST_NOISE:
+        raise refuse("noise_multiplier", noise_multiplier, f"a finite number of at least {SMALLEST_NOISE:g}")
     rate, steps = _rate(sample_rate), count("steps", steps)
     if one_of("accountant", accountant, ACCOUNTANTS) == "pld":
         return _by_pld(sigma, delta, rate, steps)
@@ -96,12 +98,6 @@ def _by_pld(sigma: float, delta: float, rate: float, steps: int) -> float:
     neighbours = dp_accounting.NeighboringRelation.ADD_OR_REMOVE_ONE
     accountant = pld.PLDAccountant(neighbours, value_discretization_interval=1e-3)
     return float(accountant.compose(step, steps).get_epsilon(delta))
-
-
-def _noise(noise_multiplier: float) -> float:
-    if positive("noise_multiplier", noise_multiplier) < SMALLEST_NOISE:
-        raise refuse("noise_multiplier", noise_multiplier, f"a finite number of at least {SMALLEST_NOISE:g}")
-    return float(noise_multiplier)
 
 
 def _rate(sample_rate: float) -> float:

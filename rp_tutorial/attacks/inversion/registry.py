@@ -105,12 +105,7 @@ def attack(
 
     Chapter: comparisons/adaptive.
     """
-
-    def register(run: AttackerRun) -> AttackerRun:
-        ATTACKS.add(name, Attack(name, run, exploits, guarantee, needs), run)
-        return run
-
-    return register
+    return ATTACKS.registering(name, lambda run: Attack(name, run, exploits, guarantee, needs))
 
 
 def points(targets: Tensor, latents: Tensor, start: Tensor | None = None) -> Found:

@@ -73,21 +73,14 @@ def load_celeba(path: str | os.PathLike[str], *, size: int, limits: Limits, seed
         Person(str(identity), _inside(folder, train[label]), _inside(folder, test[label]) if test else None)
         for label, identity in enumerate(used)
     ]
-    public, listed = _public(root, source, identity_of, private, seed)
-    notes += listed
+    names, listed = _public(root, source, identity_of, private, seed)
+    public, notes = _inside(folder, names), [*notes, *listed]
+    withheld = _inside(folder, [file for file, identity in identity_of.items() if identity in reserved])
     _refuse_missing(folder, source, [file for person in people for file in (*person.files, *(person.test_files or ()))])
-    _refuse_missing(folder, source, _inside(folder, public))
-    return build_task(
-        source,
-        people,
-        _inside(folder, public),
-        reading=Reading(root, size, crop=CROP, exact=SIDES),
-        limits=limits,
-        seed=seed,
-        withheld=_inside(folder, [file for file, identity in identity_of.items() if identity in reserved]),
-        notes=notes,
-        keep_labels=True,
-    )
+    _refuse_missing(folder, source, public)
+    told = {"withheld": withheld, "notes": notes, "keep_labels": True}
+    reading = Reading(root, size, crop=CROP, exact=SIDES)
+    return build_task(source, people, public, reading=reading, limits=limits, seed=seed, **told)
 
 
 def _first(places: Sequence[Path], is_there: Callable[[Path], bool], source: str, what: str) -> Path:

@@ -15,10 +15,16 @@ from torch import Tensor
 from rp_tutorial.core.arguments import count, refuse
 from rp_tutorial.core.streams import Purpose, child_seed, torch_generator
 from rp_tutorial.data.faces.drawn_pixels import draw
-from rp_tutorial.data.faces.drawn_plan import Numbers
+from rp_tutorial.data.faces.drawn_plan import CHANNELS, Numbers
 from rp_tutorial.data.faces.files import Limits
 from rp_tutorial.data.faces.registry import face_source
 from rp_tutorial.data.faces.task import FaceTask
+
+
+def _rgb(name: str, *channels: tuple[float, float]) -> dict[str, tuple[float, float]]:
+    """The three measures of a colour."""
+    return {f"{name}_{channel}": measure for channel, measure in zip(CHANNELS, channels, strict=True)}
+
 
 # Middle and half range of every measure; a factor of 0 gives the middle, -2 and 2 the ends. Lengths in face units.
 IDENTITY = {
@@ -57,9 +63,7 @@ IDENTITY = {
     "glasses": (-0.012, 0.055),  # half the width of the frame
     "lens_size": (0.2, 0.035),
     "lens_shape": (0.85, 0.15),
-    "frame_red": (60.0, 60.0),
-    "frame_green": (30.0, 30.0),
-    "frame_blue": (40.0, 40.0),
+    **_rgb("frame", (60.0, 60.0), (30.0, 30.0), (40.0, 40.0)),
     "mole_u": (0.0, 0.4),
     "mole_v": (0.25, 0.25),
     "mole_size": (0.03, 0.015),
@@ -87,16 +91,10 @@ NUISANCE = {
     "ground_x": (0.0, 0.7),
     "ground_y": (0.0, 0.7),
     "ground_bend": (0.0, 0.7),
-    "ground_a_red": (0.0, 60.0),
-    "ground_a_green": (0.0, 45.0),
-    "ground_a_blue": (0.0, 60.0),
-    "ground_b_red": (0.0, 60.0),
-    "ground_b_green": (0.0, 45.0),
-    "ground_b_blue": (0.0, 60.0),
+    **_rgb("ground_a", (0.0, 60.0), (0.0, 45.0), (0.0, 60.0)),
+    **_rgb("ground_b", (0.0, 60.0), (0.0, 45.0), (0.0, 60.0)),
     "clothes_light": (110.0, 110.0),
-    "clothes_red": (0.0, 70.0),
-    "clothes_green": (0.0, 60.0),
-    "clothes_blue": (0.0, 70.0),
+    **_rgb("clothes", (0.0, 70.0), (0.0, 60.0), (0.0, 70.0)),
     "noise_level": (4.0, 3.0),
     "noise_place": (0.5, 0.5),
 }
@@ -188,14 +186,8 @@ def synthetic_faces(
         "y_test": labels[train:].clone(),
         "public": images[len(labels) :].clone(),
     }
-    task = FaceTask(
-        **parts,
-        num_classes=identities,
-        size=size,
-        source="synthetic",
-        fingerprint=_fingerprint(parts),
-        real_people=False,
-    )
+    mark = _fingerprint(parts)
+    task = FaceTask(**parts, num_classes=identities, size=size, source="synthetic", fingerprint=mark, real_people=False)
     return SyntheticFaces(task, private, public)
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 Number = Tensor | float
+CHANNELS = ("red", "green", "blue")
 
 # Palettes run from t = -1 over 0 to 1 along a quadratic curve, so that colour is smooth in t.
 SKIN = ((82.0, 50.0, 34.0), (196.0, 132.0, 92.0), (250.0, 214.0, 190.0))
@@ -122,7 +123,7 @@ def _colour(m: Numbers, values: tuple[float, float, float]) -> Tensor:
 
 
 def _rgb(m: Numbers, prefix: str) -> Tensor:
-    return torch.cat([m[f"{prefix}_{channel}"] for channel in ("red", "green", "blue")], dim=1)
+    return torch.cat([m[f"{prefix}_{channel}"] for channel in CHANNELS], dim=1)
 
 
 def _palette(stops: tuple, t: Tensor) -> Tensor:

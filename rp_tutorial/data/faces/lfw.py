@@ -50,15 +50,10 @@ def load_lfw(*, size: int, limits: Limits, seed: int, download: bool = True) -> 
     notes = []
     if (len(people), images) != (PEOPLE, IMAGES):
         notes.append(f"{len(people):,} people and {images:,} images; the original has {PEOPLE:,} and {IMAGES:,}")
-    return build_task(
-        "lfw",
-        [Person(name, private[name]) for name in sorted(private)],
-        [file for name in sorted(public) for file in public[name]],
-        reading=Reading(folder, size, crop=CROP, exact=SIDES),
-        limits=limits,
-        seed=seed,
-        notes=notes,
-    )
+    chosen = [Person(name, private[name]) for name in sorted(private)]
+    files = [file for name in sorted(public) for file in public[name]]
+    reading = Reading(folder, size, crop=CROP, exact=SIDES)
+    return build_task("lfw", chosen, files, reading=reading, limits=limits, seed=seed, notes=notes)
 
 
 def _download(folder: Path, *, allowed: bool) -> None:

@@ -46,9 +46,4 @@ def face_source(name: str, *, with_path: bool = False) -> Callable[[Loader], Loa
     """
     if ":" in name:
         raise refuse("name", name, "a word without a colon")
-
-    def register(load: Loader) -> Loader:
-        FACE_SOURCES.add(name, FaceSource(name, load, with_path), load)
-        return load
-
-    return register
+    return FACE_SOURCES.registering(name, lambda load: FaceSource(name, load, with_path))

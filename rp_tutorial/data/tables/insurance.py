@@ -99,12 +99,7 @@ def table_source(name: str) -> Callable[[Reader], Reader]:
 
     From then on `load`, every experiment on tables and the command line know it. Raises InputError for a taken name.
     """
-
-    def register(read: Reader) -> Reader:
-        READERS.add(name, read, read)
-        return read
-
-    return register
+    return READERS.registering(name, lambda read: read)
 
 
 def table_sources() -> tuple[str, ...]:

@@ -116,14 +116,9 @@ def defense(
 
     Chapter: faces/defended.
     """
-
-    def register(release: Release) -> Release:
-        words = told if callable(told) else lambda d: [WORDS[setting].format(getattr(d, setting)) for setting in told]
-        kind = DefenseKind(release, words, family or (lambda d: name), promise, tuple(at))
-        DEFENSES.add(name, kind, release)
-        return release
-
-    return register
+    words = told if callable(told) else lambda d: [WORDS[setting].format(getattr(d, setting)) for setting in told]
+    rest = words, family or (lambda d: name), promise, tuple(at)
+    return DEFENSES.registering(name, lambda release: DefenseKind(release, *rest))
 
 
 def with_registered(setting: str) -> Callable[[Any], Any]:
