@@ -97,13 +97,14 @@ class AuditLab(Lab):
 
     def random_settings(self) -> list[dict[str, Any]]:
         """The games of every random setting, remembered in chunks."""
-        s = self.settings
-        firsts = range(0, s.random_settings, s.chunk)
-        found = [
-            self.stage(f"settings-{first}", lambda first=first: _chunk(s, first, self.seed), without=OF_TABLE)
-            for first in firsts
-        ]
-        return [row for chunk in found for row in chunk]
+        s, found = self.settings, []
+        for first in range(0, s.random_settings, s.chunk):
+            chunk = range(first, min(first + s.chunk, s.random_settings))
+            rows = self.stage(
+                f"settings-{first}", lambda chunk=chunk: [_setting(s, i, self.seed) for i in chunk], without=OF_TABLE
+            )
+            found += rows
+        return found
 
     def played(self, n_cert: int) -> int:
         """Rounds of a cell that count."""
@@ -154,11 +155,6 @@ def _cell(
 
 
 # --- The random settings ---
-
-
-def _chunk(settings: AuditSettings, first: int, seed: int) -> list[dict[str, Any]]:
-    last = min(first + settings.chunk, settings.random_settings)
-    return [_setting(settings, index, seed) for index in range(first, last)]
 
 
 def _setting(settings: AuditSettings, index: int, seed: int) -> dict[str, Any]:
@@ -259,7 +255,7 @@ class _Bench:
         rehearsal = round(self.settings.rehearsal_share * played)
         distance = mechanism.sigma * special.ndtri(mechanism.p_a)
         neighbour = at_distance(distance - radius[: rehearsal + played])
-        oracle, seed = self._oracle(mechanism, purpose), self._seed(purpose)
+        oracle, seed = self._oracle(mechanism, purpose), child_seed(purpose, *self.key)
         transcript = record(
             oracle, at_distance(distance), neighbour, rounds=rehearsal + played, releases=releases, seed=seed
         )
@@ -273,12 +269,8 @@ class _Bench:
         return PredictOracle(smoothing, n=mechanism.n_vote, alpha=mechanism.alpha)
 
     def _smoothing(self, sigma: float, purpose: Purpose) -> Smoothing:
-        return Smoothing(
-            half_space_net(), num_classes=2, sigma=sigma, seed=self._seed(purpose), device=self.settings.device
-        )
-
-    def _seed(self, purpose: Purpose) -> int:
-        return child_seed(purpose, *self.key)
+        seed, device = child_seed(purpose, *self.key), self.settings.device
+        return Smoothing(half_space_net(), num_classes=2, sigma=sigma, seed=seed, device=device)
 
 
 # --- What is told ---
@@ -303,13 +295,12 @@ def _summary(settings: AuditSettings, table: list[dict[str, Any]], rows: list[di
 
 def tables(results: dict[str, Any]) -> dict[str, pd.DataFrame]:
     """The results as tidy tables: `table`, and `settings` with one row a game, the control included."""
-    common = [name for name in results["settings"][0] if name not in ("games", "control")]
-    games = [
-        {**{name: row[name] for name in common}, "game": game, **values}
+    games = pd.DataFrame(
+        {**row, "game": game, **values}
         for row in results["settings"]
         for game, values in [*row["games"].items(), ("control", row["control"])]
-    ]
-    return {"table": pd.DataFrame(results["table"]), "settings": pd.DataFrame(games)}
+    )
+    return {"table": pd.DataFrame(results["table"]), "settings": games.drop(columns=["games", "control"])}
 
 
 def summary(results: dict[str, Any]) -> str:

@@ -9,14 +9,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from rp_tutorial.statistics.binomial import certified_radius, lower_confidence_bound
-from rp_tutorial.theory.guarantees import (
-    composition_tv,
-    deployable_radius,
-    deployable_radius_predict,
-    halfspace_advantage,
-    halfspace_laws,
-    total_variation,
-)
+from rp_tutorial.theory import guarantees
 from rp_tutorial.theory.halfspace import vote_law
 
 RULES = ("vote", "predict")
@@ -44,8 +37,8 @@ class Mechanism:
         """The radius of this rule at N votes."""
         common = {"sigma": self.sigma, "n_vote": self.n_vote, "beta": self.beta}
         if self.rule == "vote":
-            return deployable_radius(p_low, **common)
-        return deployable_radius_predict(p_low, **common, alpha=self.alpha)
+            return guarantees.deployable_radius(p_low, **common)
+        return guarantees.deployable_radius_predict(p_low, **common, alpha=self.alpha)
 
     def law_options(self) -> dict[str, Any]:
         """Arguments of the half-space laws of `theory`. Class A is class 1, against which a tied vote goes."""
@@ -54,7 +47,7 @@ class Mechanism:
 
     def bound(self, releases: int = 1) -> float:
         """The proven advantage at the deployable radius."""
-        return composition_tv(self.alpha, self.beta, releases) / 2
+        return guarantees.composition_tv(self.alpha, self.beta, releases) / 2
 
     def certificate_law(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Every p_low that CERTIFY(N0, n_cert, alpha) can find here, and its probability; 1e-12 of it left out."""
@@ -71,15 +64,15 @@ class Mechanism:
 
     def exact(self, radius: RadiusOf, *, releases: int = 1, tie: str = "against") -> float:
         """Best advantage against `releases` releases at that radius of each certificate, averaged exactly."""
-        options = self.law_options()
-        return self.mean(lambda p: halfspace_advantage(self.p_a, radius(p), releases=releases, tie=tie, **options))
+        options = {**self.law_options(), "releases": releases, "tie": tie}
+        return self.mean(lambda p_low: guarantees.halfspace_advantage(self.p_a, radius(p_low), **options))
 
     def exact_abstention(self, radius: RadiusOf) -> float:
         """The same for an adversary who only sees whether PREDICT abstains."""
 
         def advantage(p_low: NDArray[np.float64]) -> NDArray[np.float64]:
-            laws = halfspace_laws(self.p_a, radius(p_low), **self.law_options())
+            laws = guarantees.halfspace_laws(self.p_a, radius(p_low), **self.law_options())
             abstains = [np.stack([law[..., 1], 1 - law[..., 1]], axis=-1) for law in laws]
-            return total_variation(*abstains) / 2
+            return guarantees.total_variation(*abstains) / 2
 
         return self.mean(advantage)

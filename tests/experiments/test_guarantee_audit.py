@@ -135,7 +135,7 @@ def test_the_half_space_net_has_the_law_of_a_half_space():
 
 def test_a_second_run_only_reads_and_another_seed_plays_other_games(document):
     with pytest.MonkeyPatch.context() as patch:
-        for part in ("_cell", "_chunk"):
+        for part in ("_cell", "_setting"):
             patch.setattr(guarantee_audit, part, lambda *_, part=part: pytest.fail(f"{part} was computed again"))
         again = run_experiment("guarantee-audit", profile="smoke")
     assert again["results"] == document["results"]

@@ -72,8 +72,7 @@ def seeds_joined(documents: Iterable[Document]) -> list[Document]:
 
 def stale(documents: Iterable[Document]) -> list[tuple[Document, str]]:
     """Those that the present code would compute differently, each with the reason."""
-    reasons = [(document, _reason(document)) for document in documents]
-    return [(document, reason) for document, reason in reasons if reason]
+    return [(document, reason) for document in documents if (reason := _reason(document))]
 
 
 def _joined(run: list[Document]) -> list[Document]:

@@ -30,6 +30,10 @@ class Lab:
     def __init__(self, settings: Any, *, data: str, seed: int, stages: Stages) -> None:
         self.settings, self.data, self.seed, self.stages = settings, data, seed, stages
         self.key: dict[str, Any] = {"data": data, "seed": seed}
+        self.prepare()
+
+    def prepare(self) -> None:
+        """What a lab reads as soon as it is made: a lab with data of its own says so in `key`."""
 
     def changed(self, **settings: Any) -> Self:
         """The same lab with other settings, nets and stages from the same memory."""
@@ -56,8 +60,7 @@ class Lab:
                 files |= {part.source} if hasattr(part, "source") else set()
                 about.append(dataclasses.asdict(part) if dataclasses.is_dataclass(part) else part)
         key = self.key | {"settings": settings, "uses": about, "code": code_hash(files)}
-        needed = (p for p in inspect.signature(compute).parameters.values() if p.default is p.empty)
-        takes_state = any(needed)
+        takes_state = any(p.default is p.empty for p in inspect.signature(compute).parameters.values())
         return self.stages.result(name, key, compute if takes_state else lambda state: compute())
 
     def weights(self, name: str, net: nn.Module, train: Callable[[], Any], recipe: dict[str, Any]) -> nn.Module:

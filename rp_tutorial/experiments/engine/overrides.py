@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
@@ -43,8 +44,9 @@ def parsed(assignments: list[str]) -> dict[str, str]:
 
 
 def _checked(name: str, hint: Any, value: Any) -> Any:
-    if isinstance(value, str):
-        value = _read(value)
+    if isinstance(value, str):  # a number, a tuple, True, None, or else the text itself
+        with suppress(ValueError, SyntaxError):
+            value = ast.literal_eval(value.strip())
     if get_origin(hint) is tuple and not isinstance(value, list | tuple):
         value = (value,)
     try:
@@ -52,11 +54,3 @@ def _checked(name: str, hint: Any, value: Any) -> Any:
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(f"set: got {name} = {value!r}; {first['msg'].lower()}") from None
-
-
-def _read(text: str) -> Any:
-    """A number, a tuple, True, None, or else the text itself."""
-    try:
-        return ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError):
-        return text

@@ -31,7 +31,7 @@ class Stages:
 
         `state` is a path at which a long stage may keep what it has while it runs; it is gone when the stage is done.
         """
-        path = self._begin(name, self._path("results", self.experiment, name, key, ".json"))
+        path = self._begin("results", self.experiment, name, key, ".json")
         if path.exists() and not self.force:
             return json.loads(path.read_text())
         state = path.with_suffix(".state")
@@ -51,7 +51,7 @@ class Stages:
         Nets are kept apart from results, in `nets/`: they are an input of the published book, not one of its numbers.
         Experiments that name the same `owner` share them.
         """
-        path = self._begin(name, self._path("nets", owner, name, key, ".pt"))
+        path = self._begin("nets", owner, name, key, ".pt")
         if path.exists() and not self.force:
             net.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
             return net.eval()
@@ -60,23 +60,16 @@ class Stages:
             torch.save(net.state_dict(), part)
         return net.eval()
 
-    def _begin(self, name: str, path: Path) -> Path:
-        """Tells whoever watches, once a stage: one that is read again was over already."""
+    def _begin(self, kind: str, owner: str, name: str, key: dict[str, Any], ending: str) -> Path:
+        """Where the stage is kept. Tells whoever watches, once a stage: one that is read again was over already."""
+        plain = json.loads(json.dumps(key, default=str, sort_keys=True))  # so that equal settings hash alike
+        path = cache_dir() / kind / owner / f"{name.replace('/', '-')}-{joblib.hash((owner, name, plain))}{ending}"
         if path not in self._begun:
             self._begun.add(path)
             self._progress(name)
         return path
 
-    def _path(self, kind: str, owner: str, name: str, key: dict[str, Any], ending: str) -> Path:
-        digest = joblib.hash((owner, name, _plain(key)))
-        return cache_dir() / kind / owner / f"{name.replace('/', '-')}-{digest}{ending}"
-
 
 def cache_dir() -> Path:
     """Where stages are remembered: $RP_TUTORIAL_CACHE, or the user's cache folder."""
     return Path(os.environ.get("RP_TUTORIAL_CACHE") or platformdirs.user_cache_dir("rp_tutorial"))
-
-
-def _plain(value: Any) -> Any:
-    """Settings as JSON-like values, so that equal settings hash alike."""
-    return json.loads(json.dumps(value, default=str, sort_keys=True))

@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from rp_tutorial.attacks.distillation import Answers, ask, query_images
 from rp_tutorial.attacks.inversion.registry import ATTACKS
 from rp_tutorial.attacks.inversion.settings import BoundaryRepulsion
-from rp_tutorial.attacks.inversion.starts import candidate_latents
 from rp_tutorial.attacks.inversion.white_box import WhiteBox
 from rp_tutorial.core.arguments import refuse
 from rp_tutorial.core.labels import ABSTAIN
@@ -92,6 +91,13 @@ class AdaptiveLab(FaceLab):
 
     settings: AdaptiveSettings
 
+    def prepare(self) -> None:
+        super().prepare()
+        self.budget = self.settings.budget  # queries a target, beyond one pass through the pool
+        self._oracles: dict[tuple[Defense, Purpose], tuple[LabelOracle, dict[str, Any]]] = {}
+        self._costs: dict[Defense, dict[str, Any]] = {}
+        self._asked: tuple[LabelOracle, Answers] | None = None
+
     def rows(self, defense: Defense) -> list[dict[str, Any]]:
         """All attackers against one defence, computed or remembered; a walk resumes inside it."""
         self.oracle(defense), self.prior, self.evaluator  # trained before any clock starts
@@ -106,20 +112,9 @@ class AdaptiveLab(FaceLab):
         ]
 
     @property
-    def budget(self) -> int:
-        """Queries a target, beyond one pass through the pool."""
-        return self.settings.budget
-
-    @property
     def total(self) -> int:
         """Queries of all targets, the pool included."""
         return self.settings.pool + len(self.targets) * self.budget
-
-    @cached_property
-    def candidates(self) -> Tensor:
-        """The pool of latents in which first points are searched; the same for every attacker."""
-        s = self.settings
-        return candidate_latents(s.pool, self.prior.latent_dim, seed=self.seed, clamp=s.attack.latent_clamp)
 
     def oracle(self, defense: Defense, purpose: Purpose = Purpose.ATTACK) -> LabelOracle:
         """The release that an attacker meets, at its beginning: the same draw of its randomness for each of them.
@@ -133,10 +128,6 @@ class AdaptiveLab(FaceLab):
         oracle, beginning = self._oracles[asked]
         oracle.restore(beginning)
         return oracle
-
-    @cached_property
-    def _oracles(self) -> dict[tuple[Defense, Purpose], tuple[LabelOracle, dict[str, Any]]]:
-        return {}
 
     # --- What a maker of surrogates has ---
 
@@ -153,8 +144,6 @@ class AdaptiveLab(FaceLab):
         if found.abstained == len(found.labels):
             raise refuse("defenses", "one that never answers", "defences that answer at least once")
         return found
-
-    _asked: tuple[LabelOracle, Answers] | None = None
 
     @cached_property
     def shadow(self) -> nn.Module:
@@ -194,10 +183,6 @@ class AdaptiveLab(FaceLab):
                 "abstention": float((answers == ABSTAIN).double().mean()),
             }
         return self._costs[defense]
-
-    @cached_property
-    def _costs(self) -> dict[Defense, dict[str, Any]]:
-        return {}
 
 
 def tables(results: dict[str, Any]) -> dict[str, pd.DataFrame]:

@@ -21,7 +21,6 @@ from rp_tutorial.core.packed_bits import packed
 from rp_tutorial.core.streams import Purpose, child_seed, torch_generator
 from rp_tutorial.experiments.engine.experiment import Experiment, register
 from rp_tutorial.experiments.engine.kinds_of_data import FACES
-from rp_tutorial.experiments.engine.stages import Stages
 from rp_tutorial.experiments.faces.defenses import Defense, release, with_registered
 from rp_tutorial.experiments.faces.lab import PAPER, SMOKE, FaceLab, FaceLabSettings
 from rp_tutorial.experiments.faces.private_nets import DP_SGD, PRIVATE_TRAINING, PrivateTraining
@@ -102,11 +101,11 @@ class DistillationLab(FaceLab):
 
     settings: DistillationSettings
 
-    def __init__(self, settings: DistillationSettings, *, data: str, seed: int, stages: Stages) -> None:
-        super().__init__(settings, data=data, seed=seed, stages=stages)
+    def prepare(self) -> None:
+        super().prepare()
         images = self.task.public
-        order = torch.randperm(len(images), generator=torch_generator(Purpose.HELD_OUT, seed))
-        kept = min(settings.held_out, len(images) // 4)
+        order = torch.randperm(len(images), generator=torch_generator(Purpose.HELD_OUT, self.seed))
+        kept = min(self.settings.held_out, len(images) // 4)
         self.held_out, self.public = images[order[:kept]], images[order[kept:]]
 
     @cached_property

@@ -17,25 +17,12 @@ import pandas as pd
 from rp_tutorial.attacks.inversion.settings import deviations
 from rp_tutorial.experiments.engine.experiment import Experiment, register
 from rp_tutorial.experiments.engine.kinds_of_data import FACES
+from rp_tutorial.experiments.faces import inversion
 from rp_tutorial.experiments.faces.defenses import with_registered
-from rp_tutorial.experiments.faces.inversion import (
-    BOUNDED,
-    PICTURES,
-    SEEDS,
-    Arm,
-    InversionLab,
-    InversionSettings,
-    rows_of,
-    told,
-)
-from rp_tutorial.experiments.faces.lab import PAPER, SMOKE
+from rp_tutorial.experiments.faces.inversion import BOUNDED, Arm, InversionLab, InversionSettings, Values
+from rp_tutorial.experiments.faces.lab import PAPER
 from rp_tutorial.experiments.faces.private_nets import DP_SGD, EPSILONS, PRIVATE_TRAINING, PrivateTraining, private_net
-from rp_tutorial.experiments.tables.frontier import (
-    InsuranceFrontierSettings,
-    InsuranceLab,
-    join_insurance,
-    run_insurance,
-)
+from rp_tutorial.experiments.tables import frontier as on_tables
 from rp_tutorial.statistics.families import dominance, slices
 from rp_tutorial.statistics.fronts import Outcome, areas, front, outcomes
 from rp_tutorial.statistics.joining import join_rows
@@ -65,17 +52,12 @@ class FrontierSettings(InversionSettings):
     targets: int = 24
     control: Arm = VOTE  # what randomized response is calibrated to
     private: PrivateTraining = dataclasses.field(default_factory=PrivateTraining)
-    insurance: InsuranceFrontierSettings = dataclasses.field(default_factory=InsuranceFrontierSettings)
+    insurance: on_tables.InsuranceFrontierSettings = dataclasses.field(
+        default_factory=on_tables.InsuranceFrontierSettings
+    )
 
 
-def _arms(
-    sigmas: tuple[float, ...],
-    *,
-    large_n: tuple[float, ...],
-    augmented: tuple[float, ...],
-    responses: tuple[float, ...],
-    private: tuple[float, ...],
-) -> tuple[Arm, ...]:
+def _arms(sigmas: Values, *, large_n: Values, augmented: Values, responses: Values, private: Values) -> tuple[Arm, ...]:
     """Every family over its own settings; abstention and memoising at one or two, since they ride on another family."""
     return (
         Arm("none"),
@@ -93,10 +75,9 @@ def _arms(
 
 PROFILES = {
     "smoke": FrontierSettings(
-        **SMOKE, targets=6, pool=500, accuracy_images=100,
-        arms=_arms((0.18,), large_n=(), augmented=(), responses=(2.0,), private=(8.0,)),
-        attack=dataclasses.replace(BOUNDED, patience=6, rejected_limit=6, max_iterations=30),
-        private=PRIVATE_TRAINING["smoke"], insurance=InsuranceFrontierSettings.smoke(),
+        **vars(inversion.PROFILES["smoke"])
+        | {"arms": _arms((0.18,), large_n=(), augmented=(), responses=(2.0,), private=(8.0,))},
+        private=PRIVATE_TRAINING["smoke"], insurance=on_tables.InsuranceFrontierSettings.smoke(),
     ),
     "cpu": FrontierSettings(
         arms=_arms((0.12, 0.18, 0.25, 0.35), large_n=(0.18,), augmented=(0.18, 0.25), responses=(3.5, 5.0, 6.5, 8.0),
@@ -140,9 +121,9 @@ class FrontierLab(InversionLab):
     settings: FrontierSettings
 
     @cached_property
-    def insurance(self) -> InsuranceLab:
+    def insurance(self) -> on_tables.InsuranceLab:
         """The lab of the same question about the insurance task, on generated rows."""
-        return InsuranceLab(self.settings.insurance, data="synthetic", seed=self.seed, stages=self.stages)
+        return on_tables.InsuranceLab(self.settings.insurance, data="synthetic", seed=self.seed, stages=self.stages)
 
     def point(self, row: dict[str, Any]) -> dict[str, Any]:
         """The row of an arm as a point, with what its defence promises."""
@@ -150,7 +131,7 @@ class FrontierLab(InversionLab):
         settings = {name: row[name] for name in ("sigma", "n", "augmented", "epsilon", "public")}
         if arm.defense == DP_SGD:
             settings["privacy"] = dataclasses.asdict(private_net(self, arm).privacy)
-        left_out = {*settings, "repeats", "calibration", "expansions", *PICTURES}
+        left_out = {*settings, "repeats", "calibration", "expansions", *inversion.PICTURES}
         return {
             **{name: value for name, value in row.items() if name not in left_out},
             "family": arm.family,
@@ -180,19 +161,20 @@ def summaries(runs: list[list[dict[str, Any]]]) -> dict[str, Any]:
 def join(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Several seeds as one set of results: hits and test images joined, everything else computed anew."""
     runs = [run["points"] for run in results]
+    points = join_rows(runs, inversion.SEEDS)
     return results[0] | {
         "targets": sum(run["targets"] for run in results),
         "seeds": len(results),
-        "points": [row | {"accuracy_ci": row["test_accuracy_ci"], "right": None} for row in join_rows(runs, SEEDS)],
+        "points": [row | {"accuracy_ci": row["test_accuracy_ci"], "right": None} for row in points],
         **summaries(runs),
-        "insurance": join_insurance([run["insurance"] for run in results]),
+        "insurance": on_tables.join_insurance([run["insurance"] for run in results]),
     }
 
 
 def tables(results: dict[str, Any]) -> dict[str, pd.DataFrame]:
     """Tidy tables: `points`, `areas`, `dominance` (the tests of the claim), and the points of `insurance`."""
     return {
-        "points": rows_of(results["points"], "settings"),
+        "points": inversion.rows_of(results["points"], "settings"),
         "areas": pd.DataFrame(results["areas"]),
         "dominance": pd.DataFrame(results["dominance"]),
         "insurance": pd.DataFrame(results["insurance"]["points"]),
@@ -202,7 +184,7 @@ def tables(results: dict[str, Any]) -> dict[str, pd.DataFrame]:
 def summary(results: dict[str, Any]) -> str:
     """Accuracy and ASR of every defence, the most accurate first, for a terminal."""
     shown = tables(results)["points"].sort_values("test_accuracy", ascending=False)
-    return told(shown[["name", "test_accuracy", "asr", "asr_ci", "asr_start", "queries", "seconds"]])
+    return inversion.told(shown[["name", "test_accuracy", "asr", "asr_ci", "asr_start", "queries", "seconds"]])
 
 
 def run(lab: FrontierLab) -> dict[str, Any]:
@@ -217,7 +199,7 @@ def run(lab: FrontierLab) -> dict[str, Any]:
         "deviations": {name: list(pair) for name, pair in deviations(lab.settings.attack).items()},
         "points": points,
         **summaries([points]),
-        "insurance": run_insurance(lab.insurance),
+        "insurance": on_tables.run_insurance(lab.insurance),
     }
 
 

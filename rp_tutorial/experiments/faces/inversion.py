@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from torch import Tensor, nn
+from torch import nn
 
 from rp_tutorial.attacks.inversion.boundary_repulsion import Inversion, invert
 from rp_tutorial.attacks.inversion.registry import ATTACKS, Attacked
 from rp_tutorial.attacks.inversion.settings import BREP_MI, BoundaryRepulsion, deviations
-from rp_tutorial.attacks.inversion.starts import candidate_latents
 from rp_tutorial.attacks.inversion.verdicts import Judged, evaluate
 from rp_tutorial.core.arguments import refuse
 from rp_tutorial.core.labels import ABSTAIN
@@ -34,6 +33,7 @@ from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.statistics.joining import Joining, join_rows
 from rp_tutorial.statistics.paired import paired_comparison, rate
 
+Values = tuple[float, ...]  # of a setting, one an arm
 SHOWN, THUMBNAIL = 8, 8  # thumbnails of real people: how many, and of how many pixels a side
 
 
@@ -67,13 +67,7 @@ class InversionSettings(FaceLabSettings):
     attacker: str = "BREP-MI"  # a registered one; another than this departs from `attack`
 
 
-def _arms(
-    sigmas: tuple[float, ...],
-    *,
-    large_n: tuple[float, ...],
-    control: tuple[float, ...],
-    trained: tuple[float, ...] = (),
-) -> tuple[Arm, ...]:
+def _arms(sigmas: Values, *, large_n: Values, control: Values, trained: Values = ()) -> tuple[Arm, ...]:
     """Every defence at every sigma, the costly N = 100 at `large_n`, and the control arms at `control`.
 
     At `trained`, too, stand nets trained under the noise they are smoothed with, as an operator would train them.
@@ -134,12 +128,6 @@ class InversionLab(FaceLab):
         return self.stage(arm.name, lambda state: self._row(arm, state), without=("arms",), uses=uses)
 
     @property
-    def candidates(self) -> Tensor:
-        """The pool of latents in which first points are searched; the same for every arm."""
-        s = self.settings
-        return candidate_latents(s.pool, self.prior.latent_dim, seed=self.seed, clamp=s.attack.latent_clamp)
-
-    @property
     def budget(self) -> int:
         """Queries a target, for an attacker that ends by no rule of its own."""
         return (self.settings.attack.max_iterations or 20_000) * self.settings.attack.pass_queries
@@ -191,9 +179,7 @@ class InversionLab(FaceLab):
 
     def _aggregates(self, found: Any) -> dict[str, Any]:
         """All that may be shown of real people: means over the targets, and thumbnails too coarse to tell them by."""
-        start, final = (
-            self.prior(z[found.found].to(self.settings.device)) for z in (found.start, found.latent)
-        )  # fmt: skip
+        start, final = (self.prior(z[found.found].to(self.settings.device)) for z in (found.start, found.latent))
         if not len(final):
             return {}
         return {

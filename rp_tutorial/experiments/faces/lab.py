@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rp_tutorial.attacks.inversion.starts import candidate_latents
 from rp_tutorial.core.streams import Purpose, child_seed, numpy_generator, torch_generator
 from rp_tutorial.data.faces.sources import load_faces
 from rp_tutorial.data.faces.task import FaceTask, to_float
 from rp_tutorial.experiments.engine.lab import Lab
-from rp_tutorial.experiments.engine.stages import Stages
 from rp_tutorial.models.checkpoints import check_accuracy, load_weights
 from rp_tutorial.models.facenet import FaceClassifier, FaceNet, FaceNet64
 from rp_tutorial.models.fold import folded
@@ -71,23 +71,25 @@ class FaceLab(Lab):
 
     nets = "faces"
 
-    def __init__(self, settings: Any, *, data: str, seed: int, stages: Stages) -> None:
-        super().__init__(settings, data=data, seed=seed, stages=stages)
-        s = settings
+    def prepare(self) -> None:
+        s, load = self.settings, _drawn if self.data == "synthetic" else load_faces
         counts = {n: getattr(s, n) for n in ("size", "identities", "train_images", "test_images", "public_images")}
-        self.task: FaceTask = (_drawn if data == "synthetic" else load_faces)(data, seed=seed, **counts)
-        self.key = {"data": self.task.fingerprint, "seed": seed, "nets": s.nets}
+        self.task: FaceTask = load(self.data, seed=self.seed, **counts)
+        self.num_classes = self.task.num_classes
+        self.key |= {"data": self.task.fingerprint, "nets": s.nets}
         self._targets: dict[float, nn.Module] = {}
-
-    @property
-    def num_classes(self) -> int:
-        return self.task.num_classes
 
     @cached_property
     def targets(self) -> Tensor:
         """The people who are attacked: `settings.targets` of them, drawn by the seed, in the order of their labels."""
         order = numpy_generator(Purpose.TARGETS, self.seed).permutation(self.num_classes)
         return torch.as_tensor(np.sort(order[: self.settings.targets]))
+
+    @cached_property
+    def candidates(self) -> Tensor:
+        """The pool of latents in which first points are searched; the same for every attack of a run."""
+        s = self.settings
+        return candidate_latents(s.pool, self.prior.latent_dim, seed=self.seed, clamp=s.attack.latent_clamp)
 
     @cached_property
     def test_sample(self) -> tuple[Tensor, Tensor]:

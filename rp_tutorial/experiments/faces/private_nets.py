@@ -112,8 +112,8 @@ def private_target(lab: FaceLab, recipe: PrivateTraining, *, epsilon: float, pub
         trained, inputs = net.net, lab.task.x_train
         if public and recipe.public_layers == "last":  # the rest is a fixed function of the image: computed once
             trained, inputs = net.net.fc_layer.scores, net.net.fc_layer.unit(image_features(net.net, inputs))
-        elif public:
-            _freeze_norms(net.net)
+        elif public:  # batch normalisations keep their parameters and their public statistics
+            _frozen(net.net.requires_grad_(True), *BATCH_NORMS, nn.PReLU)
         record = fit_privately(
             trained,
             inputs,
@@ -159,16 +159,12 @@ def _net_from_nothing(lab: FaceLab) -> nn.Module:
 
     Per record, a slope's gradient costs as much time as a convolution's, and it has next to nothing to learn.
     """
-    net = with_group_norm(lab.new_net(lab.seed))
+    return _frozen(with_group_norm(lab.new_net(lab.seed)), nn.PReLU)
+
+
+def _frozen(net: nn.Module, *kinds: type[nn.Module]) -> nn.Module:
+    """`net`, of which the layers of these kinds are not trained."""
     for module in net.modules():
-        if isinstance(module, nn.PReLU):
+        if isinstance(module, kinds):
             module.requires_grad_(False)
     return net
-
-
-def _freeze_norms(net: nn.Module) -> None:
-    """All layers are trained, but batch normalisations keep their parameters and their public statistics."""
-    net.requires_grad_(True)
-    for module in net.modules():
-        if isinstance(module, (*BATCH_NORMS, nn.PReLU)):
-            module.requires_grad_(False)

@@ -86,11 +86,6 @@ NEEDS = {
 }
 
 
-def _nets(settings: FaceSmoothingSettings) -> list[float]:
-    """Noise in training of every net: first the target of all comparisons."""
-    return list(dict.fromkeys((settings.training_noise, *settings.augmented_sigmas)))
-
-
 def _cells(settings: FaceSmoothingSettings) -> list[tuple[float, float]]:
     """(sigma in training, sigma of the smoothing): the target at every sigma, an augmented net at its own."""
     cells = [(settings.training_noise, sigma) for sigma in settings.sigmas]
@@ -112,24 +107,11 @@ class SmoothingLab(FaceLab):
         """Their labels."""
         return self.test_sample[1]
 
-    def base(self, trained: float) -> dict[str, Any]:
-        """The net's own label, without smoothing."""
-        return self._cell(f"base-trained{trained:g}", lambda: self._base(trained))
-
-    def votes(self, trained: float, sigma: float) -> list[dict[str, Any]]:
-        """Accuracies of VOTE and PREDICT, one row for every N."""
-        return self._cell(f"votes-trained{trained:g}-sigma{sigma:g}", lambda: self._votes(trained, sigma))
-
-    def certificates(self, trained: float, sigma: float) -> list[dict[str, Any]]:
-        """Radii, one row for every number of certifying samples."""
-        return self._cell(f"certificates-trained{trained:g}-sigma{sigma:g}", lambda: self._certificates(trained, sigma))
-
-    def throughput(self) -> list[dict[str, Any]]:
-        """Images a second on the machine and device of this run; measured once and remembered."""
-        return self._cell("throughput", self._throughput, self.settings.device)
-
-    def _cell(self, name: str, compute: Callable[[], Any], *uses: Any) -> Any:
-        return self.stage(name, compute, without=("sigmas", "augmented_sigmas"), uses=uses)
+    def remembered(self, measure: Callable[..., Any], *at: float, uses: tuple[Any, ...] = ()) -> Any:
+        """A measure of this lab at (noise in training, sigma), as far as it takes them, computed or remembered."""
+        about = (f"-{what}{value:g}" for what, value in zip(("trained", "sigma"), at, strict=False))
+        name = "".join([measure.__name__, *about])
+        return self.stage(name, lambda: measure(*at), without=("sigmas", "augmented_sigmas"), uses=uses)
 
     def smoothing(self, trained: float, sigma: float, purpose: Purpose) -> Smoothing:
         """Noise of its own for every purpose and sigma; two nets at the same sigma meet the same noise."""
@@ -137,9 +119,10 @@ class SmoothingLab(FaceLab):
         net, device = self.target(noise_sigma=trained), self.settings.device
         return Smoothing(net, num_classes=self.num_classes, sigma=sigma, seed=seed, unit=UNIT, device=device)
 
-    def _base(self, trained: float) -> dict[str, Any]:
-        net, classes, device = self.target(noise_sigma=trained), self.num_classes, self.settings.device
-        oracle = PlainOracle(net, num_classes=classes, device=device)
+    def base(self, trained: float) -> dict[str, Any]:
+        """The net's own label, without smoothing."""
+        net = self.target(noise_sigma=trained)
+        oracle = PlainOracle(net, num_classes=self.num_classes, device=self.settings.device)
         picked, labels = self.cherry_picked
         return {
             "trained_under": trained,
@@ -148,7 +131,8 @@ class SmoothingLab(FaceLab):
             "test_images": len(self.labels),
         }
 
-    def _votes(self, trained: float, sigma: float) -> list[dict[str, Any]]:
+    def votes(self, trained: float, sigma: float) -> list[dict[str, Any]]:
+        """Accuracies of VOTE and PREDICT, one row for every N."""
         s, rows = self.settings, []
         picked, picked_labels = self.cherry_picked
         images = torch.cat([self.images, picked])
@@ -170,7 +154,8 @@ class SmoothingLab(FaceLab):
             })  # fmt: skip
         return rows
 
-    def _certificates(self, trained: float, sigma: float) -> list[dict[str, Any]]:
+    def certificates(self, trained: float, sigma: float) -> list[dict[str, Any]]:
+        """Radii, one row for every number of certifying samples."""
         s = self.settings
         smoothing = self.smoothing(trained, sigma, Purpose.CERTIFICATES)
         images, labels = self.images[: s.certify_images], self.labels[: s.certify_images].numpy()
@@ -206,7 +191,8 @@ class SmoothingLab(FaceLab):
             "positive": float((radius > 0).mean()),
         }
 
-    def _throughput(self) -> list[dict[str, Any]]:
+    def throughput(self) -> list[dict[str, Any]]:
+        """Images a second on the machine and device of this run."""
         s, classes = self.settings, self.num_classes
         small = SmallFaceNet(classes, size=s.size, seed=self.seed).eval().requires_grad_(False).to(s.device)
         vote = VoteOracle(self.smoothing(s.training_noise, s.sigmas[-1], Purpose.TIMED_VOTES), n=10)
@@ -295,12 +281,10 @@ def summary(results: dict[str, Any]) -> str:
     """Accuracy, radii and speed for a terminal."""
     found = tables(results)
     base = results["base"][0]
-    votes = found["votes"][
-        ["trained_under", "sigma", "n", "test_accuracy", "paper_accuracy", "predict_accuracy", "abstention"]
-    ]
-    radii = pd.DataFrame(results["certificates"])[
-        ["trained_under", "sigma", "n", "certified", "median_radius", "mean_radius", "largest_possible_radius"]
-    ]
+    cell = ["trained_under", "sigma", "n"]
+    votes = found["votes"][[*cell, "test_accuracy", "paper_accuracy", "predict_accuracy", "abstention"]]
+    radii = pd.DataFrame(results["certificates"])
+    radii = radii[[*cell, "certified", "median_radius", "mean_radius", "largest_possible_radius"]]
     speed = found["throughput"][["what", "images_per_second", "peak_memory_growth_mib"]]
     shown = (table.round(4).to_string(index=False) for table in (votes, radii, speed))
     return "\n\n".join([f"test accuracy without smoothing {base['test_accuracy']:.4f}", *shown])
@@ -308,15 +292,16 @@ def summary(results: dict[str, Any]) -> str:
 
 def run(lab: SmoothingLab) -> dict[str, Any]:
     """Accuracies and radii for every net and sigma, then throughput; every cell is remembered on its own."""
-    nets, cells = _nets(lab.settings), _cells(lab.settings)
+    cells = _cells(lab.settings)
+    nets = dict.fromkeys(trained for trained, _ in cells)  # first the target of all comparisons
     return {
         "unit": UNIT,
         "identities": lab.num_classes,
         "real_people": lab.task.real_people,
-        "base": [lab.base(trained) for trained in nets],
-        "votes": [row for cell in cells for row in lab.votes(*cell)],
-        "certificates": [row for cell in cells for row in lab.certificates(*cell)],
-        "throughput": lab.throughput(),
+        "base": [lab.remembered(lab.base, trained) for trained in nets],
+        "votes": [row for cell in cells for row in lab.remembered(lab.votes, *cell)],
+        "certificates": [row for cell in cells for row in lab.remembered(lab.certificates, *cell)],
+        "throughput": lab.remembered(lab.throughput, uses=(lab.settings.device,)),
     }
 
 

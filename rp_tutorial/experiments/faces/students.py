@@ -42,17 +42,14 @@ def comparisons(teachers: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def claims(teachers: list[dict[str, Any]], constant: dict[str, float]) -> list[dict[str, Any]]:
     """The paper's claim, for every vote at the largest budget: does Robust Privacy prevent extraction, or hinder it?"""
-    rows = comparisons(teachers)
+    rows = {(row["b"], row["budget"], row["measure"]): row for row in comparisons(teachers)}
     found = []
     for teacher in teachers:
         if teacher["defense"] != "smoothing":
             continue
         student, best = teacher["students"][-1], teachers[0]["students"][-1]
         for measure in MEASURES:
-            (row,) = (
-                r for r in rows
-                if (r["b"], r["budget"], r["measure"]) == (teacher["name"], student["budget"], measure)
-            )  # fmt: skip
+            row = rows[teacher["name"], student["budget"], measure]
             found.append(
                 {
                     "teacher": teacher["name"],

@@ -12,27 +12,17 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from rp_tutorial.attacks.inversion.queries import LatentQueries
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.streams import Purpose, child_seed
 from rp_tutorial.experiments.faces import inversion
-from rp_tutorial.experiments.faces.defenses import smoothing
+from rp_tutorial.experiments.faces.defenses import plain, smoothing
 from rp_tutorial.experiments.faces.inversion import Arm, InversionLab, InversionSettings
-from rp_tutorial.experiments.mechanism.latent_measures import (
-    by_target,
-    cosine,
-    displacement,
-    margin_gradient,
-    over_targets,
-    push,
-    sphere_labels,
-    unit_vectors,
-)
+from rp_tutorial.experiments.mechanism import latent_measures as measures
 from rp_tutorial.experiments.mechanism.verdicts import binomial_pass
 from rp_tutorial.oracles.base import LabelOracle
-from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.oracles.smoothing import Smoothing
 from rp_tutorial.statistics.binomial import max_certifiable_radius
 
@@ -116,7 +106,7 @@ class MechanismLab(InversionLab):
 
     @cached_property
     def units(self) -> Tensor:
-        return self._units(len(self.z), self.settings.attack.directions, Purpose.WALK_DIRECTIONS)
+        return self._units(len(self.z), Purpose.WALK_DIRECTIONS)
 
     @cached_property
     def grid(self) -> tuple[Tensor, Tensor, Tensor, np.ndarray]:
@@ -124,16 +114,12 @@ class MechanismLab(InversionLab):
         points = min(self.settings.grid_targets, self.walk["half"])
         rows = torch.arange(points).repeat(len(self.settings.radii))
         radius = torch.tensor(self.settings.radii).repeat_interleave(points).to(self.settings.device)
-        return (
-            self.z[rows],
-            radius,
-            self._units(len(rows), self.settings.attack.directions, Purpose.GRID_DIRECTIONS),
-            rows.numpy(),
-        )
+        return self.z[rows], radius, self._units(len(rows), Purpose.GRID_DIRECTIONS), rows.numpy()
 
-    def _units(self, points: int, directions: int, purpose: Purpose) -> Tensor:
-        units = unit_vectors(points, directions, self.z.shape[1], key=(purpose, self.seed))
-        return units.to(self.settings.device)
+    def _units(self, points: int, purpose: Purpose) -> Tensor:
+        s = self.settings
+        units = measures.unit_vectors(points, s.attack.directions, self.z.shape[1], key=(purpose, self.seed))
+        return units.to(s.device)
 
     # --- Certificates ---
 
@@ -143,7 +129,6 @@ class MechanismLab(InversionLab):
         found = smoothing.certify(self._images(), n0=s.n0, n=s.certify_n, alpha=s.certify_alpha)
         sizes = sorted({s.certify_n, *s.largest_n})
         largest = {str(n): max_certifiable_radius(n, alpha=s.certify_alpha, sigma=sigma) for n in sizes}
-        moved = self._moved
         return {
             "sigma": sigma,
             "n": s.certify_n,
@@ -152,7 +137,7 @@ class MechanismLab(InversionLab):
             "median_certified_radius": float(np.median(found.radius)),
             "largest_certified_radius": float(found.radius.max()),
             "largest_possible_radius": largest,
-            "spheres": [self._ratios(name, moved[name], found.radius, largest) for name in moved],
+            "spheres": [self._ratios(name, moved, found.radius, largest) for name, moved in self._moved.items()],
         }
 
     @cached_property
@@ -160,18 +145,16 @@ class MechanismLab(InversionLab):
         """Displacements [P, D] by radius: the attack's own at each point, and the grid's."""
         radii = {"attack": self.radius} | {f"{r:g}": torch.full_like(self.radius, r) for r in self.settings.radii}
         prior = self.prior.eval()
-        return {name: displacement(prior, self.z, r, self.units).cpu().numpy() for name, r in radii.items()}
+        return {name: measures.displacement(prior, self.z, r, self.units).cpu().numpy() for name, r in radii.items()}
 
     def _ratios(self, name: str, moved: np.ndarray, certified: np.ndarray, largest: dict[str, float]) -> dict[str, Any]:
         """Displacement over radius. Ratios to a certificate leave out the points without one; shares count them."""
         has = certified > 0
-        ratio = moved[has] / certified[has, None]
-        beyond = (moved > certified[:, None]).mean(axis=1)
         return {
             "radius": name,
             "displacement": quantiles(moved),
-            "over_certified": quantiles(ratio),
-            "beyond_certified": self._over(beyond),
+            "over_certified": quantiles(moved[has] / certified[has, None]),
+            "beyond_certified": self._over((moved > certified[:, None]).mean(axis=1)),
             "over_largest": {n: quantiles(moved / r) for n, r in largest.items()},
             "beyond_largest": {n: self._over((moved > r).mean(axis=1)) for n, r in largest.items()},
         }
@@ -180,7 +163,7 @@ class MechanismLab(InversionLab):
 
     def _seen(self, arm: Arm) -> dict[str, Any]:
         s, queries, goal = self.settings, self._queries(self.oracle(arm, Purpose.PROBES)), self.goals[:, None]
-        first, again = (sphere_labels(queries, self.z, self.radius, self.units) for _ in range(2))
+        first, again = (measures.sphere_labels(queries, self.z, self.radius, self.units) for _ in range(2))
         centre = queries.ask(self.z.repeat_interleave(s.centre_repeats, dim=0)).view(-1, s.centre_repeats)
         inside = self._truly_inside(arm)
         return {
@@ -189,7 +172,7 @@ class MechanismLab(InversionLab):
             **self._mistaken(arm, first != goal),
             **self._rule(first != goal),
             "answered_differently": self._over((first != again).double().mean(dim=1)),
-            "centre_rejected": self._over(_only((centre != goal).double().mean(dim=1), inside)),
+            "centre_rejected": self._over((centre != goal).double().mean(dim=1), inside),
             "centres_inside": int(inside.sum()),
             "by_radius": self._by_radius(queries),
         }
@@ -200,15 +183,15 @@ class MechanismLab(InversionLab):
         false_outside: share of the probes that the arm's own net, asked without noise, puts inside. The arm's own net
         is also the one whose true directions the estimate is compared with.
         """
-        clean = sphere_labels(self._queries(self._plain(arm)), self.z, self.radius, self.units) != self.goals[:, None]
+        clean = self._outside(plain(self, arm))
         mixed = (self._undefended > 0) & (self._undefended < self.settings.attack.directions)
-        estimate, wrong_side = push(self.units, out), out != clean
+        estimate, wrong_side = measures.push(self.units, out), out != clean
         return {
             "outside": self._over(out.double().mean(dim=1)),
-            "false_outside": self._over(_only((wrong_side & ~clean).sum(dim=1) / (~clean).sum(dim=1), mixed)),
-            "false_inside": self._over(_only((wrong_side & clean).sum(dim=1) / clean.sum(dim=1), mixed)),
+            "false_outside": self._over((wrong_side & ~clean).sum(dim=1) / (~clean).sum(dim=1), mixed),
+            "false_inside": self._over((wrong_side & clean).sum(dim=1) / clean.sum(dim=1), mixed),
             **{
-                f"cosine_{name}": self._over(_only(cosine(estimate, true), mixed))
+                f"cosine_{name}": self._over(measures.cosine(estimate, true), mixed)
                 for name, true in self._references(arm).items()
             },
             "mixed_points": int(mixed.sum()),
@@ -218,12 +201,12 @@ class MechanismLab(InversionLab):
         """The rule for growing R: on all spheres of the attack, and on those that grow without a defence."""
         passed = self._passes(out)
         grows = self._undefended <= self.settings.attack.directions - self.settings.attack.inside_needed
-        outside = self._over(_only(out.double().mean(dim=1), grows))
+        outside = self._over(out.double().mean(dim=1), grows)
         return {
             "passes": self._over(passed),
             "spheres_that_expand": int(grows.sum()),
             "outside_if_expands": outside,
-            "passes_if_expands": self._over(_only(passed, grows)),
+            "passes_if_expands": self._over(passed, grows),
             "passes_if_expands_binomial": binomial_pass(outside, rule_of(self.settings)),
         }
 
@@ -233,20 +216,23 @@ class MechanismLab(InversionLab):
     def _by_radius(self, queries: LatentQueries) -> list[dict[str, Any]]:
         """Share of a sphere that is answered as outside, and how often the sphere passes, by latent radius."""
         z, radius, units, point = self.grid
-        out = sphere_labels(queries, z, radius, units) != self.goals[point][:, None]
+        out = measures.sphere_labels(queries, z, radius, units) != self.goals[point][:, None]
         share, passed = (x.view(len(self.settings.radii), -1) for x in (out.double().mean(dim=1), self._passes(out)))
         owner = self.owner[point[: share.shape[1]]]
         return [
-            {"radius": r, "outside": self._over(share[i], owner), "passes": self._over(passed[i], owner)}
+            {"radius": r, "outside": self._over(share[i], owner=owner), "passes": self._over(passed[i], owner=owner)}
             for i, r in enumerate(self.settings.radii)
         ]
 
     @cached_property
     def _undefended(self) -> np.ndarray:
         """Probes outside by the plain net's own labels, at the attack's R: [P]."""
-        queries = self._queries(self._plain(Arm("none")))
-        labels = sphere_labels(queries, self.z, self.radius, self.units)
-        return (labels != self.goals[:, None]).sum(dim=1).cpu().numpy()
+        return self._outside(plain(self, Arm("none"))).sum(dim=1).cpu().numpy()
+
+    def _outside(self, oracle: LabelOracle) -> Tensor:
+        """Which of the attack's probes are answered as outside: bool [P, D]."""
+        labels = measures.sphere_labels(self._queries(oracle), self.z, self.radius, self.units)
+        return labels != self.goals[:, None]
 
     # --- Truths ---
 
@@ -258,29 +244,28 @@ class MechanismLab(InversionLab):
 
     def _true_directions(self, arm: Arm) -> dict[str, Any]:
         """gradient: of the net's margin, at the point. sphere: the attack's own estimate from many directions."""
-        net, prior = self._net(arm), self.prior
-        queries, many = self._queries(self._plain(arm)), self.settings.many_directions
-        parts = []
+        oracle, many, parts = plain(self, arm), self.settings.many_directions, []
+        queries = self._queries(oracle)
         pieces = zip(*(x.split(16) for x in (self.z, self.radius, self.goals)), strict=True)
         for i, (z, r, goal) in enumerate(pieces):
-            units = unit_vectors(len(z), many, z.shape[1], key=(Purpose.MANY_DIRECTIONS, self.seed, i)).to(z.device)
-            parts.append(push(units, sphere_labels(queries, z, r, units) != goal[:, None]))
-        gradient = margin_gradient(net, prior, self.z, self.goals)
+            units = measures.unit_vectors(len(z), many, z.shape[1], key=(Purpose.MANY_DIRECTIONS, self.seed, i))
+            units = units.to(z.device)
+            parts.append(measures.push(units, measures.sphere_labels(queries, z, r, units) != goal[:, None]))
+        gradient = measures.margin_gradient(oracle.net, self.prior, self.z, self.goals)
         return {"gradient": gradient.tolist(), "sphere": torch.cat(parts).tolist()}
 
     def _truly_inside(self, arm: Arm) -> np.ndarray:
         """Centres that the ideal release of the arm calls the target [P]: by many votes, or by the net itself."""
         if arm.defense == "none":
-            labels = self._queries(self._plain(arm)).ask(self.z)
+            labels = self._queries(plain(self, arm)).ask(self.z)
             return (labels == self.goals).cpu().numpy()
-        name = f"truth-sigma{arm.sigma:g}"
-        return np.array(self._part(name, lambda: self._vote_says_target(arm.sigma)), dtype=bool)
 
-    def _vote_says_target(self, sigma: float) -> list[int]:
-        labels = self._smoothing(sigma, Purpose.TRUE_LABELS).vote(
-            self._images(), n=self.settings.truth_votes, curtailed=True
-        )
-        return (labels == self.goals).long().tolist()
+        def voted() -> list[int]:
+            smoothing = self._smoothing(arm.sigma, Purpose.TRUE_LABELS)
+            labels = smoothing.vote(self._images(), n=self.settings.truth_votes, curtailed=True)
+            return (labels == self.goals).long().tolist()
+
+        return np.array(self._part(f"truth-sigma{arm.sigma:g}", voted), dtype=bool)
 
     # --- Small helpers ---
 
@@ -290,21 +275,20 @@ class MechanismLab(InversionLab):
         with torch.inference_mode():
             return torch.cat([prior(part) for part in points.split(256)])
 
-    def _net(self, arm: Arm) -> nn.Module:
-        return self.target(noise_sigma=arm.sigma if arm.augmented else None)
-
-    def _plain(self, arm: Arm) -> PlainOracle:
-        return PlainOracle(self._net(arm), num_classes=self.num_classes, device=self.settings.device)
-
     def _queries(self, oracle: LabelOracle) -> LatentQueries:
         return LatentQueries(oracle, self.prior, repeats=1, chunk_rows=4096, device=self.settings.device)
 
     def _smoothing(self, sigma: float, purpose: Purpose) -> Smoothing:
         return smoothing(self, Arm("none", sigma), child_seed(purpose, self.seed, round(sigma * 10**6)))
 
-    def _over(self, values: ArrayLike | Tensor, owner: NDArray[np.int64] | None = None) -> dict[str, Any]:
+    def _over(
+        self, values: ArrayLike | Tensor, only: NDArray[np.bool_] | None = None, owner: ArrayLike | None = None
+    ) -> dict[str, Any]:
+        """Mean over targets; points that `only` leaves out become NaN, which no mean counts."""
         values = values.cpu().numpy() if isinstance(values, Tensor) else values
-        return over_targets(by_target(values, self.owner if owner is None else owner, len(self.targets)))
+        kept = values if only is None else np.where(only, values, np.nan)
+        owner = self.owner if owner is None else owner
+        return measures.over_targets(measures.by_target(kept, owner, len(self.targets)))
 
     def _part(self, name: str, compute: Callable[[], Any], *uses: Any) -> Any:
         return self.stage(name, compute, without=("arms", "sigmas"), uses=uses)
@@ -313,11 +297,6 @@ class MechanismLab(InversionLab):
 def rule_of(settings: MechanismSettings) -> dict[str, int]:
     """The attack's rule for growing R: how many of how many probes must be inside."""
     return {"directions": settings.attack.directions, "needed": settings.attack.inside_needed}
-
-
-def _only(values: NDArray[np.float64] | Tensor, wanted: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """NaN, which no mean counts, where not wanted."""
-    return np.where(wanted, values.cpu().numpy() if isinstance(values, Tensor) else values, np.nan)
 
 
 def quantiles(values: ArrayLike) -> dict[str, float | None]:

@@ -50,10 +50,13 @@ def verdicts(results: dict[str, Any]) -> dict[str, Any]:
         "direction destroyed": _destroyed(results["arms"]),
     }
     for name, claim, measure, a, b in COMPARISONS:
-        rows = _compared(results["arms"], measure, a, b)
-        decisive = [row["survives"] for row in rows if row["decides"]]
-        found[name] = {"claim": claim, "rule": f"{ABOVE_RULE} (of {measure})", "rows": rows, "survives": _all(decisive)}
+        found[name] = _verdict(claim, f"{ABOVE_RULE} (of {measure})", _compared(results["arms"], measure, a, b))
     return found
+
+
+def _verdict(claim: str, rule: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    decisive = [row["survives"] for row in rows if row.get("decides", True) and row["survives"] is not None]
+    return {"claim": claim, "rule": rule, "rows": rows, "survives": all(decisive) if decisive else None}
 
 
 def _masking(results: dict[str, Any], radius: str) -> dict[str, Any]:
@@ -65,7 +68,7 @@ def _masking(results: dict[str, Any], radius: str) -> dict[str, Any]:
         survives = None if share["high"] is None else share["high"] < 0.5
         rows.append({"sigma": at["sigma"], "n": at["n"], **_interval(share), "survives": survives})
     claim = f"the attack's probes stay within the {radius} radius, where the smoothed label cannot change"
-    return {"claim": claim, "rule": HALF_RULE, "rows": rows, "survives": _all([row["survives"] for row in rows])}
+    return _verdict(claim, HALF_RULE, rows)
 
 
 def _destroyed(arms: list[dict[str, Any]]) -> dict[str, Any]:
@@ -77,11 +80,9 @@ def _destroyed(arms: list[dict[str, Any]]) -> dict[str, Any]:
             if arm is not None:
                 cosine = arm["cosine_sphere"]
                 survives = None if cosine["low"] is None else cosine["low"] <= 0
-                rows.append({"sigma": sigma, "a": arm["name"], **_interval(cosine), "survives": survives})
-                rows[-1]["decides"] = kind == MAIN
-    claim = "the direction estimate is no better than a guess"
-    decisive = [row["survives"] for row in rows if row["decides"]]
-    return {"claim": claim, "rule": f"{TOUCHES_RULE} (of cosine_sphere)", "rows": rows, "survives": _all(decisive)}
+                row = {"sigma": sigma, "a": arm["name"], **_interval(cosine)}
+                rows.append(row | {"survives": survives, "decides": kind == MAIN})
+    return _verdict("the direction estimate is no better than a guess", f"{TOUCHES_RULE} (of cosine_sphere)", rows)
 
 
 def _compared(arms: list[dict[str, Any]], measure: str, a: Any, b: Any) -> list[dict[str, Any]]:
@@ -127,11 +128,6 @@ def _sigmas(arms: list[dict[str, Any]]) -> list[float]:
 
 def _interval(measured: dict[str, Any]) -> dict[str, Any]:
     return {name: measured[name] for name in ("value", "low", "high", "targets")}
-
-
-def _all(survive: list[bool | None]) -> bool | None:
-    known = [one for one in survive if one is not None]
-    return all(known) if known else None
 
 
 def join(results: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the experiments on the insurance table share: a task, made from a table, and a net that decides it."""
+"""What the experiments on the insurance table share: a task made from a table, and a net that decides it."""
 
 from abc import abstractmethod
 from functools import cached_property
@@ -6,11 +6,13 @@ from typing import Any
 
 from torch import nn
 
+from rp_tutorial.core.streams import Purpose, child_seed
 from rp_tutorial.data.tables.insurance import InsuranceTable, load_at_most
 from rp_tutorial.data.tables.tasks import AttributeTask
 from rp_tutorial.experiments.engine.lab import Lab
-from rp_tutorial.experiments.engine.stages import Stages
 from rp_tutorial.models.mlp import two_layer_net
+from rp_tutorial.oracles.plain import PlainOracle
+from rp_tutorial.oracles.smoothing import Smoothing
 from rp_tutorial.training.fit import fit
 
 
@@ -20,11 +22,10 @@ class TableLab(Lab):
     A table of fewer rows than `settings.rows` is used whole. Raises InputError for data that cannot be used.
     """
 
-    def __init__(self, settings: Any, *, data: str, seed: int, stages: Stages) -> None:
-        super().__init__(settings, data=data, seed=seed, stages=stages)
-        table = load_at_most(data, settings.rows, seed=seed)
+    def prepare(self) -> None:
+        table = load_at_most(self.data, self.settings.rows, seed=self.seed)
         self.task = self.new_task(table)
-        self.key = {"data": table.fingerprint, "seed": seed}
+        self.key["data"] = table.fingerprint
 
     @abstractmethod
     def new_task(self, table: InsuranceTable) -> AttributeTask:
@@ -45,3 +46,14 @@ class TableLab(Lab):
             fit(net, task.x_train, task.y_train, seed=self.seed, **self.training["fit"])
 
         return self.weights("net", net, train, {"hidden": self.settings.hidden, **self.training})
+
+    @cached_property
+    def plain(self) -> PlainOracle:
+        """The undefended net."""
+        return PlainOracle(self.net, num_classes=2)
+
+    def smoothing(self, sigma: float, purpose: Purpose, *key: int, noise: str = "independent") -> Smoothing:
+        """The smoothed net, with fresh noise for every purpose, all of it from the run's seed."""
+        seed = child_seed(purpose, self.seed, round(sigma * 10**6), *key)
+        options = {"seed": seed, "noise": noise, "device": self.settings.device}
+        return Smoothing(self.net, num_classes=2, sigma=sigma, **options)

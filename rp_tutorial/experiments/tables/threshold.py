@@ -16,14 +16,12 @@ from torch import Tensor
 
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.labels import ABSTAIN
-from rp_tutorial.core.streams import Purpose, child_seed
+from rp_tutorial.core.streams import Purpose
 from rp_tutorial.data.tables.insurance import InsuranceTable
 from rp_tutorial.data.tables.tasks import ThresholdTask, threshold_task
 from rp_tutorial.experiments.engine.experiment import Experiment, register
 from rp_tutorial.experiments.engine.kinds_of_data import TABLES
 from rp_tutorial.experiments.tables.lab import TableLab
-from rp_tutorial.oracles.plain import PlainOracle
-from rp_tutorial.oracles.smoothing import Smoothing
 from rp_tutorial.oracles.votes import significant_plurality
 from rp_tutorial.statistics.paired import rate
 from rp_tutorial.theory import halfspace
@@ -86,22 +84,13 @@ class ThresholdLab(TableLab):
         s, others = self.settings, [c for c in range(self.task.x_train.shape[1]) if c != self.task.attribute_column]
         return {"split": [s.quantile, s.train_fraction], "fit": {"steps": s.steps, "l1": s.l1, "l1_columns": others}}
 
-    @cached_property
-    def plain(self) -> PlainOracle:
-        """The undefended net."""
-        return PlainOracle(self.net, num_classes=2)
-
-    def smoothing(self, sigma: float, purpose: Purpose, *key: int) -> Smoothing:
-        """The smoothed net, with fresh noise for every purpose, all of it from the run's seed."""
-        seed = child_seed(purpose, self.seed, round(sigma * 10**6), *key)
-        return Smoothing(self.net, num_classes=2, sigma=sigma, seed=seed, device=self.settings.device)
-
     def at_sigma(self, sigma: float) -> dict[str, Any]:
         """A row of Table 1, and the release of PREDICT along the trajectory of Figure 1, at one sigma."""
-        found = {"smoothed": lambda: self._table_row(sigma), "released": lambda: self._released(sigma)}
-        return self.stage(
-            f"sigma{sigma:g}", lambda: {name: measure() for name, measure in found.items()}, without=PER_SIGMA
-        )
+
+        def measured() -> dict[str, Any]:
+            return {"smoothed": self._table_row(sigma), "released": self._released(sigma)}
+
+        return self.stage(f"sigma{sigma:g}", measured, without=PER_SIGMA)
 
     def base_release(self) -> dict[str, Any]:
         """Figure 1: where the base net releases class 1."""
@@ -109,10 +98,9 @@ class ThresholdLab(TableLab):
 
     def ablation(self) -> list[dict[str, Any]]:
         """Figure 4: Figure 1 at one sigma for every pair (N, alpha)."""
-        without = ("sigmas", "n", "alpha", "n0")
-        rows = [self.stage(f"ablation-{n}", lambda n=n: self._ablation(n), without=(*without, "ablation_n"))
-                for n in self.settings.ablation_n]  # fmt: skip
-        return [row for found in rows for row in found]
+        left_out, sizes = ("sigmas", "n", "alpha", "n0", "ablation_n"), self.settings.ablation_n
+        found = (self.stage(f"ablation-{n}", lambda n=n: self._ablation(n), without=left_out) for n in sizes)
+        return [row for rows in found for row in rows]
 
     def _table_row(self, sigma: float) -> dict[str, Any]:
         """PREDICT on every test row, CERTIFY on those it answers with class 1."""

@@ -15,7 +15,6 @@ from torch import nn
 
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.experiments.engine.experiment import EXPERIMENTS, PROFILES
-from rp_tutorial.experiments.engine.lab import Lab
 from rp_tutorial.experiments.engine.stages import Stages
 from rp_tutorial.experiments.faces import inversion
 from rp_tutorial.experiments.faces.inversion import BOUNDED, Arm
@@ -61,7 +60,10 @@ class HalfSpaceLab(MechanismLab):
     num_classes, prior = 2, Plane()
 
     def __init__(self, data: str) -> None:
-        Lab.__init__(self, FLAT, data=data, seed=0, stages=Stages("inversion-mechanism"))
+        super().__init__(FLAT, data=data, seed=0, stages=Stages("inversion-mechanism"))
+
+    def prepare(self) -> None:
+        """There are no faces to read."""
 
     def target(self, *, noise_sigma=None):
         return half_space_net()
