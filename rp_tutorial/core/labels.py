@@ -1,5 +1,7 @@
 """What goes into a release mechanism and what comes out of a net: a checked batch, labels, and the symbol ABSTAIN."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -20,9 +22,24 @@ def check_batch(x: Tensor) -> Tensor:
 
 
 def argmax_labels(logits: Tensor, num_classes: int) -> Tensor:
-    """Logits [B, K] -> int64 labels [B], with the one check that tells a wrong net from a right one."""
+    """Logits [B, K] -> int64 labels [B]. Raises InputError for another shape, and where no finite logit is largest."""
+    labels = labels_or_undecided(logits, num_classes)
+    refuse_undecided(int((labels == num_classes).sum()), len(labels))
+    return labels
+
+
+def labels_or_undecided(logits: Tensor, num_classes: int) -> Tensor:
+    """As `argmax_labels`, without waiting for a device: rows whose largest logit is NaN or infinite get num_classes."""
     if logits.ndim != 2 or logits.shape[1] != num_classes:
         raise refuse("net", f"outputs of shape {tuple(logits.shape)}", f"logits of shape [B, {num_classes}]")
-    if num_classes == 2:  # one comparison instead of a reduction; a tie is class 0 either way
-        return (logits[:, 1] > logits[:, 0]).long()
-    return logits.argmax(dim=1)
+    # Of two, one comparison instead of a reduction: a tie is class 0 either way.
+    labels = (logits[:, 1] > logits[:, 0]).long() if num_classes == 2 else logits.argmax(dim=1)
+    if logits.device.type == "cpu" and math.isfinite(logits.sum()):
+        return labels  # one number that is finite only if all are, and to look at it costs nothing here
+    return labels.masked_fill_(~logits.amax(dim=1).isfinite(), num_classes)
+
+
+def refuse_undecided(undecided: int, rows: int) -> None:
+    """A label made of NaN would be certified like any other, as class 0 or as whatever comes first."""
+    if undecided:
+        raise InputError(f"net: got NaN or infinite logits for {undecided} of {rows} rows, allowed are finite numbers")

@@ -9,6 +9,7 @@ it ((11,) and (11, 0) differ). Keys that differ give unrelated streams; a torch 
 seed, so two given ones of these agree by accident once in 2^32 times.
 """
 
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum, unique
@@ -29,6 +30,8 @@ class Purpose(IntEnum):
     # Oracles
     SMOOTHING_NOISE = 1
     LIES = 2  # of randomized response
+    CERTIFICATE_NOISE = 3  # so that a certificate and a release never share a sample
+    COMPANY = 4  # rows beside a user's own, to see whether a net mixes them
 
     # Nets and their training
     INITIAL_WEIGHTS = 20
@@ -131,6 +134,11 @@ def torch_generator(purpose: Purpose, *key: int, device: torch.device | str = "c
 def numpy_generator(purpose: Purpose, *key: int) -> np.random.Generator:
     """The same for NumPy, with 128 bits of state that depend on purpose and key."""
     return np.random.default_rng(np.random.SeedSequence([purpose, *_words(key)]))
+
+
+def unknown_seed() -> int:
+    """A seed of 63 bits from the operating system, for noise that nobody shall be able to draw again."""
+    return secrets.randbits(63)
 
 
 def child_seed(purpose: Purpose, *key: int) -> int:

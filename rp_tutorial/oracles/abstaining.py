@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from rp_tutorial.core.arguments import closed_unit
 from rp_tutorial.core.labels import ABSTAIN, argmax_labels
 from rp_tutorial.oracles.base import LabelOracle
+from rp_tutorial.oracles.net import CheckedNet
 from rp_tutorial.oracles.plain import logits_in_batches
 
 
@@ -26,22 +27,22 @@ class AbstainingOracle(LabelOracle):
         self, net: nn.Module, *, num_classes: int, confidence: float, device: torch.device | str | None = None
     ) -> None:
         super().__init__(num_classes=num_classes)
-        self.device = torch.device(device or "cpu")
-        self.net, self.confidence = net.eval().to(self.device), closed_unit("confidence", confidence)
+        self.net = CheckedNet(net, num_classes=num_classes, device=device)
+        self.confidence = closed_unit("confidence", confidence)
 
     def _release(self, x: Tensor) -> Tensor:
         self.forward_passes += len(x)
-        logits = logits_in_batches(self.net, x, device=self.device)
+        logits = logits_in_batches(self.net, x)
         labels = argmax_labels(logits, self.num_classes)
         return torch.where(_confidence(logits) >= self.confidence, labels, ABSTAIN).to(x.device)
 
 
-def confidence_for_abstention(net: nn.Module, x: Tensor, *, share: float) -> float:
+def confidence_for_abstention(net: nn.Module, x: Tensor, *, num_classes: int, share: float) -> float:
     """The confidence below which the given share of the inputs x lies: how to abstain as often as somebody else.
 
-    net and x on the same device.
+    net and num_classes as in `AbstainingOracle`.
     """
-    top = _confidence(logits_in_batches(net.eval(), x, device=x.device))
+    top = _confidence(logits_in_batches(CheckedNet(net, num_classes=num_classes), x))
     return float(torch.quantile(top, closed_unit("share", share)))
 
 

@@ -6,10 +6,11 @@ Two facts carry the speed of `oracles/vote_counting.py`, and both are exact.
 processed together, in whatever order and by whichever core, the n-th tile is the same, so results do not depend on
 the chunk size (a plain randn of another length would).
 
-*What a net sees.* If the first layer is linear, W (x + sigma eps) = W x + sigma W eps, and W eps has the law of
-z F with z ~ N(0, I_r), r = rank W and F the r non-zero rows of S V^T. Drawing z instead of eps costs r normals a
-sample instead of d, and the matrix product of the first layer shrinks alike. A net whose first layer reads a single
-feature needs a single normal. Nothing is approximated: the law of every label stays what it was.
+*What a net sees.* If the first layer is linear, W (x + sigma eps) = W x + sigma W eps, and W eps has the law of z F
+with z ~ N(0, I_r) and F^T F = W W^T: the columns of W that are not zero, or, where these are more than its rows, the
+triangle of a QR decomposition. Drawing z instead of eps costs r normals a sample instead of d, and the matrix product
+of the first layer shrinks alike. A net whose first layer reads a single feature needs a single normal. Nothing is
+approximated and no direction is dropped for being small: the law of every label stays what it was.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import count
 from rp_tutorial.core.streams import Purpose, numbered_generator
+from rp_tutorial.verification.reading import is_plain
 
 TILE_VALUES = {"cpu": 2**17, "cuda": 2**22}  # normals in a tile: enough to pay for a call, few enough for a cache
 THIN_OUTPUTS = 16
@@ -50,18 +52,20 @@ class NoisyView:
         return encoded_rows
 
 
-def noisy_view(net: nn.Module) -> NoisyView:
+def noisy_view(net: nn.Module, *, factor_of: Callable[[Tensor], Tensor] | None = None) -> NoisyView:
     """The cheapest exact view of `net`: through its first layer if that is an nn.Linear, else the input itself.
 
-    Exact types only: a subclass may have a forward of its own, of which the weights say nothing.
+    Only layers of exactly that type, to which nothing was added: of a forward or a hook of their own the weights say
+    nothing. Whoever has a net from somewhere else compares the view with the net before it counts (`oracles.net`).
     """
-    if not (type(net) is nn.Sequential and len(net) > 1 and type(net[0]) is nn.Linear):
+    if not (is_plain(net, nn.Sequential) and len(net) > 1 and is_plain(net[0], nn.Linear)):
         return NoisyView(encode=lambda x: x, head=net, factor=None)
-    first = net[0]
-    rest = list(net[1:])
-    if type(rest[0]) is nn.ReLU:
+    first, *rest = net
+    if is_plain(rest[0], nn.ReLU):
         rest[0] = nn.ReLU(inplace=True)  # the noisy rows are ours to overwrite
-    return NoisyView(encode=first, head=_thin_head(nn.Sequential(*rest)), factor=visible_factor(first.weight))
+    return NoisyView(
+        encode=first, head=_thin_head(nn.Sequential(*rest)), factor=(factor_of or visible_factor)(first.weight)
+    )
 
 
 def _thin_head(head: nn.Sequential) -> Callable[[Tensor], Tensor]:
@@ -70,21 +74,25 @@ def _thin_head(head: nn.Sequential) -> Callable[[Tensor], Tensor]:
     Same numbers up to rounding; for 64 inputs and 2 outputs about four times faster than h W^T on a CPU.
     """
     last = head[-1]
-    if type(last) is not nn.Linear or last.out_features > THIN_OUTPUTS:
+    if not is_plain(last, nn.Linear) or last.out_features > THIN_OUTPUTS:
         return head
     body, bias = head[:-1], 0 if last.bias is None else last.bias[:, None]
     return lambda hidden: (last.weight @ body(hidden).T + bias).T
 
 
 def visible_factor(weight: Tensor) -> Tensor:
-    """F [r, h] with eps W^T ~ z F in law, for W [h, d], eps ~ N(0, I_d), z ~ N(0, I_r), r = rank W (at least 1).
+    """F [r, h] with eps W^T ~ z F in law, for W [h, d], eps ~ N(0, I_d), z ~ N(0, I_r).
 
-    Directions whose singular value is below the rounding of a float32 product are dropped; W = 0 gives one zero row.
+    r is the number of columns of W that are not zero, at least 1 and at most h. A QR decomposition errs by the
+    rounding of each row of W by itself, however much larger another row is.
     """
-    _, singular, vt = torch.linalg.svd(weight.detach().double().T, full_matrices=False)  # W^T = U S V^T
-    floor = torch.finfo(torch.float32).eps * singular[0]
-    rank = max(1, int((singular > floor).sum()))
-    return (singular[:rank, None] * vt[:rank]).to(weight)
+    weight = weight.detach()
+    seen = weight[:, (weight != 0).any(dim=0)]
+    if not seen.shape[1]:
+        return torch.zeros_like(weight[:, :1].T)
+    if seen.shape[1] <= len(weight):
+        return seen.T.contiguous()
+    return torch.linalg.qr(seen.T.to("cpu", torch.float64), mode="r").R.to(weight)  # an accelerator may lack float64
 
 
 @dataclass
@@ -98,6 +106,7 @@ class NoiseStream:
     seed: int
     device: torch.device
     tile: int = 0
+    purpose: Purpose = Purpose.SMOOTHING_NOISE
 
     def __post_init__(self) -> None:
         self._generator(count("tile", self.tile, minimum=0))
@@ -115,12 +124,11 @@ class NoiseStream:
     def draw(self, tile: int, shape: tuple[int, ...]) -> Tensor:
         """Tile number `tile`: [tile_rows, *shape]."""
         rows = self.tile_rows(shape)
-        return torch.randn((rows, *shape), generator=self._generator(tile), device=self.device)
+        generator = self._generator(tile)
+        return torch.randn((rows, *shape), generator=generator, device=self.device, dtype=torch.float32)
 
     def _generator(self, tile: int) -> torch.Generator:
-        return numbered_generator(
-            tile, Purpose.SMOOTHING_NOISE, count("seed", self.seed, minimum=0), device=self.device
-        )
+        return numbered_generator(tile, self.purpose, count("seed", self.seed, minimum=0), device=self.device)
 
 
 class NoiseSet:

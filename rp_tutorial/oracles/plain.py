@@ -7,6 +7,7 @@ from rp_tutorial.core.arguments import count
 from rp_tutorial.core.labels import argmax_labels
 from rp_tutorial.core.threads import side_by_side
 from rp_tutorial.oracles.base import LabelOracle
+from rp_tutorial.oracles.net import CheckedNet, Logits
 
 TABLE_ROWS = 65536
 IMAGE_VALUES = {"cpu": 2**19, "cuda": 2**24}  # numbers in a batch of images; on a CPU activations stay near the cache
@@ -15,7 +16,7 @@ IMAGE_VALUES = {"cpu": 2**19, "cuda": 2**24}  # numbers in a batch of images; on
 class PlainOracle(LabelOracle):
     """Releases argmax net(x). It guarantees nothing: x is exactly as private as the net's decision regions are wide.
 
-    net: maps [B, ...] to logits [B, num_classes]; put into eval mode, so that it is a function of x alone.
+    net, `device`, `logits` and `threads`: as in `Smoothing`; put into eval mode, so that it is a function of x alone.
     `batch_size` bounds memory and does not change a label; without it it fits the kind of input and of device.
     Labels come back on the device of x.
 
@@ -33,26 +34,31 @@ class PlainOracle(LabelOracle):
         num_classes: int,
         device: torch.device | str | None = None,
         batch_size: int | None = None,
+        logits: Logits | None = None,
+        threads: int | None = None,
     ) -> None:
         super().__init__(num_classes=num_classes)
-        self.device = torch.device(device or "cpu")
-        self.net = net.eval().to(self.device)
+        self.net = CheckedNet(net, num_classes=num_classes, device=device, logits=logits, threads=threads)
         self.batch_size = None if batch_size is None else count("batch_size", batch_size)
 
     def _release(self, x: Tensor) -> Tensor:
-        logits = logits_in_batches(self.net, x, device=self.device, batch_size=self.batch_size)
+        logits = logits_in_batches(self.net, x, batch_size=self.batch_size)
         self.forward_passes += len(x)
         return argmax_labels(logits, self.num_classes).to(x.device)
 
 
 @torch.inference_mode()
-def logits_in_batches(net: nn.Module, x: Tensor, *, device: torch.device, batch_size: int | None = None) -> Tensor:
-    """net(x) on `device` with bounded memory. On a CPU batches run side by side, one core each.
+def logits_in_batches(net: CheckedNet, x: Tensor, *, batch_size: int | None = None) -> Tensor:
+    """net(x) on its device with bounded memory. On a CPU batches run side by side, one core each.
 
     Threads inside a convolution this small wait for each other more than they work: side by side is several times
     faster where other programs run, too.
     """
+    if not len(x):
+        return torch.empty(0, net.num_classes, device=net.device)
+    net.check(x)
     if batch_size is None:
-        values = IMAGE_VALUES.get(device.type, IMAGE_VALUES["cuda"])
+        values = IMAGE_VALUES.get(net.device.type, IMAGE_VALUES["cuda"])
         batch_size = max(1, values // max(1, x.shape[1:].numel())) if x.ndim == 4 else TABLE_ROWS
-    return torch.cat(side_by_side(lambda batch: net(batch.to(device)), x.split(batch_size), device=device))
+    parts = x.split(batch_size)
+    return torch.cat(side_by_side(lambda part: net(part.to(net.device)), parts, device=net.device, threads=net.threads))

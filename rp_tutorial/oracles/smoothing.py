@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from rp_tutorial.core.arguments import count, one_of, open_unit, refuse
 from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.oracles.base import LabelOracle
+from rp_tutorial.oracles.net import Logits
 from rp_tutorial.oracles.vote_counting import VoteCounter
 from rp_tutorial.oracles.votes import plurality, significant_plurality
 from rp_tutorial.statistics.binomial import (
@@ -48,9 +49,13 @@ class Certificate:
 class Smoothing:
     """The smoothed classifier of a net: g(x) = argmax_c Pr[net(x + eps) = c], eps ~ N(0, sigma^2 I), seen by samples.
 
-    net maps [B, ...] to logits [B, num_classes] and is put into eval mode. `unit` names the unit of sigma and of
-    every radius. A call draws fresh noise from the stream of `seed`. `chunk_mib` moves no draw, so it changes the
-    result only where a net in batches of another size is rounded over a tie.
+    net maps [B, ...] to logits [B, num_classes], row by row; it is put into eval mode, stays on its device unless
+    `device` says otherwise, and is checked before it is trusted (`oracles.net.CheckedNet`, also for `logits`, which
+    chooses them from a tuple or dict, for `threads`, and for what cannot be checked). `unit` names the unit of sigma
+    and of every radius. A call draws fresh noise, CERTIFY from a stream of its own, so that no release shares a sample
+    with a certificate. Without a `seed` it comes from the operating system: who knows the seed of a deployed mechanism
+    knows its noise, so a seed is for experiments. `chunk_mib` moves no draw, so it changes the result only where a net
+    in batches of another size is rounded over a tie.
 
     noise="independent": every vote of every input has its own noise. The only choice for a deployed mechanism.
     noise="common": one noise set a call, shared by all its inputs. Each certificate is as valid on its own, but they
@@ -62,9 +67,9 @@ class Smoothing:
     without it. Who knows the seed and the net knows the function; keep the seed secret, but rest no claim on that.
 
     `autocast` runs the net in that dtype on the device: the classifier that is smoothed is then the rounded net.
-    The same holds of float32: a radius is one of the net as computed, whose boundary is off by some 6e-8 * d * |x|.
-    That is nothing for standardised features and breaks certificates from |x| of about 1e5 on: standardise, or pass
-    net and x in float64.
+    The same holds of float32: a radius is one of the net as computed, whose boundary is off by some 6e-8 * d * |x|,
+    which breaks certificates from |x| of about 1e5 on: standardise, or pass net and x in float64. A net that looks at
+    the last bits of its inputs can tell x from x' by how sums are rounded, whatever sigma is; no radius covers that.
     Raises InputError for sigma <= 0, a net with the wrong number of outputs, or an unknown `noise`.
 
     >>> smoothing = rp.Smoothing(rp.models.half_space_net(), num_classes=2, sigma=1.0)
@@ -81,16 +86,18 @@ class Smoothing:
         *,
         num_classes: int,
         sigma: float,
-        seed: int = 0,
+        seed: int | None = None,
         noise: Literal["independent", "common", "fixed"] = "independent",
         unit: str = "std",
         device: torch.device | str | None = None,
         chunk_mib: float | None = None,
         autocast: torch.dtype | None = None,
+        logits: Logits | None = None,
+        threads: int | None = None,
     ) -> None:
         self._votes = VoteCounter(
-            net, num_classes=num_classes, sigma=sigma, seed=seed, noise=noise,
-            device=device, chunk_mib=chunk_mib, autocast=autocast,
+            net, num_classes=num_classes, sigma=sigma, seed=seed, noise=noise, device=device,
+            chunk_mib=chunk_mib, autocast=autocast, logits=logits, threads=threads,
         )  # fmt: skip
         self.num_classes, self.sigma, self.noise, self.unit = num_classes, self._votes.sigma, noise, unit
 
@@ -135,8 +142,8 @@ class Smoothing:
         one_of("bound", bound, ("one-sided", "two-sided"))
         if self.noise == "fixed":
             raise refuse("noise", self.noise, "'independent' or 'common' for a certificate")
-        chosen = plurality(self.counts(x, n0)).cpu().numpy()
-        counts = self.counts(x, n).cpu().numpy()
+        chosen = plurality(self._votes.count(x, n0, certifying=True)).cpu().numpy()
+        counts = self._votes.count(x, n, certifying=True).cpu().numpy()
         own, rival = _own_and_best_other(counts, chosen)
         if bound == "one-sided":
             p_low = lower_confidence_bound(own, n, alpha=alpha)

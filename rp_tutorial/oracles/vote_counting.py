@@ -4,7 +4,7 @@ The engine under `smoothing.py`, where the rules are that turn votes into a rele
 noise and the part of it that a net can see are in `noise.py`, when a vote is decided in `votes.py`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from functools import partial
 from typing import Any
@@ -13,10 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import count, one_of, positive, refuse
-from rp_tutorial.core.labels import argmax_labels, check_batch
+from rp_tutorial.core.labels import check_batch, labels_or_undecided, refuse_undecided
+from rp_tutorial.core.streams import Purpose, unknown_seed
 from rp_tutorial.core.threads import side_by_side
 from rp_tutorial.oracles.base import state_entry
-from rp_tutorial.oracles.noise import NoiseSet, NoiseStream, noisy_view
+from rp_tutorial.oracles.net import CheckedNet
+from rp_tutorial.oracles.noise import NoiseSet, NoiseStream, NoisyView, noisy_view, visible_factor
 from rp_tutorial.oracles.votes import votes_needed
 
 NOISES = ("independent", "common", "fixed")
@@ -33,86 +35,114 @@ class VoteCounter:
     """
 
     def __init__(
-        self,
-        net: nn.Module,
-        *,
-        num_classes: int,
-        sigma: float,
-        seed: int,
-        noise: str,
-        device: torch.device | str | None,
-        chunk_mib: float | None,
-        autocast: torch.dtype | None,
+        self, net: nn.Module, *, sigma: float, seed: int | None, noise: str, chunk_mib: float | None, **how: Any
     ) -> None:
-        self.num_classes, self.sigma = count("num_classes", num_classes, minimum=2), positive("sigma", sigma)
-        self.noise, self.device, self.autocast = one_of("noise", noise, NOISES), torch.device(device or "cpu"), autocast
+        self.net, self.sigma = CheckedNet(net, **how), positive("sigma", sigma)
+        self.noise, self.device, self.num_classes = (
+            one_of("noise", noise, NOISES),
+            self.net.device,
+            self.net.num_classes,
+        )
         default_mib = CHUNK_MIB.get(self.device.type, CHUNK_MIB["cuda"])
         self.chunk_bytes = positive("chunk_mib", default_mib if chunk_mib is None else chunk_mib) * 2**20
-        self.net, self.forward_passes = net.to(self.device), 0
-        self._weights_seen: tuple[int, ...] | None = None
-        self._stream = NoiseStream(seed, self.device)
+        self.forward_passes, self._view_holds = 0, False
+        self._view = self._plain_view = NoisyView(encode=_itself, head=self.net, factor=None)
+        self._weight, self._factor = torch.empty(0), torch.empty(0)
+        self._begin(unknown_seed() if seed is None else seed)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle: a view is made anew at the next call."""
+        return {**vars(self), "_view": self._plain_view}
 
     @torch.inference_mode()
-    def count(self, x: Tensor, n: int, *, curtailed: bool = False) -> Tensor:
+    def count(self, x: Tensor, n: int, *, curtailed: bool = False, certifying: bool = False) -> Tensor:
         """Votes of n noisy copies of every input: x [B, ...] -> int64 [B, K] on the device, each row summing to n.
 
         curtailed: only up to the vote that decides an input. With noise of its own every input takes exactly what it
         needs; a shared set is taken in steps for all that are still open: what at least half of them need.
+        certifying: with samples that no release ever meets.
+        Raises InputError for a net that does not stand up to `CheckedNet.check`, or whose logits are not finite.
         """
         x, n = check_batch(x), count("n", n)
-        votes, rows = self._no_votes(x), torch.arange(len(x), device=self.device)
         if not len(x):
-            return votes
-        self._look_again()
-        encoded = self._view.encode(x.to(self.device))
-        stream = copy(self._stream) if self.noise == "fixed" else self._stream  # a copy: the next call begins there too
+            return self._no_votes(x)[:, :-1]
+        self._look_again(x)
+        stream = self._for_certificates if certifying else self._stream
+        with torch.autocast(self.device.type, enabled=False):  # a caller's own is not the net's
+            return self._count(self._view.encode(x.to(self.device)), n, stream, curtailed=curtailed)
+
+    def _count(self, encoded: Tensor, n: int, stream: NoiseStream, *, curtailed: bool) -> Tensor:
+        """The votes of `count` for encoded inputs."""
+        votes, rows = self._no_votes(encoded), torch.arange(len(encoded), device=self.device)
+        stream = copy(stream) if self.noise == "fixed" else stream  # a copy: the next call begins there too
         shared = None if self.noise == "independent" else NoiseSet(stream, self._view.noise_shape(encoded))
         while True:
-            needed = votes_needed(votes[rows], n) if curtailed else n - votes[rows].sum(dim=1)
+            refuse_undecided(int(votes[:, -1].sum()), int(votes.sum()))
+            needed = votes_needed(votes[rows, :-1], n) if curtailed else n - votes[rows].sum(dim=1)
             rows, needed = rows[needed > 0], needed[needed > 0]
             if not len(rows):
-                return votes
+                return votes[:, :-1]
             if shared is None:
                 ends = needed.cumsum(0)
                 owner_of = partial(torch.searchsorted, ends, right=True) if curtailed else lambda row: row // n
-                votes[rows] += self._count_independent(encoded[rows], int(ends[-1]), owner_of)
+                votes[rows] += self._count_independent(encoded[rows], int(ends[-1]), owner_of, stream)
             else:
                 needed = needed.median().expand_as(needed)
                 votes[rows] += self._count_shared(encoded[rows], int(needed[0]), shared)
             self.forward_passes += int(needed.sum())
 
     def state(self) -> dict[str, Any]:
-        """What it takes to go on with the same votes: two integers for the noise, and what they belong to."""
-        setting = {"noise": self.noise, "device": self.device.type}
-        return {**setting, "forward_passes": self.forward_passes, "seed": self._stream.seed, "tile": self._stream.tile}
+        """What it takes to go on with the same votes: the seed, where its two streams stand, what they belong to."""
+        setting = {"noise": self.noise, "device": self.device.type, "forward_passes": self.forward_passes}
+        tiles = {"tile": self._stream.tile, "certificate_tile": self._for_certificates.tile}
+        return {**setting, "seed": self._stream.seed, **tiles}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Goes on from `state`, and changes nothing if it raises: InputError for another kind of noise or of device."""
-        names = ("noise", "device", "forward_passes", "seed", "tile")
-        noise, device, passes, seed, tile = (state_entry(state, name) for name in names)
+        names = ("noise", "device", "forward_passes", "seed", "tile", "certificate_tile")
+        noise, device, passes, *place = (state_entry(state, name) for name in names)
         if (noise, device) != (self.noise, self.device.type):
             raise refuse(
                 "state", f"one of {noise} noise on {device}", f"one of {self.noise} noise on {self.device.type}"
             )
         passes = count("forward_passes", passes, minimum=0)
-        self._stream, self.forward_passes = NoiseStream(seed, self.device, tile), passes
+        self._begin(*place)
+        self.forward_passes = passes
 
-    def _look_again(self) -> None:
-        """The view holds a factor of the first layer: a net that was trained since must be looked at anew."""
-        weights = tuple(0 if w.is_inference() else w._version for w in self.net.parameters())
-        if weights != self._weights_seen or self.net.training:
-            self._view, self._weights_seen = noisy_view(self.net.eval()), weights
+    def _begin(self, seed: int, tile: int = 0, certificate_tile: int = 0) -> None:
+        """The two streams of a seed, from the given tiles on."""
+        stream = NoiseStream(seed, self.device, tile)
+        self._for_certificates = NoiseStream(seed, self.device, certificate_tile, Purpose.CERTIFICATE_NOISE)
+        self._stream = stream
 
-    def _count_independent(self, encoded: Tensor, copies: int, owner_of: Callable[[Tensor], Tensor]) -> Tensor:
+    def _look_again(self, x: Tensor) -> None:
+        """A net may have been trained since, or have got another layer: it is checked, and so is the view of it."""
+        looked = self.net.check(x, spread=self.sigma)
+        self._view = self._plain_view if self.net.logits else noisy_view(self.net.module, factor_of=self._remembered)
+        if looked and self._view.factor is not None:
+            faster = self._view
+            self._view_holds = self.net.agrees_with(lambda rows: faster.head(faster.encode(rows)), x, spread=self.sigma)
+        if self._view.factor is None or not self._view_holds:
+            self._view = self._plain_view
+
+    def _remembered(self, weight: Tensor) -> Tensor:
+        """`visible_factor`, looked for again when any number of the weight is another."""
+        if self._weight.dtype != weight.dtype or not torch.equal(self._weight, weight):
+            self._weight, self._factor = weight.detach().clone(), visible_factor(weight)
+        return self._factor
+
+    def _count_independent(
+        self, encoded: Tensor, copies: int, owner_of: Callable[[Tensor], Tensor], stream: NoiseStream
+    ) -> Tensor:
         """In the flat list of all noisy copies number r is one of input owner_of(r), and meets row r of the noise."""
         shape, most = self._view.noise_shape(encoded), self._chunk_rows(encoded)
-        tile_rows = self._stream.tile_rows(shape)
-        tiles = self._stream.take(-(-copies // tile_rows))
+        tile_rows = stream.tile_rows(shape)
+        tiles = stream.take(-(-copies // tile_rows))
         parts = min(PARTS, len(tiles))
         together = -(-min(most, IMAGES_AT_ONCE if encoded.ndim == 4 else 1) // tile_rows)
 
         def count_block(votes: Tensor, block: range) -> None:
-            drawn = [self._stream.draw(tiles[number], shape) for number in block]
+            drawn = [stream.draw(tiles[number], shape) for number in block]
             noise = drawn[0] if len(drawn) == 1 else torch.cat(drawn)
             row = torch.arange(block[0] * tile_rows, min(copies, block.stop * tile_rows), device=self.device)
             for numbers, z in zip(row.split(most), noise[: len(row)].split(most), strict=True):
@@ -125,7 +155,7 @@ class VoteCounter:
                 count_block(votes, own[at : at + together])  # a function, so that nothing of a block outlives it
             return votes
 
-        return sum(side_by_side(count_part, range(parts), device=self.device))
+        return sum(self._side_by_side(count_part, range(parts)))
 
     def _count_shared(self, encoded: Tensor, n: int, noise: NoiseSet) -> Tensor:
         """The next n vectors of the one noise set meet all inputs; spans of inputs run side by side."""
@@ -134,7 +164,7 @@ class VoteCounter:
         spans = list(zip(encoded.tensor_split(parts), votes.tensor_split(parts), strict=True))
         for z in noise.take(n, at_most=most):
             shift = self._view.add_noise(encoded.new_zeros(len(z), *encoded.shape[1:]), z, self.sigma)
-            side_by_side(lambda span, shift=shift: self._count_span(*span, shift, most), spans, device=self.device)
+            self._side_by_side(lambda span, shift=shift: self._count_span(*span, shift, most), spans)
         return votes
 
     def _count_span(self, encoded: Tensor, votes: Tensor, shift: Tensor, most: int) -> None:
@@ -147,13 +177,20 @@ class VoteCounter:
 
     def _add_votes(self, votes: Tensor, owner: Tensor, noisy: Tensor) -> None:
         """votes[owner[i], label of noisy[i]] += 1 on the device, without a synchronisation."""
-        with torch.autocast(self.device.type, dtype=self.autocast, enabled=self.autocast is not None):
-            labels = argmax_labels(self._view.head(noisy), self.num_classes)
-        votes.view(-1).scatter_add_(0, owner * self.num_classes + labels, torch.ones_like(labels))
+        labels = labels_or_undecided(self.net.in_own_precision(self._view.head, noisy), self.num_classes)
+        votes.view(-1).scatter_add_(0, owner * votes.shape[1] + labels, torch.ones_like(labels))
 
     def _no_votes(self, encoded: Tensor) -> Tensor:
-        return torch.zeros(len(encoded), self.num_classes, dtype=torch.int64, device=self.device)
+        """[B, K + 1]: the last column is for rows without a finite largest logit."""
+        return torch.zeros(len(encoded), self.num_classes + 1, dtype=torch.int64, device=self.device)
+
+    def _side_by_side(self, work: Callable[[Any], Any], parts: Sequence[Any]) -> list[Any]:
+        return side_by_side(work, parts, device=self.device, threads=self.net.threads)
 
     def _chunk_rows(self, encoded: Tensor) -> int:
         """Noisy copies processed together."""
         return max(1, int(self.chunk_bytes // (encoded[0].numel() * encoded.element_size())))
+
+
+def _itself(x: Tensor) -> Tensor:
+    return x

@@ -99,11 +99,19 @@ def _flatten(layer: nn.Flatten) -> None:
         raise refuse("net", str(layer), "nn.Flatten() of all axes but the batch")
 
 
+def is_plain(module: nn.Module, kind: type[nn.Module] | None = None) -> bool:
+    """Whether `module` is of exactly this kind, and nothing was added to it of which class and weights say nothing."""
+    hooks_of_all = torch.nn.modules.module
+    added = any(vars(module).get(change) for change in CHANGES)
+    added = added or bool(hooks_of_all._global_forward_pre_hooks or hooks_of_all._global_forward_hooks)
+    return not added and (kind is None or type(module) is kind)
+
+
 def _leaves(net: nn.Module) -> list[nn.Module]:
     """Layers in order, through nested nn.Sequentials, each of which runs as its class says."""
     if not isinstance(net, nn.Module):
         raise refuse("net", _name(net), "a net of nn.Linear and nn.ReLU layers")
-    if any(vars(net).get(change) for change in CHANGES):
+    if not is_plain(net):
         raise refuse("net", f"{_name(net)} with a hook or a forward of its own", "layers that run as their class says")
     return [leaf for layer in net for leaf in _leaves(layer)] if type(net) is nn.Sequential else [net]
 

@@ -142,7 +142,9 @@ def test_the_abstaining_net_is_silent_where_its_confidence_is_low() -> None:
         net.bias.zero_()
     x = torch.linspace(-4, 4, 801)[:, None]
     share = 0.25
-    oracle = AbstainingOracle(net, num_classes=2, confidence=confidence_for_abstention(net, x, share=share))
+    oracle = AbstainingOracle(
+        net, num_classes=2, confidence=confidence_for_abstention(net, x, num_classes=2, share=share)
+    )
     labels = oracle(x)
     silent = (labels == ABSTAIN)[:, None]
     assert float(silent.double().mean()) == pytest.approx(share, abs=0.01)

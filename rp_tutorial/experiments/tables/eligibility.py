@@ -215,7 +215,7 @@ class EligibilityLab(TableLab):
         base = law_of(PlainOracle(self.net, num_classes=2))
         epsilon = epsilon_for_advantage(float(np.clip(advantage, 1e-6, 0.5 - 1e-6)), 2)
         yield Mechanism("randomized response", lambda x: response_law(base(x), epsilon), sigma)
-        confidence = confidence_for_abstention(self.net, self.test_x, share=abstention)
+        confidence = confidence_for_abstention(self.net, self.test_x, num_classes=2, share=abstention)
         yield Mechanism(
             "abstaining net", law_of(AbstainingOracle(self.net, num_classes=2, confidence=confidence)), sigma
         )

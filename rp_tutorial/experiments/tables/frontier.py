@@ -138,7 +138,7 @@ class InsuranceLab(Lab):
 
     def abstaining(self) -> Iterator[_Point]:
         for share in self.settings.abstentions:
-            confidence = confidence_for_abstention(self.bench.net, self.bench.test_x, share=share)
+            confidence = confidence_for_abstention(self.bench.net, self.bench.test_x, num_classes=2, share=share)
             oracle = AbstainingOracle(self.bench.net, num_classes=2, confidence=confidence)
             yield _Point("abstaining net", {"share": share}, law_of(oracle))
 

@@ -1,0 +1,19 @@
+"""Which devices there are: an argument `device` is checked here, once, in one voice."""
+
+import torch
+
+from rp_tutorial.core.arguments import refuse
+
+
+def check_device(device: str | torch.device) -> torch.device:
+    """`device` as a torch.device that exists here, or InputError with the names of those that do."""
+    there = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+    there += ["mps"] * torch.backends.mps.is_available()
+    try:
+        found = torch.device(device)
+    except (RuntimeError, TypeError):
+        raise refuse("device", device, " or ".join(there)) from None
+    kind = {"cuda": f"cuda:{found.index or 0}"}.get(found.type, found.type)
+    if kind not in there:
+        raise refuse("device", str(device), " or ".join(there))
+    return found
