@@ -41,16 +41,16 @@ class PrivacyRecord:
     sample_rate: float
 
 
+UNTRAINED = PrivacyRecord(*[math.nan] * len(dataclasses.fields(PrivacyRecord)))
+
+
 class PrivateNet(nn.Module):
     """A net and the record of its private training, which is stored and loaded with its weights."""
 
-    def __init__(self, net: nn.Module, record: PrivacyRecord | None = None) -> None:
+    def __init__(self, net: nn.Module, record: PrivacyRecord = UNTRAINED) -> None:
         super().__init__()
         self.net = net
-        numbers = (
-            (math.nan,) * len(dataclasses.fields(PrivacyRecord)) if record is None else dataclasses.astuple(record)
-        )
-        self.register_buffer("record", torch.tensor(numbers, dtype=torch.float64))
+        self.register_buffer("record", torch.tensor(dataclasses.astuple(record), dtype=torch.float64))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.net(x)
@@ -58,11 +58,10 @@ class PrivateNet(nn.Module):
     @property
     def privacy(self) -> PrivacyRecord:
         """The record. Raises InputError for a net that was not trained privately, and has no weights loaded."""
-        values = self.record.tolist()
-        if math.isnan(values[0]):
+        record = PrivacyRecord(*self.record.tolist())
+        if math.isnan(record.epsilon):
             raise InputError("net: got a net without a privacy record, allowed is one that DP-SGD has trained")
-        names = [field.name for field in dataclasses.fields(PrivacyRecord)]
-        return PrivacyRecord(**dict(zip(names, values, strict=True)) | {"steps": round(values[names.index("steps")])})
+        return dataclasses.replace(record, steps=round(record.steps))
 
 
 def fit_privately(

@@ -77,26 +77,28 @@ def by_count(people: People, most: int) -> tuple[dict[str, list[Path]], dict[str
 
 
 def _people(root: Path, source: str, most: int) -> tuple[People, People, list[str]]:
+    """Private people, public people, and remarks on what was left out."""
     sides = _sides(root, source)
-    if not sides:
-        people, others = people_inside(root)
-        people, notes = _nonempty(people, root, others)
-        if not people:
-            raise InputError(f"data: {source}: holds no person with an image; {_LAYOUT}")
-        private, public = by_count(people, most)
-        if not private:
-            raise InputError(
-                f"data: {source}: nobody of {len(people):,} people can be private: without private/ and public/ there "
-                f"have to be two people or more, and those who are private need {MINIMUM_BY_COUNT} images"
-            )
-        return private, public, notes
-    (private, others), (public, more) = people_inside(sides["private"]), people_inside(sides["public"])
-    private, notes = _nonempty(private, root, others + more)
-    public, further = _nonempty(public, root, [])
-    for side, people in (("private", private), ("public", public)):
-        if not people:
-            raise InputError(f"data: {source}: {side}/ holds no person with an image; {_LAYOUT}")
-    return private, public, notes + further
+    found = {side: people_inside(folder) for side, folder in sorted(sides.items()) or [("", root)]}
+    others = [file for _, files in found.values() for file in files]
+    notes, groups = [], []
+    if others:
+        first = os.path.relpath(others[0], root)
+        notes.append(f"files that are no images, left out: {len(others):,}, the first {first!r}")
+    for side, (people, _) in found.items():
+        empty = [name for name, files in people.items() if not files]
+        if len(empty) == len(people):
+            raise InputError(f"data: {source}: {side and f'{side}/ '}holds no person with an image; {_LAYOUT}")
+        if empty:
+            notes.append(f"people without an image, left out: {len(empty):,}, the first {empty[0]!r}")
+        groups.append({name: files for name, files in people.items() if files})
+    private, public = groups if sides else by_count(groups[0], most)
+    if not private:
+        raise InputError(
+            f"data: {source}: nobody of {len(public):,} people can be private: without private/ and public/ there "
+            f"have to be two people or more, and those who are private need {MINIMUM_BY_COUNT} images"
+        )
+    return private, public, notes
 
 
 def _sides(root: Path, source: str) -> dict[str, Path]:
@@ -115,16 +117,3 @@ def _sides(root: Path, source: str) -> dict[str, Path]:
         missing = "public" if found == "private" else "private"
         raise InputError(f"data: {source}: has {found}/ but no {missing}/; {_LAYOUT}")
     return sides
-
-
-def _nonempty(people: People, root: Path, others: list[Path]) -> tuple[dict[str, list[Path]], list[str]]:
-    """The people with images, and remarks on what was left out."""
-    empty = [name for name, files in people.items() if not files]
-    notes = []
-    if others:
-        notes.append(
-            f"files that are no images, left out: {len(others):,}, the first {os.path.relpath(others[0], root)!r}"
-        )
-    if empty:
-        notes.append(f"people without an image, left out: {len(empty):,}, the first {empty[0]!r}")
-    return {name: files for name, files in people.items() if files}, notes

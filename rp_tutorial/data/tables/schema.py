@@ -10,26 +10,7 @@ mohankrishnathalla/medical-insurance-cost-prediction (100,000 rows, itself synth
 import functools
 from typing import Any
 
-DISEASES = (
-    "hypertension",
-    "diabetes",
-    "asthma",
-    "copd",
-    "cardiovascular_disease",
-    "cancer_history",
-    "kidney_disease",
-    "liver_disease",
-    "arthritis",
-    "mental_health",
-)
-PROCEDURES = (
-    "proc_imaging_count",
-    "proc_surgery_count",
-    "proc_physio_count",
-    "proc_consult_count",
-    "proc_lab_count",
-)
-KINDS = {
+KINDS = {  # diseases and flags are 0 or 1; procedures are counted
     "person_id": "whole",
     "age": "whole",
     "sex": "text",
@@ -67,16 +48,30 @@ KINDS = {
     "avg_claim_amount": "decimal",
     "total_claims_paid": "decimal",
     "chronic_count": "whole",
-    **dict.fromkeys(DISEASES, "flag"),
-    **dict.fromkeys(PROCEDURES, "whole"),
+    "hypertension": "disease",
+    "diabetes": "disease",
+    "asthma": "disease",
+    "copd": "disease",
+    "cardiovascular_disease": "disease",
+    "cancer_history": "disease",
+    "kidney_disease": "disease",
+    "liver_disease": "disease",
+    "arthritis": "disease",
+    "mental_health": "disease",
+    "proc_imaging_count": "procedure",
+    "proc_surgery_count": "procedure",
+    "proc_physio_count": "procedure",
+    "proc_consult_count": "procedure",
+    "proc_lab_count": "procedure",
     "is_high_risk": "flag",
     "had_major_procedure": "flag",
 }
 COLUMNS = tuple(KINDS)
 CATEGORICAL = tuple(name for name in COLUMNS if KINDS[name] == "text")
-DECIMAL = tuple(name for name in COLUMNS if KINDS[name] == "decimal")
-FLAGS = tuple(name for name in COLUMNS if KINDS[name] == "flag")
-INTEGER = tuple(name for name in COLUMNS if KINDS[name] in ("whole", "flag"))
+INTEGER = tuple(name for name in COLUMNS if KINDS[name] not in ("text", "decimal"))
+DISEASES = tuple(name for name in COLUMNS if KINDS[name] == "disease")
+PROCEDURES = tuple(name for name in COLUMNS if KINDS[name] == "procedure")
+FLAGS = tuple(name for name in COLUMNS if KINDS[name] in ("disease", "flag"))
 
 SMOKER_LEVELS = ("Never", "Former", "Current")
 MOST_LEVELS = 64  # a column with more levels is free text, and one-hot would give each row its own feature
