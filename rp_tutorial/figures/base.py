@@ -106,6 +106,16 @@ def estimates(
     return finish(chart.properties(width="container", height=height), description)
 
 
+def curves(base: alt.Chart, y: alt.Y, read: Sequence[Any], *, band: bool = False, **look: Any) -> list[alt.Chart]:
+    """Layers of curves through points with their intervals, columns low and high of the table of `base`.
+
+    base: has x and the colours. read: what is read off a point; look: further encodings of the points.
+    """
+    interval = base.mark_area(opacity=0.15) if band else base.mark_rule(opacity=0.5)
+    points = base.mark_point(filled=True, size=60, opacity=1).encode(y=y, tooltip=read, **look)
+    return [interval.encode(y="low:Q", y2="high:Q"), base.mark_line(strokeWidth=2).encode(y=y), points]
+
+
 def looks(field: str, names: Sequence[str], *, first: Sequence[str] = (), columns: int = 3) -> dict[str, Any]:
     """Colour and shape by name, as encodings; a name in `first` has its place's look whoever else is drawn."""
     order = list(dict.fromkeys([*first, *names]))

@@ -14,6 +14,7 @@ from rp_tutorial.figures.base import (
     REFERENCE,
     SHARE,
     WIDTH,
+    curves,
     estimates,
     finish,
     looks,
@@ -133,22 +134,17 @@ def distillation_curves(table: pd.DataFrame, *, measures: Sequence[str] = tuple(
     table: columns name (of the teacher), queries, and for each measure `measure` and `measure`_ci (pairs); the table
     `students` of `experiments.faces.distillation`.
     """
-    curves = pd.concat(measured(table, of, "name", "queries").assign(panel=MEASURES.get(of, of)) for of in measures)
-    names, shown = (list(dict.fromkeys(curves[column])) for column in ("name", "panel"))
+    learnt = pd.concat(measured(table, of, "name", "queries").assign(panel=MEASURES.get(of, of)) for of in measures)
+    names, shown = (list(dict.fromkeys(learnt[column])) for column in ("name", "panel"))
     look = looks("name", names, columns=2)
-    base = alt.Chart(curves).encode(
+    base = alt.Chart(learnt).encode(
         x=alt.X("queries:Q", title="queries, log", scale=alt.Scale(type="log", nice=False, padding=8)),
         color=look["color"],
     )
     value = alt.Y("value:Q", title=None, scale=SHARE, axis=alt.Axis(format="%"))
-    layers = [
-        base.mark_line(strokeWidth=2).encode(y=value, detail="name:N"),
-        base.mark_rule(opacity=0.5).encode(y="low:Q", y2="high:Q"),
-        base.mark_point(filled=True, size=60, opacity=1).encode(
-            y=value, shape=look["shape"], tooltip=["name:N", "queries:Q", *tooltips("value", "low", "high")]
-        ),
-    ]
-    most = curves[curves["queries"] == curves["queries"].max()]
+    read = ["name:N", "queries:Q", *tooltips("value", "low", "high")]
+    layers = curves(base, value, read, shape=look["shape"])
+    most = learnt[learnt["queries"] == learnt["queries"].max()]
     first = most[most["panel"] == shown[0]]
     spoken = "; ".join(f"{row.name}: {row.value:.0%}" for row in first.itertuples(index=False))
     chart = alt.layer(*layers).properties(width=WIDTH, height=190)

@@ -15,10 +15,11 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from rp_tutorial.core.arguments import count, refuse
+from rp_tutorial.core.arguments import refuse
 from rp_tutorial.data.faces.task import to_bytes
 
 THUMBNAIL = 8  # pixels a side: what is left of a picture of a real person
+TILE = 64  # CSS pixels a side: what every picture is shown at
 _HEAD = "padding:2px 6px;text-align:left;font-weight:normal"
 
 
@@ -34,16 +35,11 @@ class ContactSheet:
 
 
 def contact_sheet(
-    rows: Mapping[str, Tensor],
-    *,
-    columns: Sequence[str],
-    description: str,
-    real_people: bool,
-    tile: int = 64,
+    rows: Mapping[str, Tensor], *, columns: Sequence[str], description: str, real_people: bool
 ) -> ContactSheet:
     """A table of images, a row an entry of `rows`: floats [n, 3, S, S] in [0, 1], as many as there are `columns`.
 
-    Every image is enlarged to `tile` CSS pixels without smoothing. An image with a NaN is missing: a dash. Rows may
+    Every image is enlarged to TILE CSS pixels without smoothing. An image with a NaN is missing: a dash. Rows may
     have images of different sizes. With `real_people`, whether a picture would show a real person (the field of the
     FaceTask), every image is reduced by `blurred` first. A sheet of nothing but `mean_image`s shows nobody.
     Raises InputError for images of another shape or number, or an empty description.
@@ -52,13 +48,12 @@ def contact_sheet(
         raise refuse("rows", "no row", "at least one row of images")
     if len(description.strip()) < 20:
         raise refuse("description", description, "a sentence that says what the pictures show")
-    count("tile", tile)
     drawn = {name: _checked(name, images, len(columns)) for name, images in rows.items()}
     if real_people:
         drawn = {name: blurred(images) for name, images in drawn.items()}
         description = f"{description} Real people: reduced to {THUMBNAIL} by {THUMBNAIL} pixels."
     heads = "".join(f'<th scope="col" style="{_HEAD}">{html.escape(column)}</th>' for column in columns)
-    body = "".join(_sheet_row(name, images, columns, tile) for name, images in drawn.items())
+    body = "".join(_sheet_row(name, images, columns) for name, images in drawn.items())
     markup = (
         f'<div class="rp-sheet" role="group" aria-label="{html.escape(description)}" style="overflow-x:auto">'
         f'<table style="border-collapse:collapse;width:auto"><thead><tr><td></td>{heads}</tr></thead>'
@@ -67,12 +62,12 @@ def contact_sheet(
     return ContactSheet(markup, description)
 
 
-def blurred(images: Tensor, *, pixels: int = THUMBNAIL) -> Tensor:
-    """What may be shown of real people: means over a grid of pixels x pixels, [n, 3, S, S] -> [n, 3, pixels, pixels].
+def blurred(images: Tensor) -> Tensor:
+    """What may be shown of real people: means over THUMBNAIL x THUMBNAIL cells, [n, 3, S, S] -> [n, 3, 8, 8].
 
     That is not anonymous to someone who has the photograph and compares; it is for looking at, not for releasing data.
     """
-    return functional.adaptive_avg_pool2d(_checked("images", images, len(images)), count("pixels", pixels))
+    return functional.adaptive_avg_pool2d(_checked("images", images, len(images)), THUMBNAIL)
 
 
 def mean_image(images: Tensor) -> Tensor:
@@ -91,15 +86,15 @@ def _checked(name: str, images: Tensor, number: int) -> Tensor:
     return images.detach().cpu()
 
 
-def _sheet_row(name: str, images: Tensor, columns: Sequence[str], tile: int) -> str:
-    cells = "".join(_tile(image, f"{name}, {column}", tile) for image, column in zip(images, columns, strict=True))
+def _sheet_row(name: str, images: Tensor, columns: Sequence[str]) -> str:
+    cells = "".join(_tile(image, f"{name}, {column}") for image, column in zip(images, columns, strict=True))
     return f'<tr><th scope="row" style="{_HEAD}">{html.escape(name)}</th>{cells}</tr>'
 
 
-def _tile(image: Tensor, text: str, tile: int) -> str:
+def _tile(image: Tensor, text: str) -> str:
     if not bool(image.isfinite().all()):
         return '<td style="text-align:center">&ndash;</td>'
-    style = f"width:{tile}px;height:{tile}px;max-width:none;margin:0;padding:0;display:block;image-rendering:pixelated"
+    style = f"width:{TILE}px;height:{TILE}px;max-width:none;margin:0;padding:0;display:block;image-rendering:pixelated"
     source = f"data:image/png;base64,{_png(image)}"
     # The class keeps the theme from framing and dimming pictures on dark pages.
     picture = f'<img class="dark-light" src="{source}" alt="{html.escape(text)}" style="{style}">'

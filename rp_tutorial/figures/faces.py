@@ -20,6 +20,7 @@ from rp_tutorial.figures.base import (
     REFERENCE,
     SHARE,
     WIDTH,
+    curves,
     finish,
     looks,
     measured,
@@ -144,16 +145,10 @@ def asr_by_sigma(table: pd.DataFrame) -> alt.FacetChart:
         x=alt.X("sigma:Q", title="σ (pixel range)"), color=looks("N", names)["color"]
     )
     value = alt.Y("value:Q", title=None, scale=SHARE, axis=alt.Axis(format="%"))
-    mine, printed_points = base.transform_filter("datum.source == 'ours'"), "datum.source == 'paper'"
-    tooltip = ["source:N", "N:N", "sigma:Q", *tooltips("value")]
-    layers = [
-        mine.mark_line(strokeWidth=2).encode(y=value),
-        mine.mark_rule(opacity=0.6).encode(y="low:Q", y2="high:Q"),
-        mine.mark_point(filled=True, size=55, opacity=1).encode(y=value, tooltip=tooltip),
-        base.transform_filter(printed_points)
-        .mark_point(filled=False, size=130, strokeWidth=2.5, shape="triangle-up", opacity=1)
-        .encode(y=value, tooltip=tooltip),
-    ]
+    mine, papers = (base.transform_filter(f"datum.source == '{source}'") for source in ("ours", "paper"))
+    read = ["source:N", "N:N", "sigma:Q", *tooltips("value")]
+    open_points = papers.mark_point(filled=False, size=130, strokeWidth=2.5, shape="triangle-up", opacity=1)
+    layers = [*curves(mine, value, read), open_points.encode(y=value, tooltip=read)]
     order = [name for name in PANELS.values() if name in set(both["panel"])]
     return finish(
         panels(alt.layer(*layers).properties(width=WIDTH, height=150), "panel", order),
@@ -168,18 +163,8 @@ def flip_rates(table: pd.DataFrame, *, description: str) -> alt.LayerChart:
     table: columns defense, radius (latent units), rate, low, high, in the order in which the defences are listed.
     """
     look = looks("defense", table["defense"])
-    base = alt.Chart(table).encode(
-        x=alt.X("radius:Q", title="distance |z − z₀| (latent units)"),
-        color=look["color"],
-    )
+    base = alt.Chart(table).encode(x=alt.X("radius:Q", title="distance |z − z₀| (latent units)"), color=look["color"])
     y = alt.Y("rate:Q", title="share of labels that change", scale=SHARE, axis=alt.Axis(format="%"))
-    layers = [
-        base.mark_area(opacity=0.15).encode(y="low:Q", y2="high:Q"),
-        base.mark_line(strokeWidth=2).encode(y=y),
-        base.mark_point(filled=True, size=50, opacity=1).encode(
-            y=y,
-            shape=look["shape"],
-            tooltip=["defense:N", "radius:Q", *tooltips("rate", "low", "high")],
-        ),
-    ]
+    read = ["defense:N", "radius:Q", *tooltips("rate", "low", "high")]
+    layers = curves(base, y, read, band=True, shape=look["shape"])
     return finish(alt.layer(*layers).properties(width="container", height=260), description)

@@ -159,8 +159,7 @@ def live_certificate(table: pd.DataFrame) -> alt.LayerChart:
         alt.Chart(table)
         .transform_filter(chosen)
         .transform_calculate(
-            certified="max(0, sigma * quantileNormal(datum.low, 0, 1))",
-            ideal="sigma * quantileNormal(datum.p, 0, 1)",
+            certified="max(0, sigma * quantileNormal(datum.low, 0, 1))", ideal="sigma * quantileNormal(datum.p, 0, 1)"
         )
     )
     x = alt.X("p:Q", title="p_A, share of the top label", scale=alt.Scale(domain=[0.5, 1.0]))

@@ -12,7 +12,16 @@ from rp_tutorial import figures
 from rp_tutorial.figures import base, comparisons, contact_sheets, faces, pages, tables
 
 NO_CHARTS = {"blurred", "contact_sheet", "label_regions", "mean_image", "page"}
-INSIDE = {"finish", "looks", "measured", "pages", "panels", "slider", "tooltips"}  # what the package itself calls
+INSIDE = {
+    "curves",
+    "finish",
+    "looks",
+    "measured",
+    "pages",
+    "panels",
+    "slider",
+    "tooltips",
+}  # what the package itself calls
 each_chart = pytest.mark.parametrize("name", CHARTS)
 
 
