@@ -34,7 +34,7 @@ class Inference:
 
     def length(self, *, level: float = 0.5) -> np.ndarray:
         """Total length of the compatible set [B], in `unit`: the number of cells of the grid times their width."""
-        return self.compatible(level=level).sum(axis=1) * self._spacing()
+        return self.compatible(level=level).sum(axis=1) * np.diff(self.candidates).mean()
 
     def posterior_mean(self, prior: np.ndarray) -> np.ndarray:
         """Best guess of the attribute in squared error [B], from a prior over the candidates [G].
@@ -49,9 +49,6 @@ class Inference:
         nothing = weight.sum(axis=1, keepdims=True) == 0
         weight = np.where(nothing, prior, weight)
         return weight @ self.candidates / weight.sum(axis=1)
-
-    def _spacing(self) -> float:
-        return float(np.diff(self.candidates).mean())
 
 
 def infer_attribute(

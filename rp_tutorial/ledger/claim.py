@@ -75,6 +75,11 @@ def in_points(share: float, interval: Sequence[float]) -> Measurement:
     return Measurement(100 * share, *(100 * float(end) for end in interval))
 
 
+def rate_of(row: dict[str, Any] | None, name: str) -> Measurement | None:
+    """The share `name` of a row of results with the interval beside it; None where there is no such row."""
+    return row and in_points(row[name], row[f"{name}_ci"])
+
+
 def direction(holds: Callable[[dict[str, Any]], bool | str | None]) -> Reading:
     """Whether a direction shows; None where a run has nothing to compare, OPEN where it has too little to tell."""
 

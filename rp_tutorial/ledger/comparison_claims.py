@@ -5,9 +5,10 @@ are in `paper_claims.py`; what a claim is, is in `claim.py`.
 """
 
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
-from rp_tutorial.ledger.claim import OPEN, Claim, Measurement, direction, every, in_points, lowers, printed_as
+from rp_tutorial.ledger.claim import OPEN, Claim, Measurement, direction, every, lowers, printed_as, rate_of
 
 FRONTIER, DISTILLATION, ADAPTIVE = "frontier", "distillation", "adaptive"
 WHERE = "Abstract v2"
@@ -23,19 +24,13 @@ def _points(results: dict[str, Any], family: str) -> list[dict[str, Any]]:
 def _at_accuracy(results: dict[str, Any], accuracy: float) -> Measurement | None:
     """ASR of the vote that spends the most accuracy and still has at least `accuracy`."""
     votes = [p for p in results["points"] if p["family"] == RP and p["test_accuracy"] >= accuracy]
-    if not votes:
-        return None
-    found = min(votes, key=lambda point: point["test_accuracy"])
-    return in_points(found["asr"], found["asr_ci"])
+    return rate_of(min(votes, key=itemgetter("test_accuracy"), default=None), "asr")
 
 
 def _private_at_asr(results: dict[str, Any], asr: float) -> Measurement | None:
     """Accuracy of the most accurate DP-SGD net with an ASR of at most `asr`."""
     nets = [p for p in _points(results, DP_SGD) if p["asr"] <= asr]
-    if not nets:
-        return None
-    found = max(nets, key=lambda point: point["test_accuracy"])
-    return in_points(found["test_accuracy"], found["accuracy_ci"])
+    return rate_of(max(nets, key=itemgetter("test_accuracy"), default=None), "test_accuracy")
 
 
 def _dominates(results: dict[str, Any], *, family: str) -> bool | None:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from rp_tutorial.experiments.paper import FIGURE3, TABLE1
-from rp_tutorial.ledger.claim import Claim, Measurement, direction, every, in_points, lowers, printed_as
+from rp_tutorial.ledger.claim import Claim, Measurement, direction, every, in_points, lowers, printed_as, rate_of
 from rp_tutorial.statistics.binomial import clopper_pearson
 
 
@@ -65,8 +65,7 @@ def _arm(results: dict[str, Any], defense: str, sigma: float = 0.0, n: int = 1) 
 
 def _asr(results: dict[str, Any], *, sigma: float, n: int) -> Measurement | None:
     """The ASR behind a vote at this sigma; without noise, that of the undefended net."""
-    row = _arm(results, "smoothing", sigma, n) if sigma else _arm(results, "none")
-    return row and in_points(row["asr"], row["asr_ci"])
+    return rate_of(_arm(results, "smoothing", sigma, n) if sigma else _arm(results, "none"), "asr")
 
 
 def _smoothed_arms(results: dict[str, Any], n: int | None = None) -> list[dict[str, Any]]:

@@ -8,7 +8,6 @@ attackers that walk through no boundary, the surrogates, are in `surrogates.py`;
 """
 
 import math
-import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -74,7 +73,7 @@ def walk(
     budget: int,
     seed: int,
     candidates: Tensor,
-    state_path: str | os.PathLike[str] | None = None,
+    state_path: str | Path | None = None,
     device: torch.device | str = "cpu",
 ) -> Walked:
     """Let `attacker` loose on all targets with at most `budget` queries each, beyond one pass through `candidates`.

@@ -7,8 +7,8 @@ questions to the oracle in `queries.py`, the starting points in `starts.py`, the
 """
 
 import math
-import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -94,7 +94,7 @@ def invert(
     start: Tensor | None = None,
     settings: BoundaryRepulsion = BREP_MI,
     record: bool = False,
-    state_path: str | os.PathLike[str] | None = None,
+    state_path: str | Path | None = None,
     save_every: int = 50,
     chunk_rows: int = 4096,
     device: torch.device | str = "cpu",

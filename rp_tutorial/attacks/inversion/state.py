@@ -8,7 +8,6 @@ they cannot be hashed, so one file belongs to one oracle and one prior, and the 
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor
 
 from rp_tutorial.core.arguments import refuse
+from rp_tutorial.core.files import replacing
 
 WALK_ENDS = ("patience", "rejected steps", "iterations", "radius cap", "unbounded radius", "query limit")
 REASONS = ("running", "not found", *WALK_ENDS)
@@ -63,17 +63,16 @@ class State:
 class StateFile:
     """Reads and writes one state with the trace and the oracle's own state. Written whole or not at all."""
 
-    def __init__(self, path: str | os.PathLike[str], fingerprint: str) -> None:
+    def __init__(self, path: str | Path, fingerprint: str) -> None:
         self._path, self._fingerprint = Path(path), fingerprint
         if not self._path.parent.is_dir():
             raise refuse("state_path", str(path), "a file in a folder that exists")
 
     def save(self, state: State, trace: list[dict[str, Tensor]], oracle_state: dict[str, Any]) -> None:
         stored = {name: value.cpu() if isinstance(value, Tensor) else value for name, value in asdict(state).items()}
-        beside = self._path.with_name(self._path.name + ".part")
         content = {"fingerprint": self._fingerprint, "state": stored, "trace": trace, "oracle": oracle_state}
-        torch.save(content, beside)
-        os.replace(beside, self._path)
+        with replacing(self._path) as part:
+            torch.save(content, part)
 
     def load(self, device: torch.device | str) -> tuple[State, list[dict[str, Tensor]], dict[str, Any]] | None:
         """State, trace and oracle state, or None where there is no file. Never executes pickled code."""

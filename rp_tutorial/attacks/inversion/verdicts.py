@@ -5,7 +5,6 @@ arms. The attacker of `boundary_repulsion.py` can compute none of this, and noth
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -15,10 +14,11 @@ from torch import Tensor, nn
 
 from rp_tutorial.attacks.inversion.boundary_repulsion import Inversion
 from rp_tutorial.attacks.inversion.queries import Decoder
-from rp_tutorial.core.arguments import count, one_of, refuse
+from rp_tutorial.core.arguments import one_of, refuse
 from rp_tutorial.models.batches import as_floats, over_batches
 from rp_tutorial.statistics.paired import Rate, rate
 
+BATCH_ROWS = 512  # images that are judged at a time
 TOP = 5  # besides the first place; fewer where the evaluator has fewer classes
 
 
@@ -79,7 +79,6 @@ def evaluate(
     images: Tensor,
     labels: Tensor,
     *,
-    batch_rows: int = 512,
     device: torch.device | str = "cpu",
 ) -> Verdicts:
     """Judge an inversion by a net the attack has not seen.
@@ -89,7 +88,7 @@ def evaluate(
     [N, ...]; labels int64 [N]; every target needs at least one. Images go to `device` in batches.
     A target that was not found is False and NaN throughout.
     """
-    reference = _Reference(evaluator, images, labels, inversion.targets, count("batch_rows", batch_rows), device)
+    reference = _Reference(evaluator, images, labels, inversion.targets, device)
     return Verdicts(
         targets=inversion.targets.numpy(),
         found=inversion.found.numpy(),
@@ -103,13 +102,7 @@ class _Reference:
     """The evaluator and the private images of the targets, ready to judge one latent a target."""
 
     def __init__(
-        self,
-        evaluator: nn.Module,
-        images: Tensor,
-        labels: Tensor,
-        targets: Tensor,
-        batch_rows: int,
-        device: torch.device | str,
+        self, evaluator: nn.Module, images: Tensor, labels: Tensor, targets: Tensor, device: torch.device | str
     ) -> None:
         if not callable(getattr(evaluator, "features", None)):
             raise refuse("evaluator", type(evaluator).__name__, "a net with .features(images) beside its logits")
@@ -121,11 +114,10 @@ class _Reference:
         missing = targets[~torch.isin(targets, labels.cpu())]
         if len(missing):
             raise refuse("labels", f"none of target {int(missing[0])}", "at least one private image of every target")
-        self.evaluator, self.device = evaluator.eval().to(device), device
-        self.targets, self.batch_rows = targets, batch_rows
+        self.evaluator, self.device, self.targets = evaluator.eval().to(device), device, targets
         own = torch.isin(labels.cpu(), targets).nonzero()[:, 0]
         self.images, self.labels = images.cpu()[own], labels.cpu()[own]
-        self.features = over_batches(self._features, self.images, device=device, batch_size=batch_rows)
+        self.features = over_batches(self._features, self.images, device=device, batch_size=BATCH_ROWS)
 
     def judge(self, prior: Decoder, latents: Tensor) -> Judged:
         """latents [T, d], NaN rows where there is nothing to judge."""
@@ -133,7 +125,7 @@ class _Reference:
         rows = there.nonzero()[:, 0]
         columns = {field.name: np.full(len(latents), np.nan) for field in fields(Judged)}
         with torch.inference_mode():
-            for batch in rows.split(self.batch_rows) if len(rows) else ():
+            for batch in rows.split(BATCH_ROWS) if len(rows) else ():
                 for name, values in self._judge_batch(prior(latents[batch].to(self.device)), batch).items():
                     columns[name][batch.numpy()] = values.double().cpu().numpy()
         for name in ("top1", "top5"):
@@ -156,24 +148,21 @@ class _Reference:
             "top1": order[:, 0],
             "top5": order.any(dim=1),
             "feature_distance": (features - centroids).norm(dim=1),
-            "nearest_feature": self._nearest(features, own, lambda rows: self.features[rows]),
-            "nearest_pixel": self._nearest(made, own, self._own_images) / math.sqrt(made[0].numel()),
+            "nearest_feature": self._nearest(features, own, self.features),
+            "nearest_pixel": self._nearest(made, own, self.images) / math.sqrt(made[0].numel()),
         }
 
-    def _nearest(self, made: Tensor, own: Tensor, private: Callable[[Tensor], Tensor]) -> Tensor:
+    def _nearest(self, made: Tensor, own: Tensor, private: Tensor) -> Tensor:
         """L2 from each of made [B, ...] to the nearest of its target's own images, own [B, N]: [B].
 
         Only these pairs are formed, and by plain subtraction: near duplicates are the question.
         """
         nearest = made.new_full((len(made),), torch.inf)
-        for pairs in own.nonzero().to(made.device).split(self.batch_rows):
+        for pairs in own.nonzero().to(made.device).split(BATCH_ROWS):
             row, image = pairs.unbind(dim=1)
-            distances = (made[row] - private(image.cpu()).to(made.device)).flatten(1).norm(dim=1)
+            distances = (made[row] - as_floats(private[image.cpu()].to(made.device))).flatten(1).norm(dim=1)
             nearest.scatter_reduce_(0, row, distances, "amin")
         return nearest
-
-    def _own_images(self, rows: Tensor) -> Tensor:
-        return as_floats(self.images[rows].to(self.device))
 
     def _features(self, images: Tensor) -> Tensor:
         return self.evaluator.features(images).flatten(1).cpu()
