@@ -53,17 +53,12 @@ def label_regions(
     bars = []
     for line, row in enumerate(labels):
         starts = np.flatnonzero(np.r_[True, row[1:] != row[:-1]])
-        for start, end in zip(starts, np.r_[starts[1:], cells], strict=True):
-            bars.append(
-                {
-                    "label": int(row[start]),
-                    "x": low[0] + width * start,
-                    "x2": low[0] + width * end,
-                    "y": low[1] + height * line,
-                    "y2": low[1] + height * (line + 1),
-                }
-            )
-    return pd.DataFrame(bars).round(4)
+        ends = np.r_[starts[1:], cells]
+        bars += [(row[start], start, end, line, line + 1) for start, end in zip(starts, ends, strict=True)]
+    table = pd.DataFrame(bars, columns=["label", "x", "x2", "y", "y2"])  # corners in cells, then in the plane
+    table[["x", "x2"]] = low[0] + width * table[["x", "x2"]]
+    table[["y", "y2"]] = low[1] + height * table[["y", "y2"]]
+    return table.round(4)
 
 
 def latent_walk(
