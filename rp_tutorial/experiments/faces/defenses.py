@@ -146,7 +146,7 @@ def plain(lab: FaceLab, defense: Defense) -> PlainOracle:
 
 def smoothing(lab: FaceLab, defense: Defense, seed: int, noise: str = "independent") -> Smoothing:
     """The smoothed net behind the noisy defences."""
-    net, device = plain(lab, defense).net, lab.settings.device
+    net, device = plain(lab, defense).net.module, lab.settings.device
     options = {"seed": seed, "noise": noise, "unit": UNIT, "device": device}
     return Smoothing(net, num_classes=lab.num_classes, sigma=defense.sigma, **options)
 
