@@ -17,19 +17,12 @@ from rp_tutorial.models.generator import Generator, SmallGenerator, check_latent
 class Prior(nn.Module):
     """A map from latents z ~ N(0, I) to images: float32 [B, latent_dim] -> float32 [B, 3, S, S] in [0, 1].
 
-    Subclasses define `images(z)`. Raises InputError for latents of another shape.
+    Subclasses define `forward`. Raises InputError for latents of another shape.
     """
 
     def __init__(self, latent_dim: int) -> None:
         super().__init__()
         self.latent_dim = count("latent_dim", latent_dim)
-
-    def forward(self, z: Tensor) -> Tensor:
-        return self.images(check_latent(z, self.latent_dim))
-
-    def images(self, z: Tensor) -> Tensor:
-        """Images of latents whose shape has been checked."""
-        raise NotImplementedError
 
     @property
     def device(self) -> torch.device:
@@ -56,8 +49,9 @@ class PCAPrior(Prior):
         self.register_buffer("components", torch.zeros(latent_dim, *shape))  # orthonormal rows
         self.register_buffer("deviations", torch.ones(latent_dim))  # of the scores, largest first
 
-    def images(self, z: Tensor) -> Tensor:
-        flat = torch.addmm(self.mean.flatten(), z * self.deviations, self.components.flatten(1))
+    def forward(self, z: Tensor) -> Tensor:
+        scores = check_latent(z, self.latent_dim) * self.deviations
+        flat = torch.addmm(self.mean.flatten(), scores, self.components.flatten(1))
         return flat.view(len(z), *self.mean.shape).clamp(0, 1)
 
     def project(self, images: Tensor) -> Tensor:
@@ -76,8 +70,8 @@ class DecoderPrior(Prior):
         super().__init__(decoder.latent_dim if latent_dim is None else latent_dim)
         self.decoder = decoder
 
-    def images(self, z: Tensor) -> Tensor:
-        return self.decoder(z)
+    def forward(self, z: Tensor) -> Tensor:
+        return self.decoder(check_latent(z, self.latent_dim))
 
 
 def new_prior(kind: str, *, size: int = 32, latent_dim: int = 64) -> Prior:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import count, positive, refuse
+from rp_tutorial.core.devices import check_device
 from rp_tutorial.core.streams import Purpose, global_stream, torch_generator
 from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.models.batches import device_of, over_batches
@@ -41,7 +42,7 @@ def fit_classifier(
     Raises InputError for images that are not bytes, labels that do not fit them, or settings out of range.
     """
     image_batches.check_labels(image_batches.check_images("images", images), labels)
-    place, optimiser = image_batches.check_device(device), _adamw(net, positive("learning_rate", learning_rate))
+    place, optimiser = check_device(device), _adamw(net, positive("learning_rate", learning_rate))
     steps = count("epochs", epochs) * image_batches.batches_an_epoch(len(images), batch_size)
     _check_augmentation(noise_sigma, shifts, label_smoothing)
     order, moves = (torch_generator(purpose, seed) for purpose in (Purpose.BATCH_ORDER, Purpose.AUGMENTATION))

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import InputError, count, open_unit, positive, refuse
+from rp_tutorial.core.devices import check_device
 from rp_tutorial.core.streams import Purpose, global_stream, torch_generator
-from rp_tutorial.training.image_batches import augmented, check_device, check_images, check_labels
+from rp_tutorial.training.image_batches import augmented, check_images, check_labels
 from rp_tutorial.training.privacy_accounting import calibrated_noise, optional_package, spent_epsilon
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import count, positive, refuse
+from rp_tutorial.core.devices import check_device
 from rp_tutorial.core.streams import Purpose, global_stream, torch_generator
 from rp_tutorial.models.priors import DecoderPrior
 from rp_tutorial.training import image_batches
@@ -59,7 +60,7 @@ def fit_gan(
     Raises InputError for images that are not bytes or not of the prior's size, or settings out of range.
     """
     image_batches.check_public(public, prior)
-    place = image_batches.check_device(device)
+    place = check_device(device)
     count("critic_width", critic_width)
     critic_batches = count("epochs", epochs) * image_batches.batches_an_epoch(len(public), batch_size)
     steps = max(1, critic_batches // count("critic_steps", critic_steps))

@@ -43,17 +43,6 @@ def check_public(public: Tensor, prior: Prior) -> Tensor:
     return public
 
 
-def check_device(device: str | torch.device) -> torch.device:
-    """`device` as a torch.device that exists here."""
-    try:
-        found = torch.device(device)
-    except (RuntimeError, TypeError):
-        raise refuse("device", device, "a torch device, such as cpu or cuda") from None
-    if found.type == "cuda" and not torch.cuda.is_available():
-        raise refuse("device", str(device), "cpu: torch finds no CUDA device here")
-    return found
-
-
 def restarted(net: nn.Module) -> nn.Module:
     """`net` with the weights its layers draw when they are made, from the global generator."""
     for layer in net.modules():

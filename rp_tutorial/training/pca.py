@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from rp_tutorial.core.arguments import count, refuse
+from rp_tutorial.core.devices import check_device
 from rp_tutorial.core.streams import Purpose, torch_generator
 from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.models.priors import PCAPrior
-from rp_tutorial.training.image_batches import check_device, check_public
+from rp_tutorial.training.image_batches import check_public
 
 BATCH = 1000
 SPARE = 32  # directions iterated beside those kept: the error shrinks with the ratio of the variances across the gap

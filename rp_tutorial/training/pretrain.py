@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import count, positive, refuse
+from rp_tutorial.core.devices import check_device
 from rp_tutorial.core.streams import Purpose, global_stream, torch_generator
 from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.models.batches import device_of, over_batches
@@ -41,7 +42,7 @@ def fit_exemplars(
     Source: Dosovitskiy et al. 2014, with a background taken from another image.
     """
     count("len(public)", len(image_batches.check_images("public", public)), minimum=2)
-    place, head = image_batches.check_device(device), getattr(net, "fc_layer", None)
+    place, head = check_device(device), getattr(net, "fc_layer", None)
     if not isinstance(head, WhitenedHead):
         raise refuse("net", f"a last layer {type(head).__name__}", "a face net whose fc_layer is a WhitenedHead")
     steps = count("epochs", epochs) * image_batches.batches_an_epoch(len(public), batch_size)

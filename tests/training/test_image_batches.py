@@ -8,7 +8,6 @@ from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.training.image_batches import (
     augmented,
     batches_an_epoch,
-    check_device,
     check_images,
     epoch_batches,
 )
@@ -62,15 +61,3 @@ def test_what_is_not_a_batch_of_square_colour_bytes_is_refused_in_one_line(bad):
     with pytest.raises(InputError, match=r"^faces: got .*allowed is a uint8 tensor") as error:
         check_images("faces", bad)
     assert len(str(error.value).splitlines()) == 1
-
-
-@pytest.mark.parametrize("bad", ["abacus", 1.5, None])
-def test_an_unknown_device_is_refused(bad):
-    with pytest.raises(InputError, match=r"^device: got "):
-        check_device(bad)
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
-def test_a_missing_cuda_is_named():
-    with pytest.raises(InputError, match=r"^device: got 'cuda', allowed is cpu"):
-        check_device("cuda")

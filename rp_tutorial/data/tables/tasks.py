@@ -121,9 +121,9 @@ def _encoded(table: InsuranceTable, label: np.ndarray, split: tuple[np.ndarray, 
     scaler = encoder.named_transformers_["numeric"]
     attribute = table.frame[table.attribute].to_numpy(dtype=float)
     return {
-        "x_train": _tensor(encoder.transform(table.frame.iloc[train])),
+        "x_train": torch.tensor(encoder.transform(table.frame.iloc[train]), dtype=torch.float32),
         "y_train": torch.from_numpy(label[train].astype(np.int64)),
-        "x_test": _tensor(encoder.transform(table.frame.iloc[test])),
+        "x_test": torch.tensor(encoder.transform(table.frame.iloc[test]), dtype=torch.float32),
         "y_test": torch.from_numpy(label[test].astype(np.int64)),
         "feature_names": tuple(map(str, encoder.get_feature_names_out())),
         "attribute_column": column,
@@ -159,7 +159,3 @@ def _encoder(table: InsuranceTable) -> ColumnTransformer:
         ("categorical", one_hot, list(table.categorical)),
     ]
     return ColumnTransformer(parts, verbose_feature_names_out=False)
-
-
-def _tensor(encoded: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(np.asarray(encoded, dtype=np.float32))
