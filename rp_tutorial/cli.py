@@ -36,7 +36,7 @@ DATA_HELP = (
     "synthetic; for tables diabetes, kaggle or the path of a CSV file; for faces lfw, folder:PATH or celeba:PATH"
 )
 FORMATS = ("text", "markdown", "csv", "json")
-DATA_SETS = ("insurance", "faces")
+DATA_SETS = {"insurance": "kaggle", "faces": "lfw"}  # and what is fetched of each
 SET_HELP = "a setting other than the profile's, as sigmas=0.1,0.2 or attack.patience=5; may be repeated"
 WITH_HELP = "a Python file that registers defences, attacks, data or experiments of your own; may be repeated"
 WHOLE = {"identities": 1000, "train_images": 500_000, "test_images": 200_000, "public_images": 200_000}
@@ -78,19 +78,13 @@ def fetch(name: Annotated[str, typer.Argument(help="insurance or faces")]) -> No
 
     Of faces, LFW is downloaded (200 MB, once) and CelebA is explained.
     """
-    one_of("name", name, DATA_SETS)
-    if name == "insurance":
-        from rp_tutorial.data.tables.insurance import load_table
+    _print_data(name, DATA_SETS[one_of("name", name, DATA_SETS)], download=True)
+    if name == "faces":
+        from rp_tutorial.data.faces.celeba import HOW_TO_GET
+        from rp_tutorial.data.faces.lfw import lfw_folder
 
-        _print_table(load_table("kaggle"))
-        return
-    from rp_tutorial.data.faces.celeba import HOW_TO_GET
-    from rp_tutorial.data.faces.lfw import lfw_folder
-    from rp_tutorial.data.faces.sources import load_faces
-
-    _print_faces(load_faces("lfw", size=32, **WHOLE))
-    typer.echo(f"in {lfw_folder()}: research use only, do not publish images")
-    typer.echo(HOW_TO_GET)
+        typer.echo(f"in {lfw_folder()}: research use only, do not publish images")
+        typer.echo(HOW_TO_GET)
 
 
 @data_app.command()
@@ -108,15 +102,7 @@ def check(
 
     Tables are checked against the schema. Of faces every image is read; nothing is downloaded.
     """
-    one_of("name", name, DATA_SETS)
-    if name == "insurance":
-        from rp_tutorial.data.tables.insurance import load_table
-
-        _print_table(load_table(source))
-        return
-    from rp_tutorial.data.faces.sources import load_faces
-
-    _print_faces(load_faces(source, size=32, download=False, **({} if source == "synthetic" else WHOLE)))
+    _print_data(one_of("name", name, DATA_SETS), source, download=False)
 
 
 @app.command()
@@ -144,7 +130,7 @@ def run(
         folder = Path(out) / name if experiment == "all" else Path(out)
         asked = EXPERIMENTS[name]
         if experiment == "all" and not asked.reads.takes(data):
-            typer.echo(f"{name}: skipped, it takes --data {' or '.join(asked.reads.sources)} only")
+            typer.echo(f"{name}: skipped, it takes --data {' or '.join(asked.reads.sources())} only")
             continue
         with _StageBar() as bar:
             document = run_experiment(name, out=folder, progress=bar.begin, **options, **parsed(changes or []))
@@ -210,6 +196,19 @@ class _StageBar:
 def _leave(message: str, code: int) -> NoReturn:
     print(f"rp-tutorial: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(code)
+
+
+def _print_data(name: str, source: str, *, download: bool) -> None:
+    """One of DATA_SETS, whole. `download` is about faces: a table is fetched where its source says so."""
+    if name == "insurance":
+        from rp_tutorial.data.tables.insurance import load_table
+
+        _print_table(load_table(source))
+    else:
+        from rp_tutorial.data.faces.sources import load_faces
+
+        whole = {} if source == "synthetic" else WHOLE
+        _print_faces(load_faces(source, size=32, download=download, **whole))
 
 
 def _print_table(table: InsuranceTable) -> None:

@@ -35,7 +35,7 @@ def report() -> Iterator[str]:
     yield f"cache       {cache_dir()} ($RP_TUTORIAL_CACHE changes it)"
     yield f"faces       {_faces()}"
     for name, experiment in EXPERIMENTS.items():
-        yield f"experiment  {name}: data {', '.join(experiment.reads.sources)}"
+        yield f"experiment  {name}: data {', '.join(experiment.reads.sources())}"
         for profile in PROFILES:
             yield f"            --profile {profile}: {experiment.needs[profile]}"
 

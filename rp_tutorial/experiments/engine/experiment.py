@@ -72,7 +72,7 @@ class Experiment:
         """
         settings = dataclasses.replace(self.settings(profile, **changes), device=_device(device, profile))
         if not self.reads.takes(data):
-            raise refuse("data", data, f"one of {', '.join(self.reads.sources)} (of {self.name})")
+            raise refuse("data", data, f"one of {', '.join(self.reads.sources())} (of {self.name})")
         seed = count("seed", seed, minimum=0)
         return self.lab_class(settings, data=data, seed=seed, stages=stages or Stages(self.name))
 

@@ -1,9 +1,6 @@
-"""What an experiment reads: faces, tables, or nothing. A kind of data knows its sources and how they are written.
+"""What an experiment reads: faces, tables, or nothing. A kind of data knows its sources and how they are written."""
 
-`sources`: what `--data` may be, as a reader writes it. `takes`: whether it is, by its writing alone. `shown`: the same
-without where it lies, which is nobody's business.
-"""
-
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,49 +11,26 @@ A_CSV = "a CSV path"
 
 
 @dataclass(frozen=True)
-class Faces:
-    """Sets of faces."""
+class Kind:
+    """A kind of data.
 
-    @property
-    def sources(self) -> tuple[str, ...]:
-        return face_sources()
+    sources: what `--data` may be, as a reader writes it. takes: whether it is, by its writing alone. shown: the same
+    without where it lies, which is nobody's business.
+    """
 
-    def takes(self, data: str) -> bool:
-        return is_face_source(data)
-
-    def shown(self, data: str) -> str:
-        return source_name(data)
+    sources: Callable[[], tuple[str, ...]]
+    takes: Callable[[str], bool]
+    shown: Callable[[str], str]
 
 
-@dataclass(frozen=True)
-class Tables:
-    """Tables of people, but for those `without` the columns that the experiment needs."""
-
-    without: tuple[str, ...] = ()
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        return (*(name for name in table_sources() if name not in self.without), A_CSV)
-
-    def takes(self, data: str) -> bool:
-        return data not in self.without and (data in table_sources() or not is_face_source(data))
-
-    def shown(self, data: str) -> str:
-        return Path(data).name
+def tables_but(*without: str) -> Kind:
+    """Tables of people, but for those without the columns that the experiment needs."""
+    return Kind(
+        lambda: (*(name for name in table_sources() if name not in without), A_CSV),
+        lambda data: data not in without and (data in table_sources() or not is_face_source(data)),
+        lambda data: Path(data).name,
+    )
 
 
-@dataclass(frozen=True)
-class Nothing:
-    """No data are read: the word "synthetic" stands for what an experiment makes itself."""
-
-    sources: tuple[str, ...] = ("synthetic",)
-
-    def takes(self, data: str) -> bool:
-        return data in self.sources
-
-    def shown(self, data: str) -> str:
-        return data
-
-
-FACES, TABLES, NO_DATA = Faces(), Tables(), Nothing()
-Kind = Faces | Tables | Nothing
+FACES, TABLES = Kind(face_sources, is_face_source, source_name), tables_but()
+NO_DATA = Kind(lambda: ("synthetic",), lambda data: data == "synthetic", str)  # what an experiment makes itself

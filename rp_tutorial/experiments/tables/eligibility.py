@@ -9,6 +9,7 @@ its release at (record, BMI), so all of them are measured by the same few lines.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -21,18 +22,15 @@ from torch import Tensor
 from rp_tutorial.attributes.pieces import label_pieces
 from rp_tutorial.attributes.posterior import Posterior
 from rp_tutorial.core.arguments import refuse
-from rp_tutorial.core.streams import Purpose, child_seed, numpy_generator
+from rp_tutorial.core.streams import Purpose, numpy_generator
 from rp_tutorial.data.tables.insurance import InsuranceTable
 from rp_tutorial.data.tables.tasks import AttributeTask, labelled_task
 from rp_tutorial.experiments.engine.experiment import Experiment, register
-from rp_tutorial.experiments.engine.kinds_of_data import Tables
-from rp_tutorial.experiments.engine.stages import Stages
+from rp_tutorial.experiments.engine.kinds_of_data import tables_but
 from rp_tutorial.experiments.tables.lab import TableLab
 from rp_tutorial.oracles.abstaining import AbstainingOracle, confidence_for_abstention
 from rp_tutorial.oracles.attribute import AttributeSmoothing
 from rp_tutorial.oracles.base import LabelOracle
-from rp_tutorial.oracles.plain import PlainOracle
-from rp_tutorial.oracles.smoothing import Smoothing
 from rp_tutorial.theory import halfspace
 from rp_tutorial.theory.response import epsilon_for_advantage, keep_probability
 
@@ -108,9 +106,9 @@ class EligibilityLab(TableLab):
 
     settings: EligibilitySettings
 
-    def __init__(self, settings: EligibilitySettings, *, data: str, seed: int, stages: Stages) -> None:
-        super().__init__(settings, data=data, seed=seed, stages=stages)
-        task = self.task
+    def prepare(self) -> None:
+        super().prepare()
+        settings, task = self.settings, self.task
         low, high = settings.domain
         self.grid = np.round(np.arange(low, high + settings.step / 2, settings.step), 6)
         self.edges = np.append(self.grid, self.grid[-1] + settings.step) - settings.step / 2
@@ -137,30 +135,26 @@ class EligibilityLab(TableLab):
         """The mechanisms that have none."""
         return self.stage("base", lambda: [self.measure(m) for m in self.noiseless()], without=NOISE)
 
-    def imputed(self) -> dict[str, Any]:
-        """What the side information alone says about BMI."""
-        return self.stage("imputation", self.imputation, without=NOISE)
-
-    def sweep(self, mechanism: Mechanism) -> Law:
+    def sweep(self, law: Callable[[Tensor], Law]) -> Law:
         """The law of the release about each record at every candidate value of BMI: [B, G, 3]."""
-        return mechanism.law(self.probes).reshape(len(self.records), len(self.grid), 3)
+        return law(self.probes).reshape(len(self.records), len(self.grid), 3)
 
     def measure(self, mechanism: Mechanism) -> dict[str, Any]:
         """Utility on the test rows; what one release about each swept record tells."""
-        at_test = mechanism.law(self.test_x)  # [T, 3]
-        law = self.sweep(mechanism)
-        utility = {
+        at_test, certified = mechanism.law(self.test_x), mechanism.certified_bmi  # [T, 3]
+        return {
+            "name": mechanism.name,
+            "sigma": mechanism.sigma,
+            "n": mechanism.n,
             "accuracy": float(at_test[np.arange(len(at_test)), self.test_y + 1].mean()),
             "abstention": float(at_test[:, 0].mean()),
+            **self._privacy(self.sweep(mechanism.law)),
+            "median_certified_length_bmi": float(np.median(certified(self.records))) if certified else None,
         }
-        certified = mechanism.certified_bmi
-        length = None if certified is None else float(np.median(certified(self.records)))
-        row = {"name": mechanism.name, "sigma": mechanism.sigma, "n": mechanism.n, **utility}
-        return row | self._privacy(law) | {"median_certified_length_bmi": length}
 
     def noiseless(self) -> Iterator[Mechanism]:
         """The base net, and the same net with its exact certificate: one release, two names for what is known of it."""
-        law = law_of(PlainOracle(self.net, num_classes=2))
+        law = law_of(self.plain)
         yield Mechanism("base", law)
         yield Mechanism("deterministic certificate", law, certified_bmi=self._base_interval)
 
@@ -189,15 +183,11 @@ class EligibilityLab(TableLab):
         s, task = self.settings, self.task
         exact = AttributeSmoothing(self.net, attribute=task.attribute_column, sigma=sigma, scale=task)
         yield Mechanism(
-            "attribute smoothing, exact",
-            law_of(exact),
-            sigma,
-            None,
-            lambda x: self._inside(exact.constant_interval(x)),
-            "exact attribute smoothing",
-        )
-        share = _Remembered(lambda x: self._share_of_ones(x, sigma))
-        yield Mechanism("isotropic, ideal", lambda x: _certain(share(x) > 0.5), sigma)
+            "attribute smoothing, exact", law_of(exact), sigma, defense="exact attribute smoothing",
+            certified_bmi=lambda x: self._inside(exact.constant_interval(x)),
+        )  # fmt: skip
+        share = cache(lambda x: self._share_of_ones(x, sigma))  # asked about the same two batches again and again
+        yield Mechanism("isotropic, ideal", lambda x: np.eye(3)[(share(x) > 0.5) + 1], sigma)
         for n in s.ns:
             yield Mechanism("isotropic VOTE", lambda x, n=n: _vote(share(x), n), sigma, n, defense="smoothing")
             yield Mechanism(
@@ -212,22 +202,24 @@ class EligibilityLab(TableLab):
 
     def _matched(self, sigma: float, advantage: float, abstention: float) -> Iterator[Mechanism]:
         """Randomized response with plain noise's largest advantage at 1 kg/m^2; a net as silent as PREDICT."""
-        base = law_of(PlainOracle(self.net, num_classes=2))
+        base = law_of(self.plain)
         epsilon = epsilon_for_advantage(float(np.clip(advantage, 1e-6, 0.5 - 1e-6)), 2)
         yield Mechanism("randomized response", lambda x: response_law(base(x), epsilon), sigma)
-        confidence = confidence_for_abstention(self.net, self.test_x, num_classes=2, share=abstention)
-        yield Mechanism(
-            "abstaining net", law_of(AbstainingOracle(self.net, num_classes=2, confidence=confidence)), sigma
-        )
+        yield Mechanism("abstaining net", law_of(self.abstaining(abstention)), sigma)
+
+    def abstaining(self, share: float) -> AbstainingOracle:
+        """The net itself, silent about that share of the test rows: those of which it is least sure."""
+        confidence = confidence_for_abstention(self.net, self.test_x, num_classes=2, share=share)
+        return AbstainingOracle(self.net, num_classes=2, confidence=confidence)
 
     def _share_of_ones(self, x: Tensor, sigma: float) -> NDArray[np.float64]:
         """p_1 at every input, estimated on one noise set for all of them (evaluation only), so it is smooth in BMI."""
-        smoothing = self._smoothing(sigma, Purpose.SHARED_NOISE, noise="common")
+        smoothing = self.smoothing(sigma, Purpose.SHARED_NOISE, noise="common")
         return smoothing.counts(x, self.settings.n_estimate)[:, 1].cpu().numpy() / self.settings.n_estimate
 
     def _certified_length(self, x: Tensor, sigma: float, n: int) -> NDArray[np.float64]:
         """Twice CERTIFY's radius, in kg/m^2: the BMI interval a certificate over all features leaves for BMI."""
-        certificate = self._smoothing(sigma, Purpose.CERTIFICATES, n).certify(x, n0=100, n=n, alpha=self.settings.alpha)
+        certificate = self.smoothing(sigma, Purpose.CERTIFICATES, n).certify(x, n0=100, n=n, alpha=self.settings.alpha)
         return 2 * certificate.radius * self.task.attribute_std
 
     def _base_interval(self, x: Tensor) -> NDArray[np.float64]:
@@ -278,23 +270,6 @@ class EligibilityLab(TableLab):
         share = np.histogram(bmi, self.edges)[0] + 0.5
         return share / share.sum()
 
-    def _smoothing(self, sigma: float, purpose: Purpose, *key: int, noise: str = "independent") -> Smoothing:
-        seed = child_seed(purpose, self.seed, round(sigma * 10**6), *key)
-        options = {"seed": seed, "noise": noise, "device": self.settings.device}
-        return Smoothing(self.net, num_classes=2, sigma=sigma, **options)
-
-
-class _Remembered:
-    """A function of an input batch that is asked for the same two batches again and again."""
-
-    def __init__(self, function: Callable[[Tensor], NDArray]) -> None:
-        self.function, self.answers = function, {}
-
-    def __call__(self, x: Tensor) -> NDArray:
-        if x.data_ptr() not in self.answers:
-            self.answers[x.data_ptr()] = self.function(x)
-        return self.answers[x.data_ptr()]
-
 
 def law_of(oracle: LabelOracle) -> Callable[[Tensor], Law]:
     """The law of an oracle that is a function: all mass on the symbol it releases."""
@@ -305,10 +280,6 @@ def response_law(law: Law, epsilon: float) -> Law:
     """The law of randomized response on top of a release without ABSTAIN: the label kept or, as the rest, flipped."""
     kept = keep_probability(epsilon, 2)
     return law @ np.array([[1, 0, 0], [0, kept, 1 - kept], [0, 1 - kept, kept]])
-
-
-def _certain(one: NDArray[np.bool_]) -> Law:
-    return np.eye(3)[one.astype(int) + 1]
 
 
 def _vote(p_one: NDArray[np.float64], n: int) -> Law:
@@ -337,11 +308,11 @@ def run(lab: EligibilityLab) -> dict[str, Any]:
         "records": len(lab.records),
         "tau": lab.settings.tau,
         "domain_bmi": list(lab.settings.domain),
-        "imputation": lab.imputed(),
+        "imputation": lab.stage("imputation", lab.imputation, without=NOISE),
         "oracles": oracles,
     }
 
 
 EXPERIMENT = register(Experiment(
-    "insurance-eligibility", EligibilityLab, run, PROFILES, Tables(without=("diabetes",)), tables, summary, NEEDS
+    "insurance-eligibility", EligibilityLab, run, PROFILES, tables_but("diabetes"), tables, summary, NEEDS
 ))  # fmt: skip

@@ -20,16 +20,8 @@ from rp_tutorial.attacks.bayes_guess import band_success, law_of_releases, side_
 from rp_tutorial.core.streams import Purpose, child_seed
 from rp_tutorial.core.threads import one_thread
 from rp_tutorial.experiments.engine.lab import Lab
-from rp_tutorial.experiments.tables.eligibility import (
-    EligibilityLab,
-    EligibilitySettings,
-    Law,
-    Mechanism,
-    law_of,
-    response_law,
-)
+from rp_tutorial.experiments.tables.eligibility import EligibilityLab, EligibilitySettings, Law, law_of, response_law
 from rp_tutorial.models.mlp import two_layer_net
-from rp_tutorial.oracles.abstaining import AbstainingOracle, confidence_for_abstention
 from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.statistics.binomial import clopper_pearson
 from rp_tutorial.statistics.families import judged
@@ -101,7 +93,7 @@ class InsuranceLab(Lab):
     @cached_property
     def base(self) -> Callable[[Any], Law]:
         """The law of the undefended net's release."""
-        return law_of(PlainOracle(self.bench.net, num_classes=2))
+        return law_of(self.bench.plain)
 
     def points(self) -> list[dict[str, Any]]:
         """Every defence as a point, computed or remembered kind by kind; a further noise scale is a kind of its own."""
@@ -138,9 +130,7 @@ class InsuranceLab(Lab):
 
     def abstaining(self) -> Iterator[_Point]:
         for share in self.settings.abstentions:
-            confidence = confidence_for_abstention(self.bench.net, self.bench.test_x, num_classes=2, share=share)
-            oracle = AbstainingOracle(self.bench.net, num_classes=2, confidence=confidence)
-            yield _Point("abstaining net", {"share": share}, law_of(oracle))
+            yield _Point("abstaining net", {"share": share}, law_of(self.bench.abstaining(share)))
 
     def private(self) -> Iterator[_Point]:
         for epsilon in self.settings.private_epsilons:
@@ -165,18 +155,16 @@ class InsuranceLab(Lab):
 
     def point(self, point: _Point) -> dict[str, Any]:
         """One row of the results."""
-        at_test, law = point.law(self.bench.test_x), self._sweep(point.law)
+        at_test, law = point.law(self.bench.test_x), self.bench.sweep(point.law)
         right = at_test[np.arange(len(at_test)), self.bench.test_y + 1]
-        once = self._guess(law)
-        often = once
+        once = often = self._guess(law)
         if point.defense in REPEATABLE:
             often = self._guess(law_of_releases(_without_silence(law), self.settings.releases))
         rates = {"test_accuracy": right, **once, "success_in_ten": often["success"]}
         row = {"defense": point.defense, "settings": point.settings, "name": point.name}
         row["abstention"] = float(at_test[:, 0].mean())
         for name, values in rates.items():
-            short = "accuracy" if name == "test_accuracy" else name
-            row |= {name: float(values.mean()), f"{short}_ci": interval_of_mean(float(values.mean()), len(values))}
+            row |= _told(name, float(values.mean()), len(values))
         return row | {"by_record": once["success"].round(3).tolist()}
 
     def prior_guess(self) -> dict[str, float]:
@@ -184,9 +172,6 @@ class InsuranceLab(Lab):
         silent = self._guess(np.ones((len(self.bench.records), len(self.bench.grid), 1)))
         rates = {name: float(values.mean()) for name, values in silent.items()}
         return rates | {"success_in_ten": rates["success"]}
-
-    def _sweep(self, law: Callable[[Any], Law]) -> Law:
-        return self.bench.sweep(Mechanism("", law))
 
     def _guess(self, law: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         """Probability that each guess about each record is right: [B] each."""
@@ -206,6 +191,11 @@ def interval_of_mean(mean: float, trials: int) -> list[float]:
     low, _ = clopper_pearson(int(np.floor(mean * trials + 1e-9)), trials)
     _, high = clopper_pearson(int(np.ceil(mean * trials - 1e-9)), trials)
     return [float(low), float(high)]
+
+
+def _told(name: str, mean: float, trials: int) -> dict[str, Any]:
+    """A rate and its interval, as a point holds them."""
+    return {name: mean, f"{name.removeprefix('test_')}_ci": interval_of_mean(mean, trials)}
 
 
 def _without_silence(law: Law) -> Law:
@@ -249,12 +239,9 @@ def _pooled(rows: Sequence[dict[str, Any]], sizes: dict[str, NDArray[np.int64]])
     """One point of several seeds."""
     pooled = rows[0] | {"by_record": [value for row in rows for value in row["by_record"]]}
     pooled["abstention"] = float(np.average([row["abstention"] for row in rows], weights=sizes["test_rows"]))
-    for name, short, over in (
-        ("test_accuracy", "accuracy", "test_rows"),
-        *((attack, attack, "records") for attack in ATTACKS),
-    ):
-        mean = float(np.average([row[name] for row in rows], weights=sizes[over]))
-        pooled |= {name: mean, f"{short}_ci": interval_of_mean(mean, int(sizes[over].sum()))}
+    for name in ("test_accuracy", *ATTACKS):
+        over = sizes["test_rows" if name == "test_accuracy" else "records"]
+        pooled |= _told(name, float(np.average([row[name] for row in rows], weights=over)), int(over.sum()))
     return pooled
 
 

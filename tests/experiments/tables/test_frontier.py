@@ -100,7 +100,7 @@ def test_the_success_is_that_of_an_adversary_in_front_of_the_deployed_vote(measu
     """Real votes about every record, 50 times each, guessed from the law; 5 s.d., and .05 for the estimated law."""
     bench, name = measure.bench, "smoothing, sigma 1, N = 10"
     point = next(p for p in measure.noisy(1.0) if p.name == name)
-    weight = bench.sweep(insurance_frontier.Mechanism("", point.law)) * bench.prior[:, None]
+    weight = bench.sweep(point.law) * bench.prior[:, None]
     guess = 2 * weight[:, measure.above].sum(axis=1) >= weight.sum(axis=1)  # [B, symbol]
     oracle = VoteOracle(Smoothing(bench.net, num_classes=2, sigma=1.0, seed=8), n=10)
     x = bench.task.with_attribute(bench.records, bench.grid)[np.arange(len(bench.records)), bench.truth]
