@@ -88,7 +88,7 @@ class AuditLab(Lab):
         return [
             self.stage(
                 f"table-{n_cert}-{n_vote}-{cell.rule}",
-                lambda cell=cell: _cell(s, cell, np.array(p_low), self.played(n_cert), self.seed),
+                lambda cell=cell: _cell(self, cell, np.array(p_low)),
                 without=(*OF_SETTINGS, "cells"),
                 uses=(len(s.cells),),  # the error is shared among them
             )
@@ -121,11 +121,10 @@ def run(lab: AuditLab) -> dict[str, Any]:
 # --- The table ---
 
 
-def _cell(
-    settings: AuditSettings, cell: Mechanism, p_low: NDArray[np.float64], played: int, seed: int
-) -> dict[str, Any]:
+def _cell(lab: AuditLab, cell: Mechanism, p_low: NDArray[np.float64]) -> dict[str, Any]:
     """One cell: the game at the certified edge and, with the same certificates, at the deployable radius."""
-    bench = _Bench(settings, (seed, cell.n_cert, cell.n_vote, RULES.index(cell.rule)))
+    settings, played = lab.settings, lab.played(cell.n_cert)
+    bench = _Bench(settings, (lab.seed, cell.n_cert, cell.n_vote, RULES.index(cell.rule)))
     confidence = 1 - settings.table_error / (4 * len(settings.cells))  # two games in each of two rules a cell
     edge = bench.play(cell, cell.certified(p_low), played, Purpose.AUDIT_EDGE, confidence=confidence)[0]
     inside = bench.play(cell, cell.deployable(p_low), played, Purpose.AUDIT_DEPLOYABLE, confidence=confidence)[0]
@@ -171,13 +170,10 @@ def _setting(settings: AuditSettings, index: int, seed: int) -> dict[str, Any]:
     one, abstention = bench.play(mechanism, inside, single, Purpose.AUDIT_SINGLE, confidence=confidence, sees=sees)
     many = bench.play(mechanism, inside, repeated, Purpose.AUDIT_REPEATED, confidence=confidence, releases=releases)[0]
     control = bench.play(mechanism, edge, single, Purpose.AUDIT_CONTROL, confidence=confidence)[0]
-    predicts = mechanism.rule == "predict"
     games = {
         "single": _game(one, mechanism.exact(mechanism.deployable), mechanism.bound()),
         "repeated": _game(many, mechanism.exact(mechanism.deployable, releases=releases), mechanism.bound(releases)),
-        "abstention": _game(
-            abstention, mechanism.exact_abstention(mechanism.deployable) if predicts else 0.0, mechanism.bound()
-        ),
+        "abstention": _game(abstention, mechanism.exact_abstention(mechanism.deployable), mechanism.bound()),
     }
     return {
         **vars(mechanism),
@@ -217,9 +213,8 @@ def _draw(settings: AuditSettings, rng: np.random.Generator) -> tuple[Mechanism,
             alpha=log_uniform(0.002, 0.2),
             beta=log_uniform(0.002, 0.2),
         )
-        typical = lower_confidence_bound(
-            round(mechanism.p_a * mechanism.n_cert), mechanism.n_cert, alpha=mechanism.alpha
-        )
+        n_cert = mechanism.n_cert
+        typical = lower_confidence_bound(round(mechanism.p_a * n_cert), n_cert, alpha=mechanism.alpha)
         if mechanism.deployable(typical) > 0:
             return mechanism, int(rng.choice([2, 5, 20]))
 

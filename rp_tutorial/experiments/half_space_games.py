@@ -68,7 +68,9 @@ class Mechanism:
         return self.mean(lambda p_low: guarantees.halfspace_advantage(self.p_a, radius(p_low), **options))
 
     def exact_abstention(self, radius: RadiusOf) -> float:
-        """The same for an adversary who only sees whether PREDICT abstains."""
+        """The same for an adversary who only sees whether PREDICT abstains; a vote never does."""
+        if self.rule == "vote":
+            return 0.0
 
         def advantage(p_low: NDArray[np.float64]) -> NDArray[np.float64]:
             laws = guarantees.halfspace_laws(self.p_a, radius(p_low), **self.law_options())

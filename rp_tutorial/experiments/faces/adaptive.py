@@ -206,8 +206,7 @@ def run(lab: AdaptiveLab) -> dict[str, Any]:
     return {
         "targets": len(lab.targets),
         "target_labels": lab.targets.tolist(),
-        "identities": lab.num_classes,
-        "real_people": lab.task.real_people,
+        **lab.people,
         "budget": {"a_target": lab.budget, "search": lab.settings.pool, "total": lab.total},
         "reference": REFERENCE,
         "attackers": [attack.described(lab.settings.attack) for attack in ATTACKS.values()],

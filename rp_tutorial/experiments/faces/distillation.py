@@ -224,8 +224,7 @@ def run(lab: DistillationLab) -> dict[str, Any]:
     """Every teacher and every budget; labels and students are remembered one by one."""
     teachers = [lab.teacher(teacher) for teacher in lab.settings.teachers]
     return {
-        "identities": lab.num_classes,
-        "real_people": lab.task.real_people,
+        **lab.people,
         "public_asked": len(lab.public),
         "public_held_out": len(lab.held_out),
         "test_images": len(lab.test_sample[1]),

@@ -23,6 +23,7 @@ from rp_tutorial.experiments.faces.inversion import BOUNDED, Arm, InversionLab, 
 from rp_tutorial.experiments.faces.lab import PAPER
 from rp_tutorial.experiments.faces.private_nets import DP_SGD, EPSILONS, PRIVATE_TRAINING, PrivateTraining, private_net
 from rp_tutorial.experiments.tables import frontier as on_tables
+from rp_tutorial.experiments.tables.frontier import InsuranceFrontierSettings, InsuranceLab
 from rp_tutorial.statistics.families import dominance, slices
 from rp_tutorial.statistics.fronts import Outcome, areas, front, outcomes
 from rp_tutorial.statistics.joining import join_rows
@@ -52,9 +53,7 @@ class FrontierSettings(InversionSettings):
     targets: int = 24
     control: Arm = VOTE  # what randomized response is calibrated to
     private: PrivateTraining = dataclasses.field(default_factory=PrivateTraining)
-    insurance: on_tables.InsuranceFrontierSettings = dataclasses.field(
-        default_factory=on_tables.InsuranceFrontierSettings
-    )
+    insurance: InsuranceFrontierSettings = dataclasses.field(default_factory=InsuranceFrontierSettings)
 
 
 def _arms(sigmas: Values, *, large_n: Values, augmented: Values, responses: Values, private: Values) -> tuple[Arm, ...]:
@@ -77,7 +76,7 @@ PROFILES = {
     "smoke": FrontierSettings(
         **vars(inversion.PROFILES["smoke"])
         | {"arms": _arms((0.18,), large_n=(), augmented=(), responses=(2.0,), private=(8.0,))},
-        private=PRIVATE_TRAINING["smoke"], insurance=on_tables.InsuranceFrontierSettings.smoke(),
+        private=PRIVATE_TRAINING["smoke"], insurance=InsuranceFrontierSettings.smoke(),
     ),
     "cpu": FrontierSettings(
         arms=_arms((0.12, 0.18, 0.25, 0.35), large_n=(0.18,), augmented=(0.18, 0.25), responses=(3.5, 5.0, 6.5, 8.0),
@@ -121,9 +120,9 @@ class FrontierLab(InversionLab):
     settings: FrontierSettings
 
     @cached_property
-    def insurance(self) -> on_tables.InsuranceLab:
+    def insurance(self) -> InsuranceLab:
         """The lab of the same question about the insurance task, on generated rows."""
-        return on_tables.InsuranceLab(self.settings.insurance, data="synthetic", seed=self.seed, stages=self.stages)
+        return InsuranceLab(self.settings.insurance, data="synthetic", seed=self.seed, stages=self.stages)
 
     def point(self, row: dict[str, Any]) -> dict[str, Any]:
         """The row of an arm as a point, with what its defence promises."""
@@ -194,8 +193,7 @@ def run(lab: FrontierLab) -> dict[str, Any]:
     points = [lab.point(row) for row in rows]
     return {
         "targets": len(lab.targets),
-        "identities": lab.num_classes,
-        "real_people": lab.task.real_people,
+        **lab.people,
         "deviations": {name: list(pair) for name, pair in deviations(lab.settings.attack).items()},
         "points": points,
         **summaries([points]),

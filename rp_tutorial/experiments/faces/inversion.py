@@ -246,10 +246,9 @@ def comparisons(arms: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for question, a, b in QUESTIONS:
         for sigma in sorted({arm["sigma"] for arm in arms}):
             first, second = (_find(arms, {"sigma": sigma} | wanted) for wanted in (a, b))
-            if first is None or second is None or (first["sigma"], second["sigma"]) == (0.0, 0.0):
-                continue
-            found = paired_comparison(*(np.array(arm["hits"], dtype=bool) for arm in (first, second)))
-            rows.append({"question": question, "a": first["name"], "b": second["name"], **vars(found)})
+            if first and second and (first["sigma"], second["sigma"]) != (0.0, 0.0):
+                found = paired_comparison(*(np.array(arm["hits"], dtype=bool) for arm in (first, second)))
+                rows.append({"question": question, "a": first["name"], "b": second["name"], **vars(found)})
     return rows
 
 
@@ -259,6 +258,7 @@ def _find(arms: list[dict[str, Any]], wanted: dict[str, Any]) -> dict[str, Any] 
 
 
 _UNDEFENDED = {"defense": "none", "sigma": 0.0}
+_AUGMENTED = {"defense": "none", "augmented": True}
 _SMOOTHED = {"defense": "smoothing", "n": 10}
 QUESTIONS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
     ("does smoothing lower ASR?", _UNDEFENDED, _SMOOTHED),
@@ -269,12 +269,8 @@ QUESTIONS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
     ("do repeated queries undo smoothing?", _SMOOTHED | {"repeats": 3}, _SMOOTHED),
     ("do repeated queries undo plain noise?", {"defense": "plain noise", "repeats": 10}, {"defense": "plain noise"}),
     ("does abstention lower ASR beyond voting?", _SMOOTHED, {"defense": "abstaining", "n": 10}),
-    ("does training under noise alone lower ASR?", _UNDEFENDED, {"defense": "none", "augmented": True}),
-    (
-        "does smoothing lower the ASR of a net trained under noise?",
-        {"defense": "none", "augmented": True},
-        _SMOOTHED | {"augmented": True},
-    ),
+    ("does training under noise alone lower ASR?", _UNDEFENDED, _AUGMENTED),
+    ("does smoothing lower the ASR of a net trained under noise?", _AUGMENTED, _SMOOTHED | {"augmented": True}),
     ("do training under noise and smoothing together lower ASR?", _UNDEFENDED, _SMOOTHED | {"augmented": True}),
 )
 
@@ -337,8 +333,7 @@ def run(lab: InversionLab) -> dict[str, Any]:
     return {
         "targets": len(lab.targets),
         "target_labels": lab.targets.tolist(),
-        "identities": lab.num_classes,
-        "real_people": lab.task.real_people,
+        **lab.people,
         "deviations": {name: list(pair) for name, pair in deviations(lab.settings.attack).items()},
         "arms": arms,
         "comparisons": comparisons(arms),

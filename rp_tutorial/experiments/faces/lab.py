@@ -76,6 +76,7 @@ class FaceLab(Lab):
         counts = {n: getattr(s, n) for n in ("size", "identities", "train_images", "test_images", "public_images")}
         self.task: FaceTask = load(self.data, seed=self.seed, **counts)
         self.num_classes = self.task.num_classes
+        self.people = {"identities": self.num_classes, "real_people": self.task.real_people}  # as results hold it
         self.key |= {"data": self.task.fingerprint, "nets": s.nets}
         self._targets: dict[float, nn.Module] = {}
 

@@ -296,8 +296,7 @@ def run(lab: SmoothingLab) -> dict[str, Any]:
     nets = dict.fromkeys(trained for trained, _ in cells)  # first the target of all comparisons
     return {
         "unit": UNIT,
-        "identities": lab.num_classes,
-        "real_people": lab.task.real_people,
+        **lab.people,
         "base": [lab.remembered(lab.base, trained) for trained in nets],
         "votes": [row for cell in cells for row in lab.remembered(lab.votes, *cell)],
         "certificates": [row for cell in cells for row in lab.remembered(lab.certificates, *cell)],

@@ -87,8 +87,7 @@ def run(lab: MechanismLab) -> dict[str, Any]:
     """The undefended walk, then every measurement along it; each arm is remembered on its own."""
     results = {
         "unit": UNIT,
-        "identities": lab.num_classes,
-        "real_people": lab.task.real_people,
+        **lab.people,
         "targets": len(lab.targets),
         "points": len(lab.z),
         "attack_radius": quantiles(lab.walk["radius"]),

@@ -5,6 +5,7 @@ rule, and whether the explanation survives it.
 """
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 from rp_tutorial.experiments.mechanism.latent_measures import difference, over_targets, pass_probability
@@ -16,22 +17,23 @@ TOUCHES_RULE = "survives if the 95 % interval over targets reaches down to 0"
 
 FRESH = (("plain noise", 1), ("smoothing", 10), ("smoothing", 100))
 MAIN = ("smoothing", 10)  # the release whose row decides
-_NONE, _FIXED = ("none", 1), ("fixed noise", 10)
+_NONE, _FIXED = (("none", 1),), (("fixed noise", 10),)
+Kinds = tuple[tuple[str, int], ...]
 
-# name, claim, measure, a, b: FRESH stands for each of the fresh-noise arms in turn
-COMPARISONS: tuple[tuple[str, str, str, Any, Any], ...] = (
+# name, claim, measure, a, b: each of the arms a against each of the arms b
+COMPARISONS: tuple[tuple[str, str, str, Kinds, Kinds], ...] = (
     ("boundary hidden", "on the attack's spheres the smoothed label flips less than the net's own",
      "outside", _NONE, FRESH),
     ("direction weakened", "the direction estimate is further from the true one than without defence",
      "cosine_sphere", _NONE, FRESH),
     ("direction weakened by smoothing alone", "the same with noise that is fixed: smoothing without randomness",
-     "cosine_sphere", _NONE, (_FIXED,)),
+     "cosine_sphere", _NONE, _FIXED),
     ("direction weakened by randomness", "fresh noise spoils the direction beyond what fixed noise does",
      "cosine_sphere", _FIXED, FRESH),
     ("expansion rule broken by randomness", "at the same points and radii the 29-of-32 rule passes less often",
      "passes_by_radius", _FIXED, FRESH),
     ("expansion rule broken by smoothing alone", "the same rule, fixed noise against no defence",
-     "passes_by_radius", _NONE, (_FIXED,)),
+     "passes_by_radius", _NONE, _FIXED),
     ("step rule broken by randomness", "centres truly inside are answered as outside more often than with fixed noise",
      "centre_rejected", FRESH, _FIXED),
 )  # fmt: skip
@@ -85,9 +87,9 @@ def _destroyed(arms: list[dict[str, Any]]) -> dict[str, Any]:
     return _verdict("the direction estimate is no better than a guess", f"{TOUCHES_RULE} (of cosine_sphere)", rows)
 
 
-def _compared(arms: list[dict[str, Any]], measure: str, a: Any, b: Any) -> list[dict[str, Any]]:
-    """a - b for every fresh arm (or the one pair), at every sigma at which the run has both."""
-    pairs = [(x, y) for x in _kinds(a) for y in _kinds(b)]
+def _compared(arms: list[dict[str, Any]], measure: str, a: Kinds, b: Kinds) -> list[dict[str, Any]]:
+    """a - b for every pair of arms, at every sigma at which the run has both."""
+    pairs = list(product(a, b))
     rows = []
     for sigma in _sigmas(arms):
         for x, y in pairs:
@@ -110,10 +112,6 @@ def _measured(arm: dict[str, Any], measure: str) -> dict[str, Any]:
         return arm[measure]
     rows = zip(*(row["passes"]["by_target"] for row in arm["by_radius"]), strict=True)
     return over_targets([None if None in row else sum(row) / len(row) for row in rows])
-
-
-def _kinds(kinds: Any) -> Sequence[tuple[str, int]]:
-    return kinds if isinstance(kinds[0], tuple) else (kinds,)
 
 
 def _arm(arms: list[dict[str, Any]], kind: tuple[str, int], sigma: float) -> dict[str, Any] | None:

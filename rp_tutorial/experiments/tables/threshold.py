@@ -195,18 +195,15 @@ def _histogram(bmi: np.ndarray, threshold: float, width: float) -> list[dict[str
     """Counts in bins of `width` that start at the threshold, left edges first; empty bins left out."""
     index = np.floor((bmi - threshold) / width + 1e-4).astype(int)  # float32 inputs lie beside their grid, not on it
     bins, counts = np.unique(index, return_counts=True)
-    return [
-        {"bin_left": round(threshold + int(i) * width, 4), "count": int(c)} for i, c in zip(bins, counts, strict=True)
-    ]
+    pairs = zip(bins.tolist(), counts.tolist(), strict=True)
+    return [{"bin_left": round(threshold + bin_index * width, 4), "count": found} for bin_index, found in pairs]
 
 
 def tables(results: dict[str, Any]) -> dict[str, pd.DataFrame]:
     """The results as tidy tables: `table1` (ours beside the closed form), `figure1` and `ablation` (histograms)."""
-    table1 = pd.DataFrame(results["smoothed"]).merge(
-        pd.DataFrame(results["closed_form"]), on="sigma", suffixes=("", "_closed_form")
-    )
+    ours, exact = pd.DataFrame(results["smoothed"]), pd.DataFrame(results["closed_form"])
     return {
-        "table1": table1,
+        "table1": ours.merge(exact, on="sigma", suffixes=("", "_closed_form")),
         "figure1": _histogram_table(results["trajectory"]["classifiers"]),
         "ablation": _histogram_table(results["ablation"]),
     }
@@ -219,17 +216,15 @@ def _histogram_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 def summary(results: dict[str, Any]) -> str:
     """Table 1 for a terminal."""
-    shown = pd.DataFrame(results["smoothed"])[
-        ["sigma", "accuracy", "abstention", "error", "mean_radius_std", "mean_radius_bmi"]
-    ]
+    columns = ["sigma", "accuracy", "abstention", "error", "mean_radius_std", "mean_radius_bmi"]
+    shown = pd.DataFrame(results["smoothed"])[columns]
     return f"base accuracy {results['base']['accuracy']:.4f}\n{shown.round(4).to_string(index=False)}"
 
 
 def closed_form(settings: ThresholdSettings, sigma: float) -> dict[str, float]:
     """Table 1's row for a normal attribute and a net that is exactly the threshold."""
-    rates = halfspace.threshold_rates(
-        sigma=sigma, n=settings.n, alpha=settings.alpha, quantile=settings.quantile, n0=settings.n0
-    )
+    s = settings
+    rates = halfspace.threshold_rates(sigma=sigma, n=s.n, alpha=s.alpha, quantile=s.quantile, n0=s.n0)
     return {"sigma": sigma, **vars(rates)}
 
 
