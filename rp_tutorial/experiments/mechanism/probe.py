@@ -251,7 +251,7 @@ class MechanismLab(InversionLab):
             units = measures.unit_vectors(len(z), many, z.shape[1], key=(Purpose.MANY_DIRECTIONS, self.seed, i))
             units = units.to(z.device)
             parts.append(measures.push(units, measures.sphere_labels(queries, z, r, units) != goal[:, None]))
-        gradient = measures.margin_gradient(oracle.net, self.prior, self.z, self.goals)
+        gradient = measures.margin_gradient(oracle.net.module, self.prior, self.z, self.goals)
         return {"gradient": gradient.tolist(), "sphere": torch.cat(parts).tolist()}
 
     def _truly_inside(self, arm: Arm) -> np.ndarray:
