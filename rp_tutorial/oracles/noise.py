@@ -27,6 +27,14 @@ TILE_VALUES = {"cpu": 2**17, "cuda": 2**22}  # normals in a tile: enough to pay 
 THIN_OUTPUTS = 16
 
 
+Sample = Callable[[tuple[int, ...], torch.Generator], Tensor]  # z of a shape, from a generator on the right device
+
+
+def standard_normal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """In float32, whatever the caller's default is."""
+    return torch.randn(shape, generator=generator, device=generator.device, dtype=torch.float32)
+
+
 @dataclass(frozen=True)
 class NoisyView:
     """A net split where the noise enters: label logits of x + sigma eps are head(encode(x) + sigma z F).
@@ -38,6 +46,7 @@ class NoisyView:
     encode: Callable[[Tensor], Tensor]
     head: Callable[[Tensor], Tensor]
     factor: Tensor | None
+    sample: Sample = standard_normal
 
     def noise_shape(self, encoded: Tensor) -> tuple[int, ...]:
         """Shape of one z, given the encoded batch."""
@@ -97,7 +106,9 @@ def visible_factor(weight: Tensor) -> Tensor:
 
 @dataclass
 class NoiseStream:
-    """Standard normal tiles of one fixed shape. Tile t of a seed is the same whoever draws it, when and beside what.
+    """Tiles of one fixed shape, standard normal or of another law.
+
+    Tile t of a seed is the same whoever draws it, when and beside what.
 
     `tile` is the next that was not taken. With the seed it is all there is to know of a stream.
     Raises InputError for a seed below 0 and a tile that the seed does not have: there are 2^32 on a CPU.
@@ -121,11 +132,9 @@ class NoiseStream:
         first, self.tile = self.tile, self.tile + tiles
         return range(first, self.tile)
 
-    def draw(self, tile: int, shape: tuple[int, ...]) -> Tensor:
+    def draw(self, tile: int, shape: tuple[int, ...], sample: Sample = standard_normal) -> Tensor:
         """Tile number `tile`: [tile_rows, *shape]."""
-        rows = self.tile_rows(shape)
-        generator = self._generator(tile)
-        return torch.randn((rows, *shape), generator=generator, device=self.device, dtype=torch.float32)
+        return sample((self.tile_rows(shape), *shape), self._generator(tile))
 
     def _generator(self, tile: int) -> torch.Generator:
         return numbered_generator(tile, self.purpose, count("seed", self.seed, minimum=0), device=self.device)
@@ -134,15 +143,15 @@ class NoiseStream:
 class NoiseSet:
     """Vectors from the next tiles of a stream, in order, taken as they are needed; one tile is held at a time."""
 
-    def __init__(self, stream: NoiseStream, shape: tuple[int, ...]) -> None:
-        self._stream, self._shape = stream, shape
+    def __init__(self, stream: NoiseStream, shape: tuple[int, ...], sample: Sample = standard_normal) -> None:
+        self._stream, self._shape, self._sample = stream, shape, sample
         self._left = torch.empty(0, *shape, device=stream.device)
 
     def take(self, n: int, *, at_most: int) -> Iterator[Tensor]:
         """The next n vectors, in pieces [<= at_most, *shape]."""
         while n:
             if not len(self._left):
-                self._left = self._stream.draw(*self._stream.take(1), self._shape)
+                self._left = self._stream.draw(*self._stream.take(1), self._shape, self._sample)
             piece, self._left = self._left[: min(n, at_most)], self._left[min(n, at_most) :]
             n -= len(piece)
             yield piece

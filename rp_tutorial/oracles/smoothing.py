@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from rp_tutorial.core.arguments import count, one_of, open_unit, refuse
 from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.oracles.base import LabelOracle
+from rp_tutorial.oracles.grid import Grid
 from rp_tutorial.oracles.net import Logits
 from rp_tutorial.oracles.vote_counting import VoteCounter
 from rp_tutorial.oracles.votes import plurality, significant_plurality
@@ -70,6 +71,10 @@ class Smoothing:
     The same holds of float32: a radius is one of the net as computed, whose boundary is off by some 6e-8 * d * |x|,
     which breaks certificates from |x| of about 1e5 on: standardise, or pass net and x in float64. A net that looks at
     the last bits of its inputs can tell x from x' by how sums are rounded, whatever sigma is; no radius covers that.
+
+    grid=Grid(step=...): for inputs on a grid, as bytes / 255, there is no such net. Noise is drawn in integers, and
+    what the net sees is a function of an integer sum, so that certificates and theorems hold as they stand for all
+    inputs on the grid. `sampling_error` says by how much the sampler may be off; CERTIFY takes it from alpha.
     Raises InputError for sigma <= 0, a net with the wrong number of outputs, or an unknown `noise`.
 
     >>> smoothing = rp.Smoothing(rp.models.half_space_net(), num_classes=2, sigma=1.0)
@@ -94,12 +99,14 @@ class Smoothing:
         autocast: torch.dtype | None = None,
         logits: Logits | None = None,
         threads: int | None = None,
+        grid: Grid | None = None,
     ) -> None:
         self._votes = VoteCounter(
             net, num_classes=num_classes, sigma=sigma, seed=seed, noise=noise, device=device,
-            chunk_mib=chunk_mib, autocast=autocast, logits=logits, threads=threads,
+            chunk_mib=chunk_mib, autocast=autocast, logits=logits, threads=threads, grid=grid,
         )  # fmt: skip
         self.num_classes, self.sigma, self.noise, self.unit = num_classes, self._votes.sigma, noise, unit
+        self.grid = grid
 
     @property
     def forward_passes(self) -> int:
@@ -142,18 +149,26 @@ class Smoothing:
         one_of("bound", bound, ("one-sided", "two-sided"))
         if self.noise == "fixed":
             raise refuse("noise", self.noise, "'independent' or 'common' for a certificate")
+        left = open_unit("alpha less the error of the sampler", alpha - self.sampling_error(x, n0 + n))
         chosen = plurality(self._votes.count(x, n0, certifying=True)).cpu().numpy()
         counts = self._votes.count(x, n, certifying=True).cpu().numpy()
         own, rival = _own_and_best_other(counts, chosen)
         if bound == "one-sided":
-            p_low = lower_confidence_bound(own, n, alpha=alpha)
+            p_low = lower_confidence_bound(own, n, alpha=left)
             radius = certified_radius(p_low, sigma=self.sigma)
         else:
-            p_low = lower_confidence_bound(own, n, alpha=alpha / 2)
-            p_high = upper_confidence_bound(rival, n, alpha=alpha / (2 * (self.num_classes - 1)))
+            p_low = lower_confidence_bound(own, n, alpha=left / 2)
+            p_high = upper_confidence_bound(rival, n, alpha=left / (2 * (self.num_classes - 1)))
             radius = certified_radius_two_bounds(p_low, p_high, sigma=self.sigma)
         label = np.where(radius > 0, chosen, ABSTAIN)
         return Certificate(label, radius, self.unit, p_low, counts, n0, n, alpha)
+
+    def sampling_error(self, x: Tensor, n: int) -> float:
+        """With a `grid`, a bound on the total variation of n votes of an input as x [B, ...] from their exact law.
+
+        Add it to beta, and to alpha where a bound of yours is not CERTIFY's. Without a grid: 0, as nothing is claimed.
+        """
+        return 0.0 if self.grid is None else n * self.grid.sampling_error(self.sigma, x[:1].numel())
 
     def state(self) -> dict[str, Any]:
         """What it takes to go on with the same votes: the state of the stream (see `LabelOracle.state`)."""

@@ -17,6 +17,7 @@ from rp_tutorial.core.labels import check_batch, labels_or_undecided, refuse_und
 from rp_tutorial.core.streams import Purpose, unknown_seed
 from rp_tutorial.core.threads import side_by_side
 from rp_tutorial.oracles.base import state_entry
+from rp_tutorial.oracles.grid import Grid
 from rp_tutorial.oracles.net import CheckedNet
 from rp_tutorial.oracles.noise import NoiseSet, NoiseStream, NoisyView, noisy_view, visible_factor
 from rp_tutorial.oracles.votes import votes_needed
@@ -35,9 +36,17 @@ class VoteCounter:
     """
 
     def __init__(
-        self, net: nn.Module, *, sigma: float, seed: int | None, noise: str, chunk_mib: float | None, **how: Any
+        self,
+        net: nn.Module,
+        *,
+        sigma: float,
+        seed: int | None,
+        noise: str,
+        chunk_mib: float | None,
+        grid: Grid | None,
+        **how: Any,
     ) -> None:
-        self.net, self.sigma = CheckedNet(net, **how), positive("sigma", sigma)
+        self.net, self.sigma, self.grid = CheckedNet(net, **how), positive("sigma", sigma), grid
         self.noise, self.device, self.num_classes = (
             one_of("noise", noise, NOISES),
             self.net.device,
@@ -75,7 +84,11 @@ class VoteCounter:
         """The votes of `count` for encoded inputs."""
         votes, rows = self._no_votes(encoded), torch.arange(len(encoded), device=self.device)
         stream = copy(stream) if self.noise == "fixed" else stream  # a copy: the next call begins there too
-        shared = None if self.noise == "independent" else NoiseSet(stream, self._view.noise_shape(encoded))
+        shared = (
+            None
+            if self.noise == "independent"
+            else NoiseSet(stream, self._view.noise_shape(encoded), self._view.sample)
+        )
         while True:
             refuse_undecided(int(votes[:, -1].sum()), int(votes.sum()))
             needed = votes_needed(votes[rows, :-1], n) if curtailed else n - votes[rows].sum(dim=1)
@@ -118,6 +131,9 @@ class VoteCounter:
     def _look_again(self, x: Tensor) -> None:
         """A net may have been trained since, or have got another layer: it is checked, and so is the view of it."""
         looked = self.net.check(x, spread=self.sigma)
+        if self.grid:
+            self._view = self.grid.view(self.net, self.sigma, x.dtype)
+            return
         self._view = self._plain_view if self.net.logits else noisy_view(self.net.module, factor_of=self._remembered)
         if looked and self._view.factor is not None:
             faster = self._view
@@ -142,7 +158,7 @@ class VoteCounter:
         together = -(-min(most, IMAGES_AT_ONCE if encoded.ndim == 4 else 1) // tile_rows)
 
         def count_block(votes: Tensor, block: range) -> None:
-            drawn = [stream.draw(tiles[number], shape) for number in block]
+            drawn = [stream.draw(tiles[number], shape, self._view.sample) for number in block]
             noise = drawn[0] if len(drawn) == 1 else torch.cat(drawn)
             row = torch.arange(block[0] * tile_rows, min(copies, block.stop * tile_rows), device=self.device)
             for numbers, z in zip(row.split(most), noise[: len(row)].split(most), strict=True):
