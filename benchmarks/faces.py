@@ -36,7 +36,8 @@ from torch import Tensor, nn
 
 from rp_tutorial.core.streams import Purpose, global_stream, torch_generator
 from rp_tutorial.core.threads import one_thread
-from rp_tutorial.data.faces.drawn import synthetic_faces
+from rp_tutorial.data.faces.files import MINIMUM_PUBLIC
+from rp_tutorial.data.faces.sources import load_faces
 from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.models.facenet import FaceNet64
 from rp_tutorial.models.fold import folded
@@ -68,17 +69,16 @@ CASES = {
 
 def net_and_images(case: Case, *, people: int) -> tuple[nn.Module, Tensor]:
     """The net of a case, in eval mode, and float images that it has not seen."""
-    faces = synthetic_faces(
-        size=case.size, identities=people, train_images=30, test_images=-(-case.inputs // people), public_images=1
-    )
-    x = to_float(faces.task.x_test)[: case.inputs]
+    counts = {"train_images": 30, "test_images": -(-case.inputs // people), "public_images": MINIMUM_PUBLIC}
+    task = load_faces("synthetic", size=case.size, identities=people, **counts)
+    x = to_float(task.x_test)[: case.inputs]
     if case.net == "FaceNet64":
         net = FaceNet64(people).eval()
         nn.init.constant_(net.fc_layer.bias[7:8], 1e3)
         return net, x
     net = SmallFaceNet(people, size=case.size)
     with one_thread():
-        return fit_classifier(net, faces.task.x_train, faces.task.y_train, epochs=8, noise_sigma=SIGMA), x
+        return fit_classifier(net, task.x_train, task.y_train, epochs=8, noise_sigma=SIGMA), x
 
 
 @torch.inference_mode()

@@ -1,4 +1,3 @@
-from .faces.drawn import synthetic_faces as synthetic_faces
 from .faces.registry import face_source as face_source
 from .faces.sources import face_sources as face_sources
 from .faces.sources import load_faces as load_faces

@@ -56,7 +56,7 @@ import dataclasses
 
 @rp.data.face_source("negatives")
 def negatives(*, size, limits, seed):
-    task = rp.data.synthetic_faces(size=size, seed=seed, **dataclasses.asdict(limits)).task
+    task = rp.load_faces("synthetic", size=size, seed=seed, **dataclasses.asdict(limits))
     images = {name: 255 - getattr(task, name) for name in ("x_train", "x_test", "public")}
     return dataclasses.replace(task, source="negatives", fingerprint="negative " + task.fingerprint, **images)
 """

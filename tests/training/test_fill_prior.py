@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.data.faces.drawn import synthetic_faces
+from rp_tutorial.data.faces.sources import load_faces
 from rp_tutorial.data.faces.task import FaceTask
 from rp_tutorial.models.priors import PRIORS, PCAPrior, Prior, new_prior
 from rp_tutorial.training.fill_prior import fill_prior
@@ -21,7 +21,7 @@ SHORT = {
 
 @pytest.fixture(scope="module")
 def task() -> FaceTask:
-    return synthetic_faces(size=32, identities=4, train_images=3, test_images=2, public_images=60, seed=0).task
+    return load_faces("synthetic", size=32, identities=4, train_images=3, test_images=2, public_images=60, seed=0)
 
 
 def prior_of(task: FaceTask, kind: str, **settings) -> Prior:

@@ -6,7 +6,7 @@ from torch import nn
 
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.threads import one_thread
-from rp_tutorial.data.faces.drawn import synthetic_faces
+from rp_tutorial.data.faces.sources import load_faces
 from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.models.small_faces import SmallFaceNet
 from rp_tutorial.models.whitened_head import WhitenedHead
@@ -22,7 +22,7 @@ def short_products_on_one_thread():
 
 @pytest.fixture(scope="module")
 def public() -> torch.Tensor:
-    task = synthetic_faces(size=32, identities=2, train_images=1, test_images=1, public_images=256, seed=4).task
+    task = load_faces("synthetic", size=32, identities=2, train_images=1, test_images=1, public_images=256, seed=4)
     return task.public
 
 
@@ -39,7 +39,7 @@ def generator(seed: int = 0) -> torch.Generator:
 def test_an_image_seen_twice_is_changed_twice_and_stays_itself():
     """Against other images: the same one, changed, correlates with itself far more than with them."""
     images = to_float(
-        synthetic_faces(size=32, identities=2, train_images=1, test_images=1, public_images=200).task.public
+        load_faces("synthetic", size=32, identities=2, train_images=1, test_images=1, public_images=200).public
     )
     first, second = changed(images, generator(1)), changed(images, generator(2))
     assert first.shape == images.shape

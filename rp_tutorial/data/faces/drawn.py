@@ -6,7 +6,6 @@ images and reconstructions may be shown. How the layers are painted is in `drawn
 `folder.py`, `lfw.py` and `celeba.py`.
 """
 
-import dataclasses
 import hashlib
 
 import torch
@@ -104,18 +103,6 @@ LIMIT = 2.0  # standard deviations before cutting
 SIZES = (16, 256)
 
 
-@dataclasses.dataclass(frozen=True)
-class SyntheticFaces:
-    """A face task with the truth behind it: private_identities float32 [K, I], public_identities float32 [M, I].
-
-    Row k of `private_identities` is the person with label k; row m of `public_identities` the one on public image m.
-    """
-
-    task: FaceTask
-    private_identities: Tensor
-    public_identities: Tensor
-
-
 def sample_identities(n: int, *, seed: int) -> Tensor:
     """n independent people, float32 [n, I]: normal factors cut off at two sigma.
 
@@ -142,57 +129,41 @@ def render(identity: Tensor, nuisance: Tensor, *, size: int) -> Tensor:
     Factors beyond -2 and 2 count as these. `size` is a multiple of 4 from 16 to 256.
     Raises InputError for shapes that do not fit, for values that are not finite, and for another size.
     """
-    size = _allowed_size(size)
+    if count("size", size) % 4 or not SIZES[0] <= size <= SIZES[1]:
+        raise refuse("size", size, f"a multiple of 4 from {SIZES[0]} to {SIZES[1]}")
     _refuse_misfits(identity, nuisance)
     nuisance = nuisance.to(identity.device)
     return draw(Numbers(_measures(identity, IDENTITY) | _measures(nuisance, NUISANCE)), size=size)
 
 
 @face_source("synthetic")
-def drawn_task(*, size: int, limits: Limits, seed: int) -> FaceTask:
-    """Drawn people in exactly the numbers of `limits`, as the other sources give photographs."""
-    return synthetic_faces(size=size, seed=seed, **dataclasses.asdict(limits)).task
+def drawn_faces(*, size: int, limits: Limits, seed: int) -> FaceTask:
+    """Pictures of private people, and one picture each of public ones, in exactly the numbers of `limits`, by `seed`.
 
-
-def synthetic_faces(
-    *,
-    size: int = 32,
-    identities: int = 100,
-    train_images: int = 50,
-    test_images: int = 20,
-    public_images: int = 4000,
-    seed: int = 0,
-) -> SyntheticFaces:
-    """Pictures of `identities` private people, and one picture each of `public_images` others, by `seed` alone.
-
-    Private and public people come from different seed streams, and no public vector equals a private one (checked).
     Train and test images of a person differ in their photographs only. Rows are sorted by label.
-    Raises InputError for a count below 1, a negative seed or a size that `render` refuses.
+    Raises InputError for a size that `render` refuses.
     """
-    size = _allowed_size(size)
-    identities, train_images = count("identities", identities), count("train_images", train_images)
-    test_images, public_images = count("test_images", test_images), count("public_images", public_images)
-    private = sample_identities(identities, seed=child_seed(Purpose.PRIVATE_PEOPLE, seed))
-    public = sample_identities(public_images, seed=child_seed(Purpose.PUBLIC_PEOPLE, seed))
-    _refuse_shared(private, public)
-    labels = torch.cat([_labels(identities, train_images), _labels(identities, test_images)])
-    nuisance = sample_nuisance(len(labels) + public_images, seed=child_seed(Purpose.PHOTOGRAPHS, seed))
-    images = render(torch.cat([private[labels], public]), nuisance, size=size)
-    train = identities * train_images
-    parts = {
-        "x_train": images[:train].clone(),
-        "y_train": labels[:train].clone(),
-        "x_test": images[train : len(labels)].clone(),
-        "y_test": labels[train:].clone(),
-        "public": images[len(labels) :].clone(),
-    }
-    mark = _fingerprint(parts)
-    task = FaceTask(**parts, num_classes=identities, size=size, source="synthetic", fingerprint=mark, real_people=False)
-    return SyntheticFaces(task, private, public)
+    private, public = drawn_people(limits, seed=seed)
+    splits = limits.train_images, limits.test_images
+    y_train, y_test = (torch.arange(limits.identities).repeat_interleave(images) for images in splits)
+    people = torch.cat([private[y_train], private[y_test], public])
+    images = render(people, sample_nuisance(len(people), seed=child_seed(Purpose.PHOTOGRAPHS, seed)), size=size)
+    x_train, x_test, x_public = (part.clone() for part in images.split([len(y_train), len(y_test), len(public)]))
+    parts = {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test, "public": x_public}
+    return FaceTask(*parts.values(), len(private), size, "synthetic", _fingerprint(parts), real_people=False)
 
 
-def _labels(identities: int, images: int) -> Tensor:
-    return torch.arange(identities).repeat_interleave(images)
+def drawn_people(limits: Limits, *, seed: int) -> tuple[Tensor, Tensor]:
+    """Private people float32 [K, I], row k the one with label k, and those of the public images, [M, I].
+
+    They come from different seed streams, and no public vector equals a private one (checked).
+    """
+    private = sample_identities(limits.identities, seed=child_seed(Purpose.PRIVATE_PEOPLE, seed))
+    public = sample_identities(limits.public_images, seed=child_seed(Purpose.PUBLIC_PEOPLE, seed))
+    people = torch.cat([private, public])
+    if len(torch.unique(people, dim=0)) != len(people):  # never so, but the attack's meaning rests on it
+        raise refuse("seed", "a seed for which two people are the same", "another seed")
+    return private, public
 
 
 def _bell(n: int, factors: int, generator: torch.Generator) -> Tensor:
@@ -218,12 +189,6 @@ def _amount(value: Tensor, bend: float) -> Tensor:
     return (rounded + (value - bend).clamp(min=0)).clamp(max=1)
 
 
-def _allowed_size(size: int) -> int:
-    if count("size", size) % 4 or not SIZES[0] <= size <= SIZES[1]:
-        raise refuse("size", size, f"a multiple of 4 from {SIZES[0]} to {SIZES[1]}")
-    return int(size)
-
-
 def _refuse_misfits(identity: Tensor, nuisance: Tensor) -> None:
     for name, value, table in (("identity", identity, IDENTITY), ("nuisance", nuisance, NUISANCE)):
         if not isinstance(value, Tensor) or value.dim() != 2 or value.shape[1] != len(table):
@@ -233,13 +198,6 @@ def _refuse_misfits(identity: Tensor, nuisance: Tensor) -> None:
             raise refuse(name, "a value that is not finite", "finite numbers")
     if len(identity) != len(nuisance):
         raise refuse("nuisance", f"{len(nuisance)} rows", f"{len(identity)} rows, one for each row of identity")
-
-
-def _refuse_shared(private: Tensor, public: Tensor) -> None:
-    """The seed streams differ, so this never fires; it is here because the attack's meaning rests on it."""
-    people = torch.cat([private, public])
-    if len(torch.unique(people, dim=0)) != len(people):
-        raise refuse("seed", "a seed for which two people are the same", "another seed")
 
 
 def _fingerprint(parts: dict[str, Tensor]) -> str:

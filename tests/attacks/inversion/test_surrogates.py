@@ -9,7 +9,7 @@ from rp_tutorial.attacks.inversion.registry import ATTACKS
 from rp_tutorial.attacks.inversion.surrogates import transfer
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.labels import ABSTAIN
-from rp_tutorial.data.faces.drawn import synthetic_faces
+from rp_tutorial.data.faces.sources import load_faces
 from rp_tutorial.data.faces.task import FaceTask, to_float
 from rp_tutorial.models.fold import folded
 from rp_tutorial.models.small_faces import SmallFaceNet
@@ -19,7 +19,7 @@ from rp_tutorial.training.pretrain import fit_exemplars
 
 @pytest.fixture(scope="module")
 def task() -> FaceTask:
-    return synthetic_faces(identities=6, train_images=20, test_images=10, public_images=120, size=32, seed=4).task
+    return load_faces("synthetic", identities=6, train_images=20, test_images=10, public_images=120, size=32, seed=4)
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,15 @@ from rp_tutorial.data.faces.drawn import (
     IDENTITY,
     LIMIT,
     NUISANCE,
+    drawn_people,
     render,
     sample_identities,
     sample_nuisance,
-    synthetic_faces,
 )
+from rp_tutorial.data.faces.files import Limits
+from rp_tutorial.data.faces.sources import load_faces
 
-SMALL = {"size": 16, "identities": 5, "train_images": 4, "test_images": 2, "public_images": 12}
+SMALL = {"identities": 5, "train_images": 4, "test_images": 2, "public_images": 12}
 
 
 def pair(n: int) -> tuple[Tensor, Tensor]:
@@ -141,8 +143,7 @@ def test_the_same_person_in_the_same_photograph_differs_in_noise_alone():
 
 
 def test_the_task_has_the_promised_shapes_and_labels():
-    faces = synthetic_faces(**SMALL)
-    task = faces.task
+    task = load_faces("synthetic", size=16, **SMALL)
     assert task.x_train.shape == (20, 3, 16, 16)
     assert task.x_test.shape == (10, 3, 16, 16)
     assert task.public.shape == (12, 3, 16, 16)
@@ -150,22 +151,23 @@ def test_the_task_has_the_promised_shapes_and_labels():
     assert task.y_train.bincount().tolist() == [4] * 5
     assert task.y_test.bincount().tolist() == [2] * 5
     assert (task.num_classes, task.size, task.source, task.real_people) == (5, 16, "synthetic", False)
-    assert faces.private_identities.shape == (5, len(IDENTITY))
-    assert faces.public_identities.shape == (12, len(IDENTITY))
+    private, public = drawn_people(Limits(**SMALL), seed=0)
+    assert private.shape == (5, len(IDENTITY))
+    assert public.shape == (12, len(IDENTITY))
 
 
 def test_the_task_depends_on_its_seed_alone():
-    first, again, other = (synthetic_faces(**SMALL, seed=seed) for seed in (0, 0, 1))
-    assert torch.equal(first.task.x_train, again.task.x_train)
-    assert first.task.fingerprint == again.task.fingerprint != other.task.fingerprint
-    assert not torch.equal(first.private_identities, other.private_identities)
+    first, again, other = (load_faces("synthetic", size=16, **SMALL, seed=seed) for seed in (0, 0, 1))
+    assert torch.equal(first.x_train, again.x_train)
+    assert first.fingerprint == again.fingerprint != other.fingerprint
+    assert not torch.equal(*(drawn_people(Limits(**SMALL), seed=seed)[0] for seed in (0, 1)))
 
 
 def test_no_person_is_both_private_and_public_and_no_image_is_in_two_sets():
+    many = {"identities": 40, "train_images": 3, "test_images": 2, "public_images": 400}
     for seed in range(3):
-        faces = synthetic_faces(size=16, identities=40, train_images=3, test_images=2, public_images=400, seed=seed)
-        assert torch.cdist(faces.private_identities, faces.public_identities).min() > 1.0
-        task = faces.task
+        assert torch.cdist(*drawn_people(Limits(**many), seed=seed)).min() > 1.0
+        task = load_faces("synthetic", size=16, **many, seed=seed)
         images = torch.cat([task.x_train, task.x_test, task.public]).flatten(1)
         assert len(images.unique(dim=0)) == len(images)
 
@@ -192,7 +194,7 @@ def test_what_cannot_be_rendered_is_refused_in_one_line(people, photographs, siz
 @pytest.mark.parametrize("name", ["size", "identities", "train_images", "test_images", "public_images", "seed"])
 def test_a_task_of_a_wrong_count_is_refused_by_name(name):
     with pytest.raises(InputError, match=f"^{name}: got -1"):
-        synthetic_faces(**(SMALL | {name: -1}))
+        load_faces("synthetic", **({"size": 16} | SMALL | {name: -1}))
 
 
 def test_samples_of_a_wrong_count_or_seed_are_refused():

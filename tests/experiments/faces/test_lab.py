@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.data.faces.drawn import synthetic_faces
+from rp_tutorial.data.faces.drawn import drawn_people
+from rp_tutorial.data.faces.files import Limits
+from rp_tutorial.data.faces.sources import load_faces
 from rp_tutorial.data.faces.task import from_text, to_bytes, to_float, to_text
 from rp_tutorial.experiments.engine.stages import Stages
 from rp_tutorial.experiments.faces.lab import CHECKPOINTS, PUBLISHED_FILES, FaceLab, FaceLabSettings
@@ -82,9 +84,10 @@ def test_another_seed_is_another_set_of_people_and_nets() -> None:
 
 
 def test_private_people_are_in_both_splits_and_never_public() -> None:
-    faces = synthetic_faces(size=32, identities=4, train_images=12, test_images=6, public_images=60, seed=0)
-    assert set(faces.task.y_train.tolist()) == set(faces.task.y_test.tolist()) == set(range(4))
-    assert torch.cdist(faces.private_identities, faces.public_identities).min() > 0.5
+    counts = {"identities": 4, "train_images": 12, "test_images": 6, "public_images": 60}
+    task = load_faces("synthetic", size=32, **counts)
+    assert set(task.y_train.tolist()) == set(task.y_test.tolist()) == set(range(4))
+    assert torch.cdist(*drawn_people(Limits(**counts), seed=0)).min() > 0.5
 
 
 def test_images_survive_the_way_through_json() -> None:
