@@ -21,19 +21,27 @@ from rp_tutorial.core.arguments import InputError, count, open_unit, refuse
 from rp_tutorial.models.batches import device_of, over_batches
 
 OWN_SUFFIX = ".safetensors"
-PARALLEL_PREFIX = "module."
+HOLDERS = ("state_dict", "model_state_dict", "model")  # keys under which training scripts put the weights
+PREFIXES = ("module.", "_orig_mod.", "_module.")  # of DataParallel, torch.compile and Opacus
+OTHER_THINGS = {  # that downloads leave behind under the name of a checkpoint, by how they begin
+    b"version https://git-lfs": "a git-lfs pointer and not the file itself: git lfs pull fetches that",
+    b"<": "a web page and not a file of weights: open the address in a browser",
+}
 COUNTERS = ".num_batches_tracked"  # BN's counters: written since PyTorch 0.4.1, read by no net in eval mode
 NAMES_SHOWN = 4
+KNOWN_DTYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.bool, torch.uint8,
+                torch.int8, torch.int16, torch.int32, torch.int64, torch.complex64}  # fmt: skip
 
 
 def load_weights(net: nn.Module, path: str | os.PathLike[str]) -> nn.Module:
     """`net` with the weights of the file at `path`, all of them, in eval mode; or an InputError and an untouched `net`.
 
-    A .safetensors file, or one by torch.save: a dict of tensors or {'state_dict': such a dict, ...}, names with or
-    without `module.` in front. Nothing but tensors and plain containers is unpickled, so no code of the file runs.
+    A .safetensors file, or one by torch.save: a dict of tensors, or such a dict under one of HOLDERS, names with or
+    without PREFIXES in front. Nothing but tensors and plain containers is unpickled, so no code of the file runs.
     Every name and shape has to fit. Only BN's batch counters may be absent, in files older than those; they stay.
     Raises InputError, in one line: file absent, truncated or of another kind; names that are missing or unexpected;
-    shapes that differ; values that are not finite numbers.
+    shapes that differ; tensors that are sparse, quantised or without memory of their own size; values that are not
+    finite numbers.
     """
     path = _existing_file(path)
     weights = _without_prefix(_state_dict(_read(path), path))
@@ -53,7 +61,10 @@ def save_weights(net: nn.Module, path: str | os.PathLike[str]) -> Path:
     if path.suffix != OWN_SUFFIX:
         raise refuse("path", str(path), f"a file name that ends in {OWN_SUFFIX}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    data = safetensors.torch.save({name: tensor.cpu().contiguous() for name, tensor in net.state_dict().items()})
+    # Copies, as tied weights share memory, which this format has no way to say.
+    data = safetensors.torch.save(
+        {name: weight.cpu().contiguous().clone() for name, weight in net.state_dict().items()}
+    )
     handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -118,6 +129,11 @@ def _existing_file(path: str | os.PathLike[str]) -> Path:
 
 def _read(path: Path) -> object:
     """What the file holds. Whatever goes wrong in a reader of untrusted bytes becomes one line."""
+    with path.open("rb") as file:
+        begins = file.read(64).lstrip().lower()
+    for start, what in OTHER_THINGS.items():
+        if begins.startswith(start):
+            raise refuse("path", str(path), f"a file of weights; this is {what}")
     try:
         if path.suffix == OWN_SUFFIX:
             return safetensors.torch.load_file(path)
@@ -136,10 +152,11 @@ def _reason(error: Exception) -> str:
 
 
 def _state_dict(content: object, path: Path) -> dict[str, Tensor]:
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
+    if isinstance(content, Mapping):
+        content = next((content[key] for key in HOLDERS if isinstance(content.get(key), Mapping)), content)
     if not isinstance(content, Mapping) or not content:
-        raise refuse("path", f"{path} with {type(content).__name__}", "a dict of tensors or {'state_dict': ...}")
+        keys = ", ".join(map(repr, HOLDERS))
+        raise refuse("path", f"{path} with {type(content).__name__}", f"a dict of tensors, or one under {keys}")
     for name, value in content.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
             raise refuse("path", f"{path} with {type(value).__name__} at {name!r}", "a tensor under every name")
@@ -147,10 +164,11 @@ def _state_dict(content: object, path: Path) -> dict[str, Tensor]:
 
 
 def _without_prefix(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """`module.` taken from all names, if all have it."""
-    if not all(name.startswith(PARALLEL_PREFIX) for name in weights):
-        return weights
-    return {name.removeprefix(PARALLEL_PREFIX): tensor for name, tensor in weights.items()}
+    """PREFIXES taken from all names, as long as all have one."""
+    for prefix in PREFIXES:
+        if all(name.startswith(prefix) for name in weights):
+            return _without_prefix({name.removeprefix(prefix): weight for name, weight in weights.items()})
+    return weights
 
 
 def _check_fit(weights: dict[str, Tensor], own: dict[str, Tensor], net_name: str, path: Path) -> None:
@@ -166,15 +184,23 @@ def _check_fit(weights: dict[str, Tensor], own: dict[str, Tensor], net_name: str
                 if weights[name].shape != own[name].shape
             ],
         ),
-        _listed("not of finite real numbers", [name for name in both if not _is_sound(weights[name], own[name])]),
+        _listed("not dense", [name for name in both if not _is_dense(weights[name])]),
     ]
+    if not any(faults):  # a small file can announce a large tensor: numbers are read when all else fits
+        faults = [_listed("not of finite real numbers", [n for n in both if not _is_sound(weights[n], own[n])])]
     if any(faults):
         found = "; ".join(filter(None, faults))
         raise InputError(f"path: got {path} with keys {found}; allowed is a file that fits {net_name} completely")
 
 
+def _is_dense(tensor: Tensor) -> bool:
+    """An ordinary tensor, in memory."""
+    plain = tensor.layout == torch.strided and not tensor.is_quantized and not tensor.is_nested
+    return plain and tensor.device.type == "cpu" and tensor.dtype in KNOWN_DTYPES
+
+
 def _is_sound(tensor: Tensor, own: Tensor) -> bool:
-    """Real and finite, and floats where the net has floats."""
+    """Finite, and floats where the net has floats."""
     return tensor.is_floating_point() == own.is_floating_point() and bool(torch.isfinite(tensor).all())
 
 

@@ -5,6 +5,7 @@ from .base import LabelOracle as LabelOracle
 from .deterministic import DeterministicCertificate as DeterministicCertificate
 from .deterministic import DeterministicRP as DeterministicRP
 from .deterministic import certify_deterministic as certify_deterministic
+from .grid import Grid as Grid
 from .noise import NoiseStream as NoiseStream
 from .plain import PlainOracle as PlainOracle
 from .randomized_response import RandomizedResponse as RandomizedResponse

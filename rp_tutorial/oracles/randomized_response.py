@@ -14,7 +14,7 @@ from torch import Tensor
 
 from rp_tutorial.core.arguments import InputError, positive, refuse
 from rp_tutorial.core.labels import ABSTAIN
-from rp_tutorial.core.streams import Purpose, generator_from, torch_generator
+from rp_tutorial.core.streams import Purpose, generator_from, torch_generator, unknown_seed
 from rp_tutorial.oracles.base import LabelOracle, state_entry
 from rp_tutorial.theory.response import keep_probability
 
@@ -27,7 +27,8 @@ class RandomizedResponse(LabelOracle):
     One release is epsilon-locally private: for any two inputs the advantage is at most `advantage(epsilon, K)`.
     memoised=False: every query is drawn afresh, m queries of one input are m epsilon-private, and averaging wins.
     memoised=True: an input that was seen before gets the answer it got, so repeating it teaches nothing; its
-    neighbours still draw their own. Costs what `oracle` costs. Raises InputError if `oracle` abstains.
+    neighbours still draw their own. Costs what `oracle` costs. Without a `seed` the lies are seeded by the operating
+    system. Raises InputError if `oracle` abstains.
 
     >>> truth = rp.PlainOracle(rp.models.half_space_net(), num_classes=2)
     >>> round(rp.RandomizedResponse(truth, epsilon=2.0).keep_probability, 4)
@@ -36,11 +37,11 @@ class RandomizedResponse(LabelOracle):
     Chapter: comparisons/randomized-response.
     """
 
-    def __init__(self, oracle: LabelOracle, *, epsilon: float, seed: int = 0, memoised: bool = False) -> None:
+    def __init__(self, oracle: LabelOracle, *, epsilon: float, seed: int | None = None, memoised: bool = False) -> None:
         super().__init__(num_classes=oracle.num_classes)
         self.oracle, self.epsilon, self.memoised = oracle, positive("epsilon", epsilon), memoised
         self.keep_probability = keep_probability(epsilon, oracle.num_classes)
-        self._generator = torch_generator(Purpose.LIES, seed)
+        self._generator = torch_generator(Purpose.LIES, unknown_seed() if seed is None else seed)
         self._answers: dict[bytes, int] = {}
 
     def _release(self, x: Tensor) -> Tensor:

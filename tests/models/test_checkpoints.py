@@ -42,12 +42,12 @@ def refusal(path, net=None):
 
 
 @pytest.mark.parametrize("legacy", [False, True])
-@pytest.mark.parametrize("wrapped", [False, True])
-@pytest.mark.parametrize("prefix", ["", "module."])
+@pytest.mark.parametrize("wrapped", [None, "state_dict", "model_state_dict", "model"])
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "_module.", "_orig_mod.module."])
 def test_files_by_torch_save_give_the_weights_they_hold(prefix, wrapped, legacy, tmp_path):
     source = small_net()
     weights = {prefix + name: tensor for name, tensor in source.state_dict().items()}
-    content = {"epoch": 7, "state_dict": weights, "best": 0.9} if wrapped else weights
+    content = {"epoch": 7, wrapped: weights, "best": 0.9} if wrapped else weights
     torch.save(content, tmp_path / "net.tar", _use_new_zipfile_serialization=not legacy)
     net = load_weights(small_net(seed=1).train(), tmp_path / "net.tar")
     assert same_weights(net, source)
@@ -167,11 +167,49 @@ def test_spoilt_files_are_refused_in_one_line(spoil, suffix, tmp_path):
         "half": whole[: len(whole) // 2],
         "empty": b"",
         "garbage": np.random.default_rng(0).bytes(5000),
-        "text": b"<html>Not found</html>\n" * 9,
+        "text": b"Not found\n" * 9,
         "tail": whole[:-7],
         "other format": other,
     }[spoil])  # fmt: skip
     assert "which cannot be read (" in refusal(path)
+
+
+@pytest.mark.parametrize("suffix", ["tar", "safetensors"])
+@pytest.mark.parametrize(("begins", "named"), [
+    (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12\n", "git-lfs pointer"),
+    (b"<!DOCTYPE html><html>Sign in</html>", "web page"), (b"\n<html>", "web page")])  # fmt: skip
+def test_what_a_download_leaves_in_place_of_weights_is_named(begins, named, suffix, tmp_path):
+    (tmp_path / f"net.{suffix}").write_bytes(begins)
+    assert named in refusal(tmp_path / f"net.{suffix}")
+
+
+class TwoByThree(nn.Linear):
+    def __init__(self):
+        super().__init__(3, 2)
+
+
+@pytest.mark.parametrize(("tensor", "fault"), [
+    (torch.zeros(1).expand(2**40), "of another shape"),
+    (torch.zeros(2, 3).to_sparse(), "not dense"),
+    (torch.zeros(2, 3, device="meta"), "not dense"),
+    (torch.quantize_per_tensor(torch.zeros(2, 3), 0.1, 0, torch.qint8), "not dense"),
+    (torch.zeros(2, 3).to(torch.float8_e5m2), "not dense"),
+])  # fmt: skip
+def test_tensors_that_are_no_ordinary_ones_are_refused_before_a_number_is_read(tensor, fault, tmp_path):
+    torch.save({"weight": tensor, "bias": torch.zeros(2)}, tmp_path / "net.pt")
+    assert fault in refusal(tmp_path / "net.pt", net=TwoByThree())
+
+
+def test_tied_weights_are_written_and_read_as_often_as_the_net_has_them(tmp_path):
+    def tied():
+        net = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+        net[1].weight = net[0].weight
+        return net
+
+    net = tied()
+    loaded = load_weights(tied(), save_weights(net, tmp_path / "net.safetensors"))
+    assert same_weights(loaded, net)
+    assert loaded[1].weight is loaded[0].weight
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def test_fresh_answers_average_out_and_memoised_ones_do_not() -> None:
 
 
 def test_queries_and_forward_passes_are_counted() -> None:
-    oracle = RandomizedResponse(constant_oracle(0, 2), epsilon=1.0)
+    oracle = RandomizedResponse(constant_oracle(0, 2), epsilon=1.0, seed=0)
     oracle(torch.zeros(7, 2))
     assert (oracle.queries, oracle.forward_passes) == (7, 7)
 
