@@ -33,18 +33,13 @@ def report() -> Iterator[str]:
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     yield f"browser     {browser or 'none found: the browser tests need Chromium'}"
     yield f"cache       {cache_dir()} ($RP_TUTORIAL_CACHE changes it)"
-    yield f"faces       {_faces()}"
+    folder = lfw_folder()
+    lfw = f"found in {folder}" if folder.is_dir() else "not found (rp-tutorial data fetch faces)"
+    yield f"faces       synthetic: built in; lfw: {lfw}; your own: --data folder:PATH or celeba:PATH"
     for name, experiment in EXPERIMENTS.items():
         yield f"experiment  {name}: data {', '.join(experiment.reads.sources())}"
         for profile in PROFILES:
             yield f"            --profile {profile}: {experiment.needs[profile]}"
-
-
-def _faces() -> str:
-    """Which face data there are; whatever lies elsewhere has to be named by its path."""
-    folder = lfw_folder()
-    found = f"found in {folder}" if folder.is_dir() else "not found (rp-tutorial data fetch faces)"
-    return f"synthetic: built in; lfw: {found}; your own: --data folder:PATH or celeba:PATH"
 
 
 def _devices() -> Iterator[str]:

@@ -118,8 +118,7 @@ def experiment(name: str) -> Experiment:
 
 def _device(device: str | None, profile: str) -> str:
     available = "cuda" if torch.cuda.is_available() else "cpu"
-    chosen = device or (available if profile == "gpu" else "cpu")
-    one_of("device", chosen, ("cpu", "cuda"))
+    chosen = one_of("device", device or (available if profile == "gpu" else "cpu"), ("cpu", "cuda"))
     if chosen == "cuda" and available != "cuda":
         raise InputError("device: got 'cuda', but torch finds no CUDA device here; allowed is cpu")
     return chosen

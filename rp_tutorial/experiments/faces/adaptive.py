@@ -9,7 +9,6 @@ run attacks, of seed 1.
 """
 
 import dataclasses
-import time
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ from rp_tutorial.experiments.engine.kinds_of_data import FACES
 from rp_tutorial.experiments.faces.adaptive_results import REFERENCE, best, best_table, join, table
 from rp_tutorial.experiments.faces.defenses import Defense, release, with_registered
 from rp_tutorial.experiments.faces.inversion import BOUNDED, judged
-from rp_tutorial.experiments.faces.lab import PAPER, SMOKE, FaceLab, FaceLabSettings
+from rp_tutorial.experiments.faces.lab import PAPER, SMOKE, FaceLab, FaceLabSettings, timed
 from rp_tutorial.experiments.faces.private_nets import DP_SGD, PRIVATE_TRAINING, PrivateTraining, public_net
 from rp_tutorial.models.fold import folded
 from rp_tutorial.oracles.base import LabelOracle
@@ -159,9 +158,7 @@ class AdaptiveLab(FaceLab):
 
     def _row(self, defense: Defense, name: str, state: Path) -> dict[str, Any]:
         oracle = self.oracle(defense)
-        started = time.perf_counter()
-        made = ATTACKS[name].run(oracle, self, state)
-        seconds = round(time.perf_counter() - started, 2)
+        made, seconds = timed(lambda: ATTACKS[name].run(oracle, self, state))
         return {
             "defense": defense.label,
             "attacker": name,
@@ -193,11 +190,11 @@ def tables(results: dict[str, Any]) -> dict[str, pd.DataFrame]:
 
 def summary(results: dict[str, Any]) -> str:
     """ASR of every attacker at every defence, and the best beside BREP-MI, for a terminal."""
-    rates = table(results).pivot(index="defense", columns="attacker", values="asr")
-    names = dict.fromkeys(row["attacker"] for row in results["rows"])
-    labels = dict.fromkeys(row["defense"] for row in results["rows"])
+    rows = table(results)
+    rates = rows.pivot(index="defense", columns="attacker", values="asr")
+    rates = rates.loc[rows["defense"].unique(), rows["attacker"].unique()]
     shown = best_table(results)[["defense", "test_accuracy", "reference_asr", "asr", "asr_ci", "chosen", "p_value"]]
-    return f"{rates.loc[list(labels), list(names)].round(3).to_string()}\n\n{shown.round(3).to_string(index=False)}"
+    return f"{rates.round(3).to_string()}\n\n{shown.round(3).to_string(index=False)}"
 
 
 def run(lab: AdaptiveLab) -> dict[str, Any]:

@@ -51,12 +51,9 @@ def join(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-PER_TARGET = ("hits", "start_hits", "queries_by_target", "expansions")
-
-
 def table(results: dict[str, Any]) -> pd.DataFrame:
     """A row a defence and attacker, without the columns that hold a value a target."""
-    return pd.DataFrame(results["rows"]).drop(columns=list(PER_TARGET), errors="ignore")
+    return pd.DataFrame(results["rows"]).drop(columns=list(SEEDS.lists), errors="ignore")
 
 
 def best_table(results: dict[str, Any]) -> pd.DataFrame:

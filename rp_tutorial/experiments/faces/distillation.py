@@ -7,7 +7,6 @@ Privacy does *not* prevent function-level extraction. What a student is good for
 """
 
 import dataclasses
-import time
 from functools import cached_property
 from typing import Any
 
@@ -22,7 +21,7 @@ from rp_tutorial.core.streams import Purpose, child_seed, torch_generator
 from rp_tutorial.experiments.engine.experiment import Experiment, register
 from rp_tutorial.experiments.engine.kinds_of_data import FACES
 from rp_tutorial.experiments.faces.defenses import Defense, release, with_registered
-from rp_tutorial.experiments.faces.lab import PAPER, SMOKE, FaceLab, FaceLabSettings
+from rp_tutorial.experiments.faces.lab import PAPER, SMOKE, FaceLab, FaceLabSettings, timed
 from rp_tutorial.experiments.faces.private_nets import DP_SGD, PRIVATE_TRAINING, PrivateTraining
 from rp_tutorial.experiments.faces.students import MEASURES, claims, comparisons, join, rated
 from rp_tutorial.models.fold import folded
@@ -153,9 +152,7 @@ class DistillationLab(FaceLab):
         """What the teacher releases: to the attacker, in order, and to the measurement."""
         images = self.asked[: max(self.settings.budgets) // teacher.repeats]
         oracle = self.oracle(teacher, Purpose.LESSONS)  # its net is trained before the clock starts
-        started = time.perf_counter()
-        answers = ask(oracle, images, repeats=teacher.repeats)
-        seconds = round(time.perf_counter() - started, 2)
+        answers, seconds = timed(lambda: ask(oracle, images, repeats=teacher.repeats))
         measured, (tested, truth) = self.oracle(teacher, Purpose.MEASUREMENT), self.test_sample
         held_out, test = ask(measured, self.held_out).labels, ask(measured, tested).labels
         return {
@@ -175,12 +172,10 @@ class DistillationLab(FaceLab):
         labels = torch.tensor(lessons["labels"])[: len(images)]
         released = int((labels != ABSTAIN).sum())
         about = {"budget": budget, "queries": len(images) * teacher.repeats, "released": released}
-        started = time.perf_counter()
         student = self.new_student(teacher.student)
         seed = child_seed(Purpose.STUDENT, self.seed, teacher.student)
         taught = {"images_seen": self.settings.student_images_seen, "seed": seed, "device": self.settings.device}
-        seen = train_student(student, images, labels, **taught) if released else 0
-        seconds = round(time.perf_counter() - started, 2)
+        seen, seconds = timed(lambda: train_student(student, images, labels, **taught) if released else 0)
         return about | {"images_seen": seen, **self._measured(student, lessons), "seconds": seconds}
 
     def new_student(self, which: int = 0) -> nn.Module:
@@ -204,14 +199,12 @@ class DistillationLab(FaceLab):
 
 def tables(results: dict[str, Any]) -> dict[str, pd.DataFrame]:
     """Tidy tables: `students` (a row a teacher and budget), `comparisons`, `claims`."""
-    students = [
-        {"name": teacher["name"], "defense": teacher["defense"]}
-        | {key: value for key, value in student.items() if key != "hits"}
+    students = pd.DataFrame(
+        {"name": teacher["name"], "defense": teacher["defense"], **student}
         for teacher in results["teachers"]
         for student in teacher["students"]
-    ]
-    rows = {"students": students, "comparisons": results["comparisons"], "claims": results["claims"]}
-    return {name: pd.DataFrame(part) for name, part in rows.items()}
+    ).drop(columns="hits")
+    return {"students": students} | {name: pd.DataFrame(results[name]) for name in ("comparisons", "claims")}
 
 
 def summary(results: dict[str, Any]) -> str:

@@ -7,7 +7,6 @@ The nets and the prior come from `lab`; what is drawn from the numbers is in `fi
 """
 
 import dataclasses
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from rp_tutorial.data.faces.task import to_float, to_text
 from rp_tutorial.experiments.engine.experiment import Experiment, register
 from rp_tutorial.experiments.engine.kinds_of_data import FACES
 from rp_tutorial.experiments.faces.defenses import Defense, release, with_registered
-from rp_tutorial.experiments.faces.lab import PAPER, SMOKE, FaceLab, FaceLabSettings
+from rp_tutorial.experiments.faces.lab import PAPER, SMOKE, FaceLab, FaceLabSettings, timed
 from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.statistics.joining import Joining, join_rows
 from rp_tutorial.statistics.paired import paired_comparison, rate
@@ -164,9 +163,7 @@ class InversionLab(FaceLab):
 
     def _row(self, arm: Arm, state: Path) -> dict[str, Any]:
         self.oracle(arm, Purpose.ATTACK), self.prior  # trained before the clock starts
-        started = time.perf_counter()
-        made = self.attacked(arm, state)
-        seconds = round(time.perf_counter() - started, 2)
+        made, seconds = timed(lambda: self.attacked(arm, state))
         return {
             **dataclasses.asdict(arm),
             "name": arm.name,
@@ -294,19 +291,17 @@ def join(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return results[0] | {"targets": targets, "arms": arms, "comparisons": comparisons(arms), "seeds": len(results)}
 
 
-PER_TARGET = ("hits", "start_hits", "expansions", "stopped", "right")
 PICTURES = ("mean_start", "mean_reconstruction", "thumbnails")
 
 
 def rows_of(rows: list[dict[str, Any]], *also: str) -> pd.DataFrame:
     """Rows as a tidy table, without the columns that hold a value a target, a picture, or one of `also`."""
-    return pd.DataFrame(rows).drop(columns=[*PER_TARGET, *PICTURES, *also], errors="ignore")
+    return pd.DataFrame(rows).drop(columns=[*SEEDS.lists, "stopped", "right", *PICTURES, *also], errors="ignore")
 
 
 def tables(results: dict[str, Any]) -> dict[str, pd.DataFrame]:
     """Tidy tables: `arms` with their families, and `comparisons`, the paired tests."""
-    fields = [field.name for field in dataclasses.fields(Arm)]
-    arms = [Arm(**{name: row[name] for name in fields if name in row}) for row in results["arms"]]
+    arms = [Arm(**{f.name: row[f.name] for f in dataclasses.fields(Arm) if f.name in row}) for row in results["arms"]]
     return {
         "arms": rows_of(results["arms"]).assign(family=[arm.family for arm in arms]),
         "comparisons": pd.DataFrame(results["comparisons"]),

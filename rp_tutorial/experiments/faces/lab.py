@@ -6,6 +6,7 @@ which defence is decided in the experiments.
 """
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -189,6 +190,12 @@ class FaceLab(Lab):
             checked: Callable[[Tensor], Tensor] = net if part == "target" else Resized(net, size=112)
             check_accuracy(checked, to_float(self.task.x_test[:500]), self.task.y_test[:500])
         return net.eval()
+
+
+def timed(work: Callable[[], Any]) -> tuple[Any, float]:
+    """work(), and the seconds it took."""
+    started = time.perf_counter()
+    return work(), round(time.perf_counter() - started, 2)
 
 
 @lru_cache(maxsize=2)

@@ -86,12 +86,6 @@ NEEDS = {
 }
 
 
-def _cells(settings: FaceSmoothingSettings) -> list[tuple[float, float]]:
-    """(sigma in training, sigma of the smoothing): the target at every sigma, an augmented net at its own."""
-    cells = [(settings.training_noise, sigma) for sigma in settings.sigmas]
-    return list(dict.fromkeys([*cells, *((sigma, sigma) for sigma in settings.augmented_sigmas)]))
-
-
 class SmoothingLab(FaceLab):
     """The lab of the faces, and what smoothing does to its target."""
 
@@ -292,8 +286,9 @@ def summary(results: dict[str, Any]) -> str:
 
 def run(lab: SmoothingLab) -> dict[str, Any]:
     """Accuracies and radii for every net and sigma, then throughput; every cell is remembered on its own."""
-    cells = _cells(lab.settings)
-    nets = dict.fromkeys(trained for trained, _ in cells)  # first the target of all comparisons
+    s = lab.settings  # the target of all comparisons at every sigma, an augmented net at its own
+    cells = dict.fromkeys([*((s.training_noise, sigma) for sigma in s.sigmas), *((a, a) for a in s.augmented_sigmas)])
+    nets = dict.fromkeys(trained for trained, _ in cells)
     return {
         "unit": UNIT,
         **lab.people,

@@ -109,15 +109,13 @@ class ThresholdLab(TableLab):
         released = smoothing.predict(task.x_test, n=s.n, alpha=s.alpha)
         if not bool((released == 1).any()):
             raise InputError(f"data: no test row is answered with class 1 at sigma = {sigma:g}; more rows are needed")
-        right = rate((released == task.y_test).numpy())
         certificate = smoothing.certify(task.x_test[released == 1], n0=s.n0, n=s.n, alpha=s.alpha)
         radius = np.where(certificate.label == 1, certificate.radius, 0.0)
         return {
             "sigma": sigma,
             "n": s.n,
             "alpha": s.alpha,
-            "accuracy": right.value,
-            "accuracy_ci": right.ci,
+            **rate((released == task.y_test).numpy()).told("accuracy"),
             "abstention": float((released == ABSTAIN).double().mean()),
             "error": float(((released != ABSTAIN) & (released != task.y_test)).double().mean()),
             "mean_radius_std": float(radius.mean()),
