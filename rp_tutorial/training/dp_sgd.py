@@ -225,8 +225,8 @@ def check_records_do_not_mix(net: nn.Module) -> None:
     """
     validators = optional_package("opacus.validators")
     for name, module in net.named_modules():
-        mixes = isinstance(module, BATCH_NORMS) and (module.training or not module.track_running_stats)
-        if mixes or (isinstance(module, BATCH_NORMS) and any(p.requires_grad for p in module.parameters())):
+        learns = any(p.requires_grad for p in module.parameters())
+        if isinstance(module, BATCH_NORMS) and (learns or module.training or not module.track_running_stats):
             raise refuse(
                 "net",
                 f"the batch normalisation {name or 'itself'} in training, which mixes records",

@@ -80,8 +80,7 @@ def _penalised_weight(net: nn.Module, l1: float, columns: Sequence[int]) -> Tens
 @torch.no_grad()
 def _soft_threshold(weight: Tensor, columns: Sequence[int], amount: float) -> None:
     """The proximal operator of amount * |.|_1 on the given columns, in place."""
-    part = weight[:, columns]
-    weight[:, columns] = part.sign() * (part.abs() - amount).clamp_min(0)
+    weight[:, columns] = nn.functional.softshrink(weight[:, columns], amount)
 
 
 @torch.inference_mode()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
 
 from rp_tutorial.core.arguments import count, positive, refuse
 from rp_tutorial.core.devices import check_device
@@ -130,16 +131,7 @@ def _average_into(kept: nn.Module, trained: nn.Module, past: float) -> None:
         mine.lerp_(new, 1 - past)
 
 
-@torch.no_grad()
 def _measure_batch_norm(net: DecoderPrior, batch_size: int, generator: torch.Generator) -> None:
     """Batch norm's statistics for the weights as they now are: those of an average are not the average of those."""
-    norms = [layer for layer in net.modules() if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)]
-    momenta = [layer.momentum for layer in norms]
-    for layer in norms:
-        layer.reset_running_stats()
-        layer.momentum = None  # a plain mean over the batches
-    net.train()
-    for _ in range(STATISTICS_BATCHES):
-        _made(net, batch_size, generator)
-    for layer, momentum in zip(norms, momenta, strict=True):
-        layer.momentum = momentum
+    batches = (torch.randn(batch_size, net.latent_dim, generator=generator) for _ in range(STATISTICS_BATCHES))
+    update_bn(batches, net, device=net.device)
