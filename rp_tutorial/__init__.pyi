@@ -35,6 +35,7 @@ from .experiments.engine.experiment import register as register
 from .experiments.engine.runner import run as run
 from .experiments.faces.defenses import defense as defense
 from .oracles.abstaining import AbstainingOracle as AbstainingOracle
+from .oracles.adapters import smooth as smooth
 from .oracles.attribute import AttributeSmoothing as AttributeSmoothing
 from .oracles.base import LabelOracle as LabelOracle
 from .oracles.deterministic import DeterministicRP as DeterministicRP

@@ -1,5 +1,6 @@
 from .abstaining import AbstainingOracle as AbstainingOracle
 from .abstaining import confidence_for_abstention as confidence_for_abstention
+from .adapters import smooth as smooth
 from .attribute import AttributeSmoothing as AttributeSmoothing
 from .base import LabelOracle as LabelOracle
 from .deterministic import DeterministicCertificate as DeterministicCertificate

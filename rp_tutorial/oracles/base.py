@@ -37,7 +37,8 @@ class LabelOracle(ABC):
         self.forward_passes = 0
 
     def __call__(self, x: Tensor) -> Tensor:
-        labels = self._release(check_batch(x))
+        x = check_batch(self._as_batch(x))
+        labels = self._release(x)
         self.queries += len(x)
         self._check_labels(labels, len(x))
         return labels
@@ -65,6 +66,10 @@ class LabelOracle(ABC):
         count("queries", queries, minimum=0), count("forward_passes", passes, minimum=0)
         self._set_randomness(randomness)
         self.queries, self.forward_passes = queries, passes
+
+    def _as_batch(self, x: Tensor) -> Tensor:
+        """For oracles that take other things than tensors."""
+        return x
 
     @abstractmethod
     def _release(self, x: Tensor) -> Tensor:

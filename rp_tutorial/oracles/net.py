@@ -9,7 +9,9 @@ whenever the net has changed.
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import InputError, count, refuse
@@ -68,6 +70,16 @@ class CheckedNet:
     def __call__(self, x: Tensor) -> Tensor:
         """The net's logits for rows on its device."""
         return self.chosen(self.in_own_precision(self.module, x))
+
+    def as_batch(self, x: Tensor | ArrayLike) -> Tensor:
+        """A tensor as it is; an array or a data frame of numbers as a tensor of the net's own dtype."""
+        if isinstance(x, Tensor):
+            return x
+        try:
+            table = torch.from_numpy(np.array(x, dtype=np.float64))
+        except (TypeError, ValueError) as error:
+            raise refuse("x", type(x).__name__, "a tensor, or an array or data frame of numbers") from error
+        return table.to(next((w.dtype for w in self.module.parameters() if w.is_floating_point()), table.dtype))
 
     def in_own_precision(self, call: Callable[[Tensor], Any], x: Tensor) -> Any:
         """call(x) under `autocast`, or without any."""

@@ -16,10 +16,12 @@ approximated and no direction is dropped for being small: the law of every label
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from rp_tutorial.core.arguments import count
+from rp_tutorial.core.arguments import count, refuse
 from rp_tutorial.core.streams import Purpose, numbered_generator
 from rp_tutorial.verification.reading import is_plain
 
@@ -61,20 +63,19 @@ class NoisyView:
         return encoded_rows
 
 
-def noisy_view(net: nn.Module, *, factor_of: Callable[[Tensor], Tensor] | None = None) -> NoisyView:
-    """The cheapest exact view of `net`: through its first layer if that is an nn.Linear, else the input itself.
+def split_view(net: nn.Module, factor_of: Callable[[Tensor], Tensor]) -> NoisyView | None:
+    """The view of `net` through its first layer, if that is an nn.Linear with something behind it.
 
     Only layers of exactly that type, to which nothing was added: of a forward or a hook of their own the weights say
     nothing. Whoever has a net from somewhere else compares the view with the net before it counts (`oracles.net`).
+    factor_of: `visible_factor`, or what else noise is seen as through a weight.
     """
     if not (is_plain(net, nn.Sequential) and len(net) > 1 and is_plain(net[0], nn.Linear)):
-        return NoisyView(encode=lambda x: x, head=net, factor=None)
+        return None
     first, *rest = net
     if is_plain(rest[0], nn.ReLU):
         rest[0] = nn.ReLU(inplace=True)  # the noisy rows are ours to overwrite
-    return NoisyView(
-        encode=first, head=_thin_head(nn.Sequential(*rest)), factor=(factor_of or visible_factor)(first.weight)
-    )
+    return NoisyView(encode=first, head=_thin_head(nn.Sequential(*rest)), factor=factor_of(first.weight))
 
 
 def _thin_head(head: nn.Sequential) -> Callable[[Tensor], Tensor]:
@@ -87,6 +88,20 @@ def _thin_head(head: nn.Sequential) -> Callable[[Tensor], Tensor]:
         return head
     body, bias = head[:-1], 0 if last.bias is None else last.bias[:, None]
     return lambda hidden: (last.weight @ body(hidden).T + bias).T
+
+
+def noise_map(scale: ArrayLike) -> Tensor:
+    """A [d, r] with noise sigma A z, float64: from one factor a feature [d], 0 for none, or from A itself [d, d].
+
+    Raises InputError for other shapes, values that are not finite, factors below 0 and no noise at all.
+    """
+    found = torch.as_tensor(np.asarray(scale, dtype=np.float64))
+    square = found.ndim == 2 and found.shape[0] == found.shape[1]
+    if not (square or found.ndim == 1) or not bool(found.isfinite().all()) or not bool((found != 0).any()):
+        raise refuse("noise_scale", f"shape {tuple(found.shape)}", "finite numbers [d] or a matrix [d, d], not all 0")
+    if found.ndim == 1 and bool((found < 0).any()):
+        raise refuse("noise_scale", float(found.min()), "factors from 0")
+    return found if square else torch.diag(found)[:, found > 0]
 
 
 def visible_factor(weight: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import count, one_of, open_unit, refuse
@@ -27,19 +28,24 @@ from rp_tutorial.statistics.binomial import (
     upper_confidence_bound,
 )
 
+L2 = "|x' - x|"
+SCALED = "|A^-1 (x' - x)| for noise sigma A z; features without noise unchanged"
+
 
 @dataclass(frozen=True)
 class Certificate:
     """What CERTIFY found, one entry an input; arrays on the CPU.
 
     With probability at least 1 - alpha over the n samples, for each input on its own: the ideal smoothed classifier
-    releases `label` everywhere within `radius` (in `unit`). `label` is ABSTAIN and `radius` 0 where nothing can be
-    said. `p_low` is the lower bound on the probability of the class chosen; `counts` [B, K] the n certifying votes.
+    releases `label` everywhere within `radius` (in `unit`, by `norm`). `label` is ABSTAIN and `radius` 0 where nothing
+    can be said. `p_low` is the lower bound on the probability of the class chosen; `counts` [B, K] the n certifying
+    votes.
     """
 
     label: np.ndarray
     radius: np.ndarray
     unit: str
+    norm: str
     p_low: np.ndarray
     counts: np.ndarray
     n0: int
@@ -75,6 +81,11 @@ class Smoothing:
     grid=Grid(step=...): for inputs on a grid, as bytes / 255, there is no such net. Noise is drawn in integers, and
     what the net sees is a function of an integer sum, so that certificates and theorems hold as they stand for all
     inputs on the grid. `sampling_error` says by how much the sampler may be off; CERTIFY takes it from alpha.
+    noise_scale: one factor a feature [d] for the noise on it, 0 for none; or a matrix A [d, d], for noise sigma A z.
+    Radii are then by |A^-1 (x' - x)|: with noise on a single feature, in its own unit over its factor. They hold for
+    inputs that differ in nothing that has no noise, so that what is not to be protected (or, as a one-hot group, has
+    no neighbours at a distance) is best left without.
+
     Raises InputError for sigma <= 0, a net with the wrong number of outputs, or an unknown `noise`.
 
     >>> smoothing = rp.Smoothing(rp.models.half_space_net(), num_classes=2, sigma=1.0)
@@ -100,18 +111,24 @@ class Smoothing:
         logits: Logits | None = None,
         threads: int | None = None,
         grid: Grid | None = None,
+        noise_scale: ArrayLike | None = None,
     ) -> None:
         self._votes = VoteCounter(
             net, num_classes=num_classes, sigma=sigma, seed=seed, noise=noise, device=device,
             chunk_mib=chunk_mib, autocast=autocast, logits=logits, threads=threads, grid=grid,
+            noise_scale=noise_scale,
         )  # fmt: skip
         self.num_classes, self.sigma, self.noise, self.unit = num_classes, self._votes.sigma, noise, unit
-        self.grid = grid
+        self.grid, self.norm = grid, L2 if noise_scale is None else SCALED
 
     @property
     def forward_passes(self) -> int:
         """How often the net was evaluated, for the operator."""
         return self._votes.forward_passes
+
+    def as_batch(self, x: Tensor | ArrayLike) -> Tensor:
+        """x as the net takes it: a tensor as it is, an array or data frame of numbers in the net's dtype."""
+        return self._votes.net.as_batch(x)
 
     def counts(self, x: Tensor, n: int) -> Tensor:
         """Votes of n noisy copies of every input: x [B, ...] -> int64 [B, K] on the device, each row summing to n."""
@@ -125,6 +142,7 @@ class Smoothing:
         votes taken: half as many for a sure input, nearly all at a tie. That number tells the margin: for simulations,
         see `votes.py`.
         """
+        x = self.as_batch(x)
         return plurality(self._votes.count(x, n, curtailed=curtailed)).to(x.device)
 
     def predict(self, x: Tensor, *, n: int, alpha: float) -> Tensor:
@@ -132,6 +150,7 @@ class Smoothing:
 
         Source: Cohen et al. 2019, PREDICT: the two top counts must differ by the two-sided binomial test.
         """
+        x = self.as_batch(x)
         open_unit("alpha", alpha)
         return significant_plurality(self.counts(x, n), alpha=alpha).to(x.device)
 
@@ -145,6 +164,7 @@ class Smoothing:
         bound="two-sided": Equation 1 of the paper, p_A from below at alpha / 2 and every other class from above at
         alpha / (2 (K - 1)), so that all K bounds hold together with probability 1 - alpha.
         """
+        x = self.as_batch(x)
         n0, n, alpha = count("n0", n0), count("n", n), open_unit("alpha", alpha)
         one_of("bound", bound, ("one-sided", "two-sided"))
         if self.noise == "fixed":
@@ -161,7 +181,7 @@ class Smoothing:
             p_high = upper_confidence_bound(rival, n, alpha=left / (2 * (self.num_classes - 1)))
             radius = certified_radius_two_bounds(p_low, p_high, sigma=self.sigma)
         label = np.where(radius > 0, chosen, ABSTAIN)
-        return Certificate(label, radius, self.unit, p_low, counts, n0, n, alpha)
+        return Certificate(label, radius, self.unit, self.norm, p_low, counts, n0, n, alpha)
 
     def sampling_error(self, x: Tensor, n: int) -> float:
         """With a `grid`, a bound on the total variation of n votes of an input as x [B, ...] from their exact law.
@@ -191,6 +211,9 @@ class _SmoothedOracle(LabelOracle):
         labels = self._decide(x)
         self.forward_passes += self.smoothing.forward_passes - before
         return labels
+
+    def _as_batch(self, x: Tensor) -> Tensor:
+        return self.smoothing.as_batch(x)
 
     @abstractmethod
     def _decide(self, x: Tensor) -> Tensor:

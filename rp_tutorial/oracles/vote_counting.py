@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import count, one_of, positive, refuse
@@ -19,7 +20,7 @@ from rp_tutorial.core.threads import side_by_side
 from rp_tutorial.oracles.base import state_entry
 from rp_tutorial.oracles.grid import Grid
 from rp_tutorial.oracles.net import CheckedNet
-from rp_tutorial.oracles.noise import NoiseSet, NoiseStream, NoisyView, noisy_view, visible_factor
+from rp_tutorial.oracles.noise import NoiseSet, NoiseStream, NoisyView, noise_map, split_view, visible_factor
 from rp_tutorial.oracles.votes import votes_needed
 
 NOISES = ("independent", "common", "fixed")
@@ -44,24 +45,28 @@ class VoteCounter:
         noise: str,
         chunk_mib: float | None,
         grid: Grid | None,
+        noise_scale: ArrayLike | None,
         **how: Any,
     ) -> None:
-        self.net, self.sigma, self.grid = CheckedNet(net, **how), positive("sigma", sigma), grid
-        self.noise, self.device, self.num_classes = (
+        if grid is not None and noise_scale is not None:
+            raise refuse("noise_scale", "one beside a grid", "one of the two")
+        self.net, self.sigma, self.noise = (
+            CheckedNet(net, **how),
+            positive("sigma", sigma),
             one_of("noise", noise, NOISES),
-            self.net.device,
-            self.net.num_classes,
         )
+        self.device, self.num_classes, self.grid = self.net.device, self.net.num_classes, grid
+        self._spread = None if noise_scale is None else noise_map(noise_scale).to(self.device)
         default_mib = CHUNK_MIB.get(self.device.type, CHUNK_MIB["cuda"])
         self.chunk_bytes = positive("chunk_mib", default_mib if chunk_mib is None else chunk_mib) * 2**20
-        self.forward_passes, self._view_holds = 0, False
-        self._view = self._plain_view = NoisyView(encode=_itself, head=self.net, factor=None)
+        self.forward_passes, self._split_holds = 0, False
+        self._view: NoisyView | None = None
         self._weight, self._factor = torch.empty(0), torch.empty(0)
         self._begin(unknown_seed() if seed is None else seed)
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle: a view is made anew at the next call."""
-        return {**vars(self), "_view": self._plain_view}
+        return {**vars(self), "_view": None}
 
     @torch.inference_mode()
     def count(self, x: Tensor, n: int, *, curtailed: bool = False, certifying: bool = False) -> Tensor:
@@ -72,7 +77,7 @@ class VoteCounter:
         certifying: with samples that no release ever meets.
         Raises InputError for a net that does not stand up to `CheckedNet.check`, or whose logits are not finite.
         """
-        x, n = check_batch(x), count("n", n)
+        x, n = check_batch(self.net.as_batch(x)), count("n", n)
         if not len(x):
             return self._no_votes(x)[:, :-1]
         self._look_again(x)
@@ -134,17 +139,23 @@ class VoteCounter:
         if self.grid:
             self._view = self.grid.view(self.net, self.sigma, x.dtype)
             return
-        self._view = self._plain_view if self.net.logits else noisy_view(self.net.module, factor_of=self._remembered)
-        if looked and self._view.factor is not None:
-            faster = self._view
-            self._view_holds = self.net.agrees_with(lambda rows: faster.head(faster.encode(rows)), x, spread=self.sigma)
-        if self._view.factor is None or not self._view_holds:
-            self._view = self._plain_view
+        spread = None if self._spread is None else self._spread.T.to(x.dtype)
+        if spread is not None and x.shape[1:] != spread.shape[1:]:
+            raise refuse("noise_scale", f"one of {spread.shape[1]} features", f"one of x, {tuple(x.shape[1:])}")
+        self._view = NoisyView(encode=lambda x: x, head=self.net, factor=spread)
+        split = None if self.net.logits else split_view(self.net.module, self._remembered)
+        if looked:
+            self._split_holds = split is not None and self.net.agrees_with(
+                lambda rows: split.head(split.encode(rows)), x, spread=self.sigma
+            )
+        if split is not None and self._split_holds:
+            self._view = split
 
     def _remembered(self, weight: Tensor) -> Tensor:
-        """`visible_factor`, looked for again when any number of the weight is another."""
+        """What is seen of the noise through `weight`, looked for again when any number of it is another."""
         if self._weight.dtype != weight.dtype or not torch.equal(self._weight, weight):
-            self._weight, self._factor = weight.detach().clone(), visible_factor(weight)
+            spread = weight if self._spread is None else weight.double() @ self._spread
+            self._weight, self._factor = weight.detach().clone(), visible_factor(spread).to(weight.dtype)
         return self._factor
 
     def _count_independent(
@@ -206,7 +217,3 @@ class VoteCounter:
     def _chunk_rows(self, encoded: Tensor) -> int:
         """Noisy copies processed together."""
         return max(1, int(self.chunk_bytes // (encoded[0].numel() * encoded.element_size())))
-
-
-def _itself(x: Tensor) -> Tensor:
-    return x

@@ -94,7 +94,8 @@ def person_and_oracle(
     """People on both sides of a half-space, none nearer to it than 1/10, their true labels, and the oracle."""
     side = torch.arange(people) % 2
     distance = (2 * side - 1) * torch.linspace(0.1, 3.0, people)
-    oracle = RandomizedResponse(PlainOracle(half_space_net(), num_classes=2), epsilon=epsilon, memoised=memoised)
+    truth = PlainOracle(half_space_net(), num_classes=2)
+    oracle = RandomizedResponse(truth, epsilon=epsilon, seed=0, memoised=memoised)
     return at_distance(distance), side, oracle
 
 
@@ -146,7 +147,7 @@ def test_the_attack_is_repeatable_from_its_seed() -> None:
 
 
 def test_abstentions_are_no_votes() -> None:
-    smoothing = Smoothing(half_space_net(), num_classes=2, sigma=1.0)
+    smoothing = Smoothing(half_space_net(), num_classes=2, sigma=1.0, seed=0)
     silent = average(PredictOracle(smoothing, n=5, alpha=0.01), at_distance([1.0, -1.0]), queries=6)
     assert (silent.label == ABSTAIN).all()
     assert int(silent.counts.sum()) == 0
@@ -185,7 +186,7 @@ def test_the_attack_needs_no_particular_net_or_device_of_the_input() -> None:
     images = torch.rand(5, 3, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     net = nn.Sequential(nn.Flatten(), nn.Linear(192, 7)).double()
     plain = PlainOracle(net, num_classes=7)
-    found = average(RandomizedResponse(plain, epsilon=6.0), images, queries=21, radius=1e-6, batch_rows=10)
+    found = average(RandomizedResponse(plain, epsilon=6.0, seed=0), images, queries=21, radius=1e-6, batch_rows=10)
     assert torch.equal(found.label, plain(images))
 
 

@@ -338,7 +338,7 @@ def test_accuracy_on_the_threshold_task_is_that_of_the_boundary_where_predict_pa
         exact = AttributeSmoothing(net, attribute=task.attribute_column, sigma=sigma, scale=task)
         accuracy = float((exact(task.x_test) == task.y_test).double().mean())
         assert accuracy >= 0.999
-        released = Smoothing(net, num_classes=2, sigma=sigma).predict(task.x_test, n=1000, alpha=0.01)
+        released = Smoothing(net, num_classes=2, sigma=sigma, seed=0).predict(task.x_test, n=1000, alpha=0.01)
         right = int((released == task.y_test).sum())
         low, high = clopper_pearson(right, len(task.y_test), confidence=0.999)
         assert low - 0.01 < threshold_rates(sigma=sigma, n=1000, alpha=0.01).accuracy < high + 0.01

@@ -14,7 +14,7 @@ from torch import nn
 
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.models.mlp import two_layer_net
-from rp_tutorial.oracles.noise import NoiseSet, NoiseStream, noisy_view, visible_factor
+from rp_tutorial.oracles.noise import NoiseSet, NoiseStream, NoisyView, noise_map, split_view, visible_factor
 
 ERROR = 1e-6
 CPU = torch.device("cpu")
@@ -108,6 +108,10 @@ NETS = {
     "own first layer": (nn.Sequential(Doubled(6, 4), nn.ReLU(), nn.Linear(4, 2)), (6,), False),
     "own last layer": (nn.Sequential(nn.Linear(6, 4), nn.ReLU(), Doubled(4, 2)), (6,), True),
 }
+
+
+def noisy_view(net):
+    return split_view(net, visible_factor) or NoisyView(encode=lambda x: x, head=net, factor=None)
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -228,3 +232,11 @@ def test_noise_is_standard_normal_and_its_tiles_are_uncorrelated():
     # sqrt(length) times the correlation of two independent tiles is standard normal.
     largest = stats.norm.isf(ERROR / 2 / len(correlation)) / np.sqrt(tiles.shape[1])
     assert np.abs(correlation).max() < largest
+
+
+def test_a_noise_map_is_one_factor_a_feature_or_a_matrix():
+    assert noise_map([2.0, 0.0, 0.5]).tolist() == [[2.0, 0.0], [0.0, 0.0], [0.0, 0.5]]
+    assert noise_map(np.eye(2)).tolist() == [[1.0, 0.0], [0.0, 1.0]]
+    for bad in ([0.0, 0.0], [-1.0, 1.0], [float("nan"), 1.0], [[1.0, 2.0, 3.0]], 3.0):
+        with pytest.raises(InputError, match=r"^noise_scale: got [^\n]*$"):
+            noise_map(bad)

@@ -200,7 +200,7 @@ def test_curtailed_labels_and_passes_do_not_depend_on_the_chunk_size(name, noise
 @pytest.mark.parametrize("noise", NOISES)
 def test_a_sure_input_costs_half_the_votes_and_one(noise):
     for n, cost in ((1, 1), (2, 2), (10, 6), (100, 51), (101, 51)):
-        oracle = VoteOracle(Smoothing(half_space(), num_classes=2, sigma=0.1, noise=noise), n=n, curtailed=True)
+        oracle = VoteOracle(Smoothing(half_space(), num_classes=2, sigma=0.1, seed=0, noise=noise), n=n, curtailed=True)
         assert oracle(at(9.0, -9.0, 5.0)).tolist() == [1, 0, 1]
         assert (oracle.queries, oracle.forward_passes) == (3, 3 * cost)
 

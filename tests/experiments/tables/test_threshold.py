@@ -15,7 +15,7 @@ from rp_tutorial.experiments.engine.documents import published
 from rp_tutorial.experiments.engine.runner import run as run_experiment
 from rp_tutorial.experiments.engine.stages import Stages
 from rp_tutorial.experiments.tables import threshold as insurance
-from rp_tutorial.oracles.noise import noisy_view
+from rp_tutorial.oracles.noise import split_view, visible_factor
 from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.theory import halfspace
 
@@ -51,7 +51,7 @@ def test_the_penalty_leaves_a_net_that_reads_bmi_only(trained) -> None:
     weight = net[0].weight.detach().clone()
     weight[:, task.attribute_column] = 0
     assert int((weight != 0).sum()) == 0
-    assert noisy_view(net).factor.shape[0] == 1
+    assert split_view(net, visible_factor).factor.shape[0] == 1
 
 
 def test_the_net_is_one_threshold_in_bmi(trained) -> None:

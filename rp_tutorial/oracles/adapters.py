@@ -1,0 +1,63 @@
+"""Models that are no torch nets behind the oracles: fitted scikit-learn classifiers, and any function that labels."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from rp_tutorial.core.arguments import refuse
+from rp_tutorial.oracles.smoothing import Smoothing
+
+
+class LabelNet(nn.Module):
+    """A function from a table to labels, as a net whose logits are 1 for the label and 0 for all others.
+
+    label: takes float64 [B, ...], as a data frame if `columns` are named. classes: all labels there are; class c of an
+    oracle is classes[c]. Raises InputError for a label that is none of them.
+    """
+
+    def __init__(self, label: Callable[[Any], Any], classes: Sequence[Any], columns: Sequence[str] | None) -> None:
+        super().__init__()
+        self.label, self.columns = label, None if columns is None else list(columns)
+        self.classes = pd.Index(np.asarray(classes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        table = x.double().cpu().numpy()
+        found = self.label(table if self.columns is None else pd.DataFrame(table, columns=self.columns))
+        label = self.classes.get_indexer(pd.Index(np.asarray(found)))
+        if (label < 0).any():
+            raise refuse(
+                "classes", list(self.classes), f"all labels of the model, {np.asarray(found)[label < 0][0]!r} too"
+            )
+        return nn.functional.one_hot(torch.as_tensor(label), len(self.classes)).to(x)
+
+
+def smooth(model: Any, *, sigma: float, classes: Sequence[Any] | None = None, **options: Any) -> Smoothing:
+    """The smoothed classifier of any model, with the certificates of `Smoothing`, whose `options` these are.
+
+    model: a torch net (then `num_classes` is an option); a fitted scikit-learn classifier or pipeline, smoothed in the
+    unit of the table it was fitted to; or a function that takes a float64 array [B, d] and gives B labels, with
+    `classes`, all labels there are. Class c of a certificate is model.classes_[c] or classes[c].
+    x may be an array or a data frame of numbers. A model that is no net runs in one thread.
+    Raises InputError for anything else, and as `Smoothing` does.
+
+    >>> smoothing = rp.smooth(lambda x: x[:, 0] > 0, sigma=0.5, classes=[False, True])
+    >>> smoothing.certify([[2.0], [-2.0]], n0=50, n=1000, alpha=0.001).label
+    array([1, 0])
+
+    Chapter: foundations/certified-robustness.
+    """
+    if isinstance(model, nn.Module):
+        return Smoothing(model, sigma=sigma, **options)
+    if hasattr(model, "predict"):
+        label, classes = model.predict, getattr(model, "classes_", classes)
+    else:
+        label = model
+    if not callable(label) or classes is None:
+        given = type(model).__name__ + (" without classes" if callable(label) else "")
+        raise refuse("model", given, "a torch net, a fitted classifier with classes_, or a function beside classes=")
+    net = LabelNet(label, classes, getattr(model, "feature_names_in_", None))
+    return Smoothing(net, num_classes=len(net.classes), sigma=sigma, threads=1, **options)
