@@ -126,8 +126,8 @@ def train_student(
 
     The effort does not depend on N, up to a batch: where N does not divide it, some images are put in once more, chosen
     at random. Images with the label ABSTAIN are left out. The recipe is that of `fit_classifier`, mirrored and
-    shifted images included; `recipe` is what is set of it: noise_sigma, learning_rate, label_smoothing, device. The
-    student is left in eval mode on the device.
+    shifted images included; `recipe` is what is set of it: noise_sigma, learning_rate, device. The student is
+    left in eval mode on the device.
     Raises InputError where nothing was released, or more was than `images_seen` could show once.
     """
     answered = answered_rows(images, labels)

@@ -30,7 +30,6 @@ def fit_classifier(
     noise_sigma: float = 0.0,
     flips: bool = True,
     shifts: int = 2,
-    label_smoothing: float = 0.0,
     device: str | torch.device = "cpu",
 ) -> nn.Module:
     """Minimise the cross-entropy of `net` on byte images; returns `net`, in eval mode, on `device`.
@@ -44,7 +43,9 @@ def fit_classifier(
     image_batches.check_labels(image_batches.check_images("images", images), labels)
     place, optimiser = check_device(device), _adamw(net, positive("learning_rate", learning_rate))
     steps = count("epochs", epochs) * image_batches.batches_an_epoch(len(images), batch_size)
-    _check_augmentation(noise_sigma, shifts, label_smoothing)
+    count("shifts", shifts, minimum=0)
+    if noise_sigma != 0:
+        positive("noise_sigma", noise_sigma)
     order, moves = (torch_generator(purpose, seed) for purpose in (Purpose.BATCH_ORDER, Purpose.AUGMENTATION))
     noise = torch_generator(Purpose.TRAINING_NOISE, seed, device=place)
     with global_stream(Purpose.LAYER_DRAWS, seed):
@@ -59,8 +60,7 @@ def fit_classifier(
             if noise_sigma:
                 x.add_(torch.randn(x.shape, generator=noise, device=place), alpha=noise_sigma)
             logits = net(x.contiguous(memory_format=torch.channels_last))
-            loss = nn.functional.cross_entropy(logits, labels[rows.to(place)], label_smoothing=label_smoothing)
-            image_batches.descend(optimiser, loss)
+            image_batches.descend(optimiser, nn.functional.cross_entropy(logits, labels[rows.to(place)]))
             cycle.step()
     return net.eval()
 
@@ -84,14 +84,6 @@ def _check_classes(net: nn.Module, images: Tensor, labels: Tensor) -> None:
     if not 0 <= int(labels.min()) <= int(labels.max()) < classes:
         given = f"labels from {int(labels.min())} to {int(labels.max())}"
         raise refuse("labels", given, f"labels from 0 to {classes - 1}, the classes of the net")
-
-
-def _check_augmentation(noise_sigma: float, shifts: int, label_smoothing: float) -> None:
-    if noise_sigma != 0:
-        positive("noise_sigma", noise_sigma)
-    count("shifts", shifts, minimum=0)
-    if not isinstance(label_smoothing, int | float) or not 0 <= label_smoothing < 1:
-        raise refuse("label_smoothing", label_smoothing, "a number from 0 to below 1")
 
 
 def _adamw(net: nn.Module, learning_rate: float) -> torch.optim.AdamW:

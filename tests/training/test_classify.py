@@ -140,7 +140,6 @@ BAD = [
     *(("learning_rate", {"learning_rate": bad}) for bad in (0, math.nan, "fast")),
     *(("noise_sigma", {"noise_sigma": bad}) for bad in (-0.1, math.inf)),
     *(("shifts", {"shifts": bad}) for bad in (-1, 1.5)),
-    *(("label_smoothing", {"label_smoothing": bad}) for bad in (1, -0.1)),
     ("seed", {"seed": -1}),
     ("device", {"device": "abacus"}),
 ]

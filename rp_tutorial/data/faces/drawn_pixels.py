@@ -6,7 +6,6 @@ One core draws: hundreds of calls of some microseconds each leave threads waitin
 were measured to be slower than one.
 """
 
-import dataclasses
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -38,13 +37,13 @@ def _chunks(numbers: Numbers, spots: dict[str, Spot], paints: Numbers) -> Callab
     """A function from (start, stop) to the same numbers, spots and paints for those rows, in three slices in all."""
     flat = dict(numbers)
     for name, spot in spots.items():
-        flat |= {(name, field.name): getattr(spot, field.name) for field in dataclasses.fields(spot)}
+        flat |= {(name, field): value for field, value in spot._asdict().items()}
     tensors = {key: value for key, value in flat.items() if isinstance(value, Tensor)}
     packed, packed_paints = torch.stack(list(tensors.values())), torch.stack(list(paints.values()))
 
     def rows(start: int, stop: int) -> tuple[Numbers, dict[str, Spot], Numbers]:
         here = flat | dict(zip(tensors, packed[:, start:stop].unbind(0), strict=True))
-        some = {name: Spot(*(here[name, field.name] for field in dataclasses.fields(Spot))) for name in spots}
+        some = {name: Spot(*(here[name, field] for field in Spot._fields)) for name in spots}
         colours = zip(paints, packed_paints[:, start:stop].unbind(0), strict=True)
         return Numbers({name: here[name] for name in numbers}), some, Numbers(colours)
 

@@ -9,7 +9,7 @@ Only additions, products and quotients are used, here and there: they are rounde
 that an image does not depend on the images beside it.
 """
 
-import dataclasses
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -35,8 +35,7 @@ class Numbers(dict):
             raise AttributeError(name) from None
 
 
-@dataclasses.dataclass(frozen=True)
-class Spot:
+class Spot(NamedTuple):
     """An ellipse in one of the frames of `drawn_pixels.py`: a shape with a crisp edge or, if `soft`, a glow.
 
     With q = (u / half_u - u0)^2 + (v / half_v - v0)^2 the mask is top - slope q, cut off at 0 and 1, squared if it is
