@@ -7,7 +7,6 @@ from .engine.kinds_of_data import TABLES as TABLES
 from .engine.lab import Lab as Lab
 from .engine.stages import Stages as Stages
 from .faces.defenses import Defense as Defense
-from .faces.defenses import release as release
 from .faces.distillation import Teacher as Teacher
 from .faces.frontier import LOWEST as LOWEST
 from .faces.frontier import RP as RP

@@ -99,11 +99,8 @@ class AuditLab(Lab):
         """The games of every random setting, remembered in chunks."""
         s, found = self.settings, []
         for first in range(0, s.random_settings, s.chunk):
-            chunk = range(first, min(first + s.chunk, s.random_settings))
-            rows = self.stage(
-                f"settings-{first}", lambda chunk=chunk: [_setting(s, i, self.seed) for i in chunk], without=OF_TABLE
-            )
-            found += rows
+            name, chunk = f"settings-{first}", range(first, min(first + s.chunk, s.random_settings))
+            found += self.stage(name, lambda chunk=chunk: [_setting(s, i, self.seed) for i in chunk], without=OF_TABLE)
         return found
 
     def played(self, n_cert: int) -> int:

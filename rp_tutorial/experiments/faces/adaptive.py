@@ -27,7 +27,7 @@ from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.experiments.engine.experiment import Experiment, register
 from rp_tutorial.experiments.engine.kinds_of_data import FACES
 from rp_tutorial.experiments.faces.adaptive_results import REFERENCE, best, best_table, join, table
-from rp_tutorial.experiments.faces.defenses import Defense, release, with_registered
+from rp_tutorial.experiments.faces.defenses import Defense, with_registered
 from rp_tutorial.experiments.faces.inversion import BOUNDED, judged
 from rp_tutorial.experiments.faces.lab import PAPER, SMOKE, FaceLab, FaceLabSettings, timed
 from rp_tutorial.experiments.faces.private_nets import DP_SGD, PRIVATE_TRAINING, PrivateTraining, public_net
@@ -122,7 +122,7 @@ class AdaptiveLab(FaceLab):
         """
         asked = (defense, Purpose.ATTACK if defense.defense == DP_SGD else purpose)  # one net, no randomness
         if asked not in self._oracles:
-            made = release(self, defense, purpose)
+            made = super().oracle(defense, purpose)
             self._oracles[asked] = (made, made.state())
         oracle, beginning = self._oracles[asked]
         oracle.restore(beginning)

@@ -15,7 +15,6 @@ from typing import Any, Protocol
 
 from rp_tutorial.core.arguments import one_of
 from rp_tutorial.core.registry import Registry, Source
-from rp_tutorial.core.streams import Purpose, child_seed
 from rp_tutorial.experiments.faces.lab import UNIT, FaceLab
 from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.oracles.plain import PlainOracle
@@ -130,12 +129,6 @@ def with_registered(setting: str) -> Callable[[Any], Any]:
         return dataclasses.replace(settings, **{setting: (*listed, *guests)}) if guests else settings
 
     return completed
-
-
-def release(lab: FaceLab, defense: Defense, purpose: Purpose) -> LabelOracle:
-    """The oracle of a defence, with randomness of its own for every purpose; alpha is that of the lab's settings."""
-    seed, alpha = child_seed(purpose, lab.seed), getattr(lab.settings, "alpha", 0.01)
-    return defense.kind.release(lab, defense, seed=seed, alpha=alpha)
 
 
 def plain(lab: FaceLab, defense: Defense) -> PlainOracle:

@@ -20,12 +20,11 @@ from rp_tutorial.core.packed_bits import packed
 from rp_tutorial.core.streams import Purpose, child_seed, torch_generator
 from rp_tutorial.experiments.engine.experiment import Experiment, register
 from rp_tutorial.experiments.engine.kinds_of_data import FACES
-from rp_tutorial.experiments.faces.defenses import Defense, release, with_registered
+from rp_tutorial.experiments.faces.defenses import Defense, with_registered
 from rp_tutorial.experiments.faces.lab import PAPER, SMOKE, FaceLab, FaceLabSettings, timed
 from rp_tutorial.experiments.faces.private_nets import DP_SGD, PRIVATE_TRAINING, PrivateTraining
 from rp_tutorial.experiments.faces.students import MEASURES, claims, comparisons, join, rated
 from rp_tutorial.models.fold import folded
-from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.training.classify import image_logits
 
 
@@ -122,10 +121,6 @@ class DistillationLab(FaceLab):
             "test_agreement": ask(oracle, images).labels,
             "test_accuracy": labels,
         }
-
-    def oracle(self, teacher: Teacher, purpose: Purpose) -> LabelOracle:
-        """The release mechanism of a teacher; the noise of lessons and of the measurement are apart."""
-        return release(self, teacher, purpose)
 
     def constant_guess(self) -> dict[str, float]:
         """For each measure what a student gets who always says the same, and knows what to say."""

@@ -26,9 +26,8 @@ from rp_tutorial.core.streams import Purpose
 from rp_tutorial.data.faces.task import to_float, to_text
 from rp_tutorial.experiments.engine.experiment import Experiment, register
 from rp_tutorial.experiments.engine.kinds_of_data import FACES
-from rp_tutorial.experiments.faces.defenses import Defense, release, with_registered
+from rp_tutorial.experiments.faces.defenses import Defense, with_registered
 from rp_tutorial.experiments.faces.lab import PAPER, SMOKE, FaceLab, FaceLabSettings, timed
-from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.statistics.joining import Joining, join_rows
 from rp_tutorial.statistics.paired import paired_comparison, rate
 
@@ -156,10 +155,6 @@ class InversionLab(FaceLab):
         oracle = self.oracle(arm, Purpose.ATTACK)
         made = attacker.run(oracle, self, state)
         return Attacked(made.inversion, {"forward_passes": oracle.forward_passes, **made.spent})
-
-    def oracle(self, arm: Defense, purpose: Purpose) -> LabelOracle:
-        """The release mechanism of an arm, with noise of its own for every purpose."""
-        return release(self, arm, purpose)
 
     def _row(self, arm: Arm, state: Path) -> dict[str, Any]:
         self.oracle(arm, Purpose.ATTACK), self.prior  # trained before the clock starts

@@ -29,6 +29,7 @@ from rp_tutorial.models.generator import Generator
 from rp_tutorial.models.priors import DecoderPrior, Prior, new_prior
 from rp_tutorial.models.resized import Resized
 from rp_tutorial.models.small_faces import SmallEvaluator, SmallFaceNet
+from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.training.classify import fit_classifier, image_logits
 from rp_tutorial.training.fill_prior import fill_prior
 
@@ -111,6 +112,14 @@ class FaceLab(Lab):
         if self.settings.nets == "facenet":
             return FaceNet64(self.num_classes, seed=seed)
         return SmallFaceNet(self.num_classes, size=self.settings.size, seed=seed)
+
+    def oracle(self, defense: Any, purpose: Purpose) -> LabelOracle:
+        """The release mechanism of a `Defense`, with randomness of its own for every purpose.
+
+        alpha of its test, where it has one, is that of the lab's settings.
+        """
+        seed, alpha = child_seed(purpose, self.seed), getattr(self.settings, "alpha", 0.01)
+        return defense.kind.release(self, defense, seed=seed, alpha=alpha)
 
     def target(self, *, noise_sigma: float | None = None) -> nn.Module:
         """The net under attack, ready for inference, trained under noise of scale `noise_sigma` in [0, 1].
