@@ -80,22 +80,17 @@ def new_prior(kind: str, *, size: int = 32, latent_dim: int = 64) -> Prior:
     "pca"; "vae" and "gan", a small generator trained in the one way or the other; "published", the generator of the
     paper's attack, for images of 64x64. Raises InputError for another kind or a size the kind does not have.
     """
-    return PRIORS[one_of("kind", kind, PRIORS)](latent_dim, size)
+    return PRIORS[one_of("kind", kind, PRIORS)](latent_dim, size=size)
 
 
-def _published(latent_dim: int, size: int) -> Prior:
+def _published(latent_dim: int, *, size: int) -> Prior:
     if size != 64:
         raise refuse("size", size, "64, the only size of the published generator")
     return DecoderPrior(Generator(latent_dim))
 
 
-def _small(latent_dim: int, size: int) -> Prior:
+def _small(latent_dim: int, *, size: int) -> Prior:
     return DecoderPrior(SmallGenerator(latent_dim, size=size))
 
 
-PRIORS: dict[str, Callable[[int, int], Prior]] = {
-    "pca": lambda latent_dim, size: PCAPrior(latent_dim, size=size),
-    "vae": _small,
-    "gan": _small,
-    "published": _published,
-}
+PRIORS: dict[str, Callable[..., Prior]] = {"pca": PCAPrior, "vae": _small, "gan": _small, "published": _published}

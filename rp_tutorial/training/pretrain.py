@@ -111,8 +111,7 @@ def _elsewhere(x: Tensor, generator: torch.Generator) -> Tensor:
 def _places(size: int) -> tuple[Tensor, Tensor]:
     """Row and column of every pixel in [-1, 1], each [size, size]."""
     line = torch.linspace(-1, 1, size)
-    down, right = torch.meshgrid(line, line, indexing="ij")
-    return down, right
+    return torch.meshgrid(line, line, indexing="ij")
 
 
 def _uniform(*shape: int, generator: torch.Generator) -> Tensor:

@@ -155,11 +155,9 @@ def some(files: Sequence[Any], most: int, seed: int, name: str) -> list[Any]:
 
 
 def _chosen(person: Person, limits: Limits, seed: int) -> Person:
-    if person.test_files is None:
-        files = some(person.files, limits.train_images + limits.test_images, seed, person.name)
-        return Person(person.name, files)
-    files = some(person.files, limits.train_images, seed, person.name)
-    return Person(person.name, files, some(person.test_files, limits.test_images, seed, person.name))
+    most = limits.train_images if person.test_files is not None else limits.train_images + limits.test_images
+    tests = person.test_files and some(person.test_files, limits.test_images, seed, person.name)
+    return Person(person.name, some(person.files, most, seed, person.name), tests)
 
 
 def _files(people: Iterable[Person]) -> list[Path]:
