@@ -1,24 +1,57 @@
-"""Files that are whole or not there: what reads one never sees half of it."""
+"""Files that are whole or not there, and files that can tell whether they are what was written."""
 
+import glob
+import hashlib
 import os
+import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+ABANDONED = 3600  # seconds after which a file that nobody finished may go
 
-def write_atomically(path: Path, text: str) -> None:
-    """The whole file or the old one: what reads `path` never sees half of it."""
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """The whole file or the old one: what reads `path` never sees half of it. Text is UTF-8, whatever the locale."""
     with replacing(path) as part:
-        part.write_text(text)
+        part.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path` that takes its place when the block ends well, and vanishes when it does not."""
+    """A temporary name beside `path` that takes its place when the block ends well, and vanishes when it does not.
+
+    The name is nobody else's, in another container that shares the folder neither. What a kill left is cleared away.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        if time.time() - left.stat().st_mtime > ABANDONED:
+            left.unlink(missing_ok=True)
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
         yield part
+        with part.open("rb+") as written:
+            os.fsync(written)  # a name must not survive a loss of power that its content did not
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_sealed(path: Path, content: bytes) -> None:
+    """`content` at `path`, under a digest of itself and of the name of the file."""
+    write_atomically(path, _seal(path, content) + content)
+
+
+def read_sealed(path: Path) -> bytes | None:
+    """What `write_sealed` wrote under this name; None if that is not what is there, or nothing is."""
+    try:
+        found = path.read_bytes()
+    except OSError:
+        return None
+    content = found[len(_seal(path, b"")) :]
+    return content if found == _seal(path, content) + content else None
+
+
+def _seal(path: Path, content: bytes) -> bytes:
+    return hashlib.sha256(path.name.encode() + b"\0" + content).hexdigest().encode() + b"\n"

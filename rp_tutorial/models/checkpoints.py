@@ -8,7 +8,6 @@ leaves a random network behind, so it is refused. Our own weights are safetensor
 import math
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from scipy import stats
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import InputError, count, open_unit, refuse
+from rp_tutorial.core.files import write_atomically
 from rp_tutorial.models.batches import device_of, over_batches
 
 OWN_SUFFIX = ".safetensors"
@@ -60,19 +60,10 @@ def save_weights(net: nn.Module, path: str | os.PathLike[str]) -> Path:
     path = Path(path)
     if path.suffix != OWN_SUFFIX:
         raise refuse("path", str(path), f"a file name that ends in {OWN_SUFFIX}")
-    path.parent.mkdir(parents=True, exist_ok=True)
     # Copies, as tied weights share memory, which this format has no way to say.
-    data = safetensors.torch.save(
-        {name: weight.cpu().contiguous().clone() for name, weight in net.state_dict().items()}
+    write_atomically(
+        path, safetensors.torch.save({n: w.cpu().contiguous().clone() for n, w in net.state_dict().items()})
     )
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.replace(beside, path)  # a reader sees the old file or the new one, never half of one
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
     return path
 
 

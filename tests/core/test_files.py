@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,3 +19,21 @@ def test_a_failed_write_leaves_the_old_file_and_no_part(tmp_path: Path) -> None:
         write_atomically(path, 1)  # type: ignore[arg-type]
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["file.json"]
+
+
+def test_text_is_utf_8_in_every_locale(tmp_path: Path) -> None:
+    program = (
+        "from pathlib import Path; from rp_tutorial.core.files import write_atomically as write;"
+        "write(Path('t'), chr(0x2212) + chr(0x2265))"
+    )
+    for mode in ({"PYTHONIOENCODING": "cp1252", "LC_ALL": "en_US.ISO-8859-1", "PYTHONUTF8": "0"}, {"LC_ALL": "C"}):
+        subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env={**os.environ, **mode}, check=True)
+        assert (tmp_path / "t").read_text(encoding="utf-8") == "\u2212\u2265"
+
+
+def test_what_a_kill_left_is_cleared_away_after_an_hour_and_not_before(tmp_path: Path) -> None:
+    old, new = (tmp_path / f".file.json.{name}.part" for name in ("old", "new"))
+    old.touch(), new.touch()
+    os.utime(old, (0, 0))
+    write_atomically(tmp_path / "file.json", "text")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".file.json.new.part", "file.json"]

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from rp_tutorial.core.arguments import refuse
-from rp_tutorial.core.files import replacing
+from rp_tutorial.core.files import read_sealed, write_sealed
+from rp_tutorial.core.tensor_files import as_bytes, from_bytes
 
 WALK_ENDS = ("patience", "rejected steps", "iterations", "radius cap", "unbounded radius", "query limit")
 REASONS = ("running", "not found", *WALK_ENDS)
@@ -71,15 +72,14 @@ class StateFile:
     def save(self, state: State, trace: list[dict[str, Tensor]], oracle_state: dict[str, Any]) -> None:
         stored = {name: value.cpu() if isinstance(value, Tensor) else value for name, value in asdict(state).items()}
         content = {"fingerprint": self._fingerprint, "state": stored, "trace": trace, "oracle": oracle_state}
-        with replacing(self._path) as part:
-            torch.save(content, part)
+        write_sealed(self._path, as_bytes(content))
 
     def load(self, device: torch.device | str) -> tuple[State, list[dict[str, Tensor]], dict[str, Any]] | None:
         """State, trace and oracle state, or None where there is no file. Never executes pickled code."""
         if not self._path.exists():
             return None
         try:
-            content = torch.load(self._path, map_location="cpu", weights_only=True)
+            content = from_bytes(read_sealed(self._path))
             found, stored = content["fingerprint"], content["state"]
             state = State(**{field.name: stored[field.name] for field in fields(State)})
             trace, oracle_state = content["trace"], content["oracle"]

@@ -5,6 +5,7 @@ settings only reads. What a stage depends on is its experiment's business and co
 """
 
 import json
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +13,13 @@ from typing import Any
 
 import joblib
 import platformdirs
-import torch
 from torch import nn
 
-from rp_tutorial.core.files import replacing, write_atomically
+from rp_tutorial.core.arguments import InputError, refuse
+from rp_tutorial.core.files import read_sealed, write_sealed
+from rp_tutorial.core.tensor_files import as_bytes, from_bytes
+
+LOG = logging.getLogger(__name__)
 
 
 class Stages:
@@ -29,19 +33,19 @@ class Stages:
     def result(self, name: str, key: dict[str, Any], compute: Callable[[Path], Any]) -> Any:
         """`compute(state)`, a JSON value, or what it returned when last called for this key.
 
-        `state` is a path at which a long stage may keep what it has while it runs; it is gone when the stage is done.
+        `state` is a path at which a long stage may keep what it has while it runs, by `write_sealed`; it is gone when
+        the stage is done.
         """
         path = self._begin("results", self.experiment, name, key, ".json")
-        if path.exists() and not self.force:
-            return json.loads(path.read_text())
+        if (found := self._remembered(path)) is not None:
+            return json.loads(found)
         state = path.with_suffix(".state")
-        state.parent.mkdir(parents=True, exist_ok=True)
-        if self.force:
+        if self._remembered(state) is None:
             state.unlink(missing_ok=True)
-        value = compute(state)
-        write_atomically(path, json.dumps(value))
+        value = json.dumps(compute(state))
+        self._write(path, value.encode())
         state.unlink(missing_ok=True)
-        return json.loads(path.read_text())  # the same types whether remembered or not
+        return json.loads(value)  # the same types whether remembered or not
 
     def weights(
         self, name: str, key: dict[str, Any], net: nn.Module, train: Callable[[], Any], *, owner: str
@@ -52,13 +56,27 @@ class Stages:
         Experiments that name the same `owner` share them.
         """
         path = self._begin("nets", owner, name, key, ".pt")
-        if path.exists() and not self.force:
-            net.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
+        if (found := self._remembered(path)) is not None:
+            net.load_state_dict(from_bytes(found))
             return net.eval()
         train()
-        with replacing(path) as part:
-            torch.save(net.state_dict(), part)
+        self._write(path, as_bytes(net.state_dict()))
         return net.eval()
+
+    def _remembered(self, path: Path) -> bytes | None:
+        """What is kept at `path`, unless it is to be forgotten or is no longer what was written."""
+        if self.force or not path.exists():
+            return None
+        found = read_sealed(path)
+        if found is None:
+            LOG.warning("%s is damaged and is computed again", path)
+        return found
+
+    def _write(self, path: Path, content: bytes) -> None:
+        try:
+            write_sealed(path, content)
+        except OSError as error:
+            raise _unusable(error) from error
 
     def _begin(self, kind: str, owner: str, name: str, key: dict[str, Any], ending: str) -> Path:
         """Where the stage is kept. Tells whoever watches, once a stage: one that is read again was over already."""
@@ -66,8 +84,28 @@ class Stages:
         path = cache_dir() / kind / owner / f"{name.replace('/', '-')}-{joblib.hash((owner, name, plain))}{ending}"
         if path not in self._begun:
             self._begun.add(path)
+            try:  # before the work, not after it
+                path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise _unusable(error) from error
             self._progress(name)
         return path
+
+
+def damaged() -> list[Path]:
+    """What lies in the cache and is not what was written there."""
+    return [path for path in kept() if read_sealed(path) is None]
+
+
+def kept() -> list[Path]:
+    """Every file of the cache that a run may read: results, nets and the states of runs that were cut off."""
+    folders = (cache_dir() / kind for kind in ("results", "nets"))
+    return sorted(path for folder in folders for path in folder.rglob("*") if path.is_file())
+
+
+def _unusable(error: OSError) -> InputError:
+    allowed = "a folder that can be written, with room; the variable names another one"
+    return refuse("RP_TUTORIAL_CACHE", f"{cache_dir()} ({error.strerror})", allowed)
 
 
 def cache_dir() -> Path:

@@ -13,6 +13,7 @@ from close import assert_close_to_scale, rounding
 
 from rp_tutorial.attacks.inversion.boundary_repulsion import BREP_MI
 from rp_tutorial.core.arguments import InputError
+from rp_tutorial.core.files import read_sealed
 from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.core.streams import Purpose
 from rp_tutorial.data.faces.task import from_text, to_float
@@ -72,7 +73,7 @@ def test_a_run_killed_inside_an_arm_resumes_to_the_same_result(
 ) -> None:
     """A stored arm is thrown away, its second computation killed in the middle, and then it goes on."""
     (stored,) = (own_cache / "results" / "inversion").glob(f"{TINY.arms[1].name}-*.json")
-    kept = json.loads(stored.read_text())
+    kept = json.loads(read_sealed(stored))
     stored.unlink()
     real, calls = Smoothing.vote, []
 
