@@ -7,6 +7,7 @@ smoothing (Cohen et al. 2019, section 4). Tables are trained by `fit.py`; which 
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import OneCycleLR
 
 from rp_tutorial.core.arguments import count, positive, refuse
 from rp_tutorial.core.devices import check_device
@@ -52,9 +53,7 @@ def fit_classifier(
         net.to(place, memory_format=torch.channels_last).train()
         images, labels = images.to(place), labels.to(place)
         _check_classes(net, images, labels)
-        cycle = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, learning_rate, total_steps=steps + 1, cycle_momentum=False
-        )
+        cycle = OneCycleLR(optimiser, learning_rate, total_steps=steps + 1, cycle_momentum=False)
         for rows in image_batches.epoch_batches(len(images), batch_size, order, epochs=epochs):
             x = image_batches.augmented(images, rows, flips=flips, shifts=shifts, generator=moves)
             if noise_sigma:
