@@ -20,10 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import count, positive, refuse
-from rp_tutorial.core.labels import check_batch
 from rp_tutorial.core.threads import side_by_side
 from rp_tutorial.verification.reading import read_net
-from rp_tutorial.verification.relu_net import ReluNet
+from rp_tutorial.verification.relu_net import ReluNet, read_inputs
 
 FAR = 1e150  # a bend further out than this is taken as never reached; its square still fits a float64
 CHUNK_MIB = 4  # fits a cache
@@ -107,7 +106,7 @@ def label_pieces(net: nn.Module, x: Tensor, *, attribute: int, chunk_mib: float 
     Raises InputError for a net that `read_net` refuses, and for bad x, attribute or chunk_mib.
     """
     plain = read_net(net)
-    x = _flat_rows(x, plain.weights[0]).detach()
+    rows = read_inputs(plain, x)
     layers = _above_class_zero(plain, x.device)
     (weight, bias), rest = layers[0], layers[1:]
     if count("attribute", attribute, minimum=0) >= weight.shape[1]:
@@ -116,7 +115,7 @@ def label_pieces(net: nn.Module, x: Tensor, *, attribute: int, chunk_mib: float 
     others[:, attribute] = 0
     alike = len(x) > 1 and not bool(others.any())  # a net that reads nothing else has the same pieces for all records
     chunk = _chunk_records([len(bias) for _, bias in layers], positive("chunk_mib", chunk_mib))
-    parts = x[: 1 if alike else None].split(chunk)
+    parts = rows[: 1 if alike else None].split(chunk)
 
     def work(part: Tensor) -> tuple[Tensor, ...]:
         return _runs(weight[:, attribute], part.to(weight) @ others.T + bias, rest, chunk_mib)
@@ -132,13 +131,6 @@ def _above_class_zero(net: ReluNet, device: torch.device) -> list[tuple[Tensor, 
     """Its layers with the logits of classes 1, 2, ... measured from that of class 0: one line fewer to follow."""
     *hidden, (weight, bias) = [(w.to(device), b.to(device)) for w, b in zip(net.weights, net.biases, strict=True)]
     return [*hidden, (weight[1:] - weight[0], bias[1:] - bias[0])]
-
-
-def _flat_rows(x: Tensor, weight: Tensor) -> Tensor:
-    rows = check_batch(x).flatten(1)
-    if rows.shape[1] != weight.shape[1]:
-        raise refuse("x", tuple(x.shape), f"rows of {weight.shape[1]} numbers")
-    return rows
 
 
 def _chunk_records(widths: list[int], mib: float) -> int:
@@ -321,8 +313,6 @@ def _walk(lines: Lines, record: Tensor, piece: Tensor, leader: Tensor) -> list[t
 
 def _merged(record: Tensor, start: Tensor, label: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Ordered runs without those of width 0, neighbours of one label joined."""
-    if not len(record):
-        return record, start, label
     wide = torch.ones_like(record, dtype=torch.bool)
     wide[:-1] = (record[1:] != record[:-1]) | (start[1:] > start[:-1])
     record, start, label = record[wide], start[wide], label[wide]

@@ -105,30 +105,20 @@ class IntervalSet:
 
     def length(self) -> NDArray[np.float64]:
         """Total length, in `unit`: shape of the batch."""
-        low, high = self._used_ends()
-        return (high - low).sum(axis=-1)
+        return np.maximum(self.high - self.low, 0).sum(axis=-1)  # filling is -inf long
 
     def mass(self, prior: Any) -> NDArray[np.float64]:
         """Probability of the set under a prior with a continuous `cdf` in this unit, such as a frozen SciPy law."""
-        low, high = self._used_ends()
-        return (prior.cdf(high) - prior.cdf(low)).sum(axis=-1)
-
-    def hull(self) -> IntervalSet:
-        """The smallest interval that holds the set: what an attacker reports who gives one interval."""
-        if not self.low.shape[-1]:
-            return self
-        return IntervalSet(self.low[..., :1], self.high.max(axis=-1, keepdims=True), self.unit)
-
-    def union(self, other: IntervalSet) -> IntervalSet:
-        """Values in either set."""
-        ours, theirs = self._beside(other)
-        return IntervalSet(*(np.concatenate(ends, axis=-1) for ends in zip(ours, theirs, strict=True)), self.unit)
+        return np.maximum(prior.cdf(self.high) - prior.cdf(self.low), 0).sum(axis=-1)  # filling would count as -1
 
     def intersection(self, other: IntervalSet) -> IntervalSet:
         """Values in both sets. Two that share an end point meet in that point."""
-        ours, theirs = self._beside(other)
-        low = np.maximum(ours[0][..., :, None], theirs[0][..., None, :])
-        high = np.minimum(ours[1][..., :, None], theirs[1][..., None, :])
+        if not isinstance(other, IntervalSet):
+            raise refuse("other", type(other).__name__, "an IntervalSet")
+        if other.unit != self.unit:
+            raise refuse("unit", other.unit, f"{self.unit!r}, the unit of the other set")
+        low = np.maximum(self.low[..., :, None], other.low[..., None, :])
+        high = np.minimum(self.high[..., :, None], other.high[..., None, :])
         shape = (*low.shape[:-2], low.shape[-2] * low.shape[-1])
         return IntervalSet(low.reshape(shape), high.reshape(shape), self.unit)
 
@@ -137,9 +127,7 @@ class IntervalSet:
         infinite = np.full((*self.shape, 1), np.inf)
         # Filling, from inf to -inf, must repeat the gap after the last interval and not open another.
         reached = np.maximum.accumulate(np.concatenate([-infinite, self.high], axis=-1), axis=-1)
-        gap_low, gap_high = reached, np.concatenate([self.low, infinite], axis=-1)
-        open_gap = gap_low < gap_high
-        gaps = IntervalSet(np.where(open_gap, gap_low, np.inf), np.where(open_gap, gap_high, -np.inf), self.unit)
+        gaps = IntervalSet(reached, np.concatenate([self.low, infinite], axis=-1), self.unit)
         rest = gaps.intersection(domain)
         wide = rest.low < rest.high
         return IntervalSet(np.where(wide, rest.low, np.inf), np.where(wide, rest.high, -np.inf), self.unit)
@@ -147,22 +135,6 @@ class IntervalSet:
     def difference(self, other: IntervalSet) -> IntervalSet:
         """This set without the other, closed."""
         return other.complement(self)
-
-    def _used_ends(self) -> tuple[NDArray, NDArray]:
-        """low, high with the filling moved to an interval from 0 to 0."""
-        used = self.low <= self.high
-        return np.where(used, self.low, 0.0), np.where(used, self.high, 0.0)
-
-    def _beside(self, other: IntervalSet) -> tuple[tuple[NDArray, NDArray], tuple[NDArray, NDArray]]:
-        if not isinstance(other, IntervalSet):
-            raise refuse("other", type(other).__name__, "an IntervalSet")
-        if other.unit != self.unit:
-            raise refuse("unit", other.unit, f"{self.unit!r}, the unit of the other set")
-        batch = np.broadcast_shapes(self.shape, other.shape)
-        ours, theirs = (
-            tuple(np.broadcast_to(ends, (*batch, ends.shape[-1])) for ends in (s.low, s.high)) for s in (self, other)
-        )
-        return ours, theirs
 
 
 def _canonical(low: NDArray, high: NDArray) -> tuple[NDArray, NDArray]:

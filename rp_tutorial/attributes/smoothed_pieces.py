@@ -52,9 +52,8 @@ def leader_pieces(base: LabelPieces, *, sigma: float, num_classes: int) -> Label
 
     def work(rows: Tensor) -> LabelPieces:
         kernel = _Kernel(base.rows(rows), sigma, num_classes)
-        single = (
-            kernel.base.used.sum(dim=1) <= 2
-        )  # one boundary: p_a = Phi(distance / sigma), so g is f for every sigma
+        # One boundary: p_a = Phi(distance / sigma), so g is f for every sigma.
+        single = kernel.base.used.sum(dim=1) <= 2
         return _search(kernel, reach=1.0, values=kernel.with_slope, alone=single)
 
     parts = torch.arange(len(base), device=base.low.device).split(RECORDS)
@@ -232,10 +231,9 @@ def _enclose(
     """
     first, second = (side[:, None] for side in pair)
 
-    def difference(z: Tensor) -> tuple[Tensor, Tensor]:
-        p, slope = values(cells.record, z)
-        pick = [(part.gather(1, first) - part.gather(1, second))[:, 0] * sign for part in (p, slope)]
-        return pick[0], pick[1]
+    def difference(z: Tensor) -> list[Tensor]:
+        """sign * D and its slope."""
+        return [(part.gather(1, first) - part.gather(1, second))[:, 0] * sign for part in values(cells.record, z)]
 
     low, high = cells.low, cells.high
     at_low, at_high = difference(low)[0], difference(high)[0]

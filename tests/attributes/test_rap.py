@@ -9,14 +9,7 @@ from scipy import special
 from torch import nn
 
 from rp_tutorial.attributes.pieces import label_pieces
-from rp_tutorial.attributes.rap import (
-    ape,
-    inference_set,
-    rap_set,
-    release_level,
-    sampled_inference_set,
-    sampled_rap_set,
-)
+from rp_tutorial.attributes.rap import ape, inference_set, rap_set, release_level
 from rp_tutorial.attributes.sets import IntervalSet, StandardScale
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.labels import ABSTAIN
@@ -24,6 +17,7 @@ from rp_tutorial.models.mlp import two_layer_net
 from rp_tutorial.oracles.attribute import AttributeSmoothing
 from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.oracles.smoothing import PredictOracle, Smoothing, VoteOracle
+from rp_tutorial.statistics.binomial import clopper_pearson
 from rp_tutorial.theory import halfspace
 
 BMI = "kg/m^2"
@@ -49,7 +43,7 @@ def with_attribute(x: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
 
 
 def test_inference_sets_of_a_net_are_what_its_own_queries_find():
-    """Exact pieces against grid and bisection on the plain oracle, for three classes."""
+    """Exact pieces against the plain oracle on a grid and on both sides of every end, for three classes."""
     net = two_layer_net(3, num_classes=3, hidden=12, seed=2).double()
     with torch.no_grad():
         net[0].weight.mul_(3)
@@ -58,22 +52,18 @@ def test_inference_sets_of_a_net_are_what_its_own_queries_find():
     oracle = PlainOracle(net, num_classes=3)
     released = oracle(x)
     exact = inference_set(label_pieces(net, x, attribute=0), released, scale=SCALE, domain=DOMAIN)
-    sampled = sampled_inference_set(
-        oracle, x, released, domain=DOMAIN, with_attribute=with_attribute, spacing=0.05, tolerance=1e-6
-    )
-    assert sampled.unit == BMI
-    np.testing.assert_allclose(sampled.length(), exact.length(), atol=2e-5)
-    assert (sampled.difference(exact).length() < 1e-9).all()  # reported ends lie inside
+    assert exact.unit == BMI
     assert exact.contains(SCALE.to_unit(x[:, 0].numpy())).all()
-    nobody = sampled_inference_set(
-        oracle, x[:0], released[:0], domain=DOMAIN, with_attribute=with_attribute, spacing=1, tolerance=1e-3
-    )
-    assert nobody.shape == (0,)
-    none = sampled_inference_set(
-        PlainOracle(threshold_net().double(), num_classes=2), x[:, :1], 1, domain=IntervalSet.of((12, 20), unit=BMI),
-        with_attribute=with_attribute, spacing=1, tolerance=1e-3,
-    )  # fmt: skip
-    assert (none.length() == 0).all()
+    grid = np.linspace(12, 50.4, 769)[:-1] + 1e-5
+    answers = oracle(with_attribute(x, torch.from_numpy(grid)).flatten(0, 1)).view(len(x), -1)
+    assert (exact[:, None].contains(grid) == (answers == released[:, None]).numpy()).all()
+    for ends, outward in ((exact.low, -1e-7), (exact.high, 1e-7)):
+        within = (ends > 12) & (ends < 50.4)
+        record = np.nonzero(within)[0]
+        assert len(record) > 10
+        for step, same in ((-outward, True), (outward, False)):
+            beside = with_attribute(x[record], torch.from_numpy(ends[within] + step)[:, None])[:, 0]
+            assert ((oracle(beside) == released[record]) == same).all()
 
 
 def test_ape_with_exact_radii_never_exceeds_the_preimage():
@@ -184,21 +174,22 @@ def test_a_vote_leaves_more_possible_than_the_ideal_classifier_and_less_as_n_gro
 
 
 @pytest.mark.parametrize("rule", ["vote", "predict"])
-def test_sampled_rap_sets_enclose_the_exact_one(rule):
-    net, x = threshold_net(0.5), torch.zeros(4, 1)
+def test_rap_sets_are_where_the_oracle_itself_answers_that_often(rule):
+    """Clopper-Pearson at every grid point, Bonferroni over the grid: all hold with probability 1 - 1e-6."""
+    net, x, tau, repeats = threshold_net(0.5), torch.zeros(1, 1), 0.3, 240
     smoothing = Smoothing(net, num_classes=2, sigma=1.0, seed=3)
     oracle = VoteOracle(smoothing, n=10) if rule == "vote" else PredictOracle(smoothing, n=100, alpha=0.01)
-    inner, outer = sampled_rap_set(
-        oracle, x, 1, tau=0.3, domain=DOMAIN, with_attribute=lambda x, v: with_attribute(x, v).float(),
-        spacing=0.4, repeats=60, confidence=1 - 1e-6,
-    )  # fmt: skip
     exact = rap_set(
-        label_pieces(net, x, attribute=0), 1, tau=0.3, sigma=1.0, rule=rule, n=oracle.n, alpha=0.01, scale=SCALE,
+        label_pieces(net, x, attribute=0), 1, tau=tau, sigma=1.0, rule=rule, n=oracle.n, alpha=0.01, scale=SCALE,
         domain=DOMAIN,
     )  # fmt: skip
-    assert (inner.difference(exact).length() < 0.2 + 1e-9).all()  # half a cell
-    assert (exact.difference(outer).length() < 0.2 + 1e-9).all()
-    assert (outer.length() < exact.length() + 6).all()
+    grid = np.linspace(12, 50.4, 97)
+    probes = with_attribute(x, torch.from_numpy(grid))[0].float()
+    hits = sum((oracle(probes) == 1).long() for _ in range(repeats)).numpy()
+    lower, upper = clopper_pearson(hits, repeats, confidence=1 - 1e-6 / len(grid))
+    assert exact[0].contains(grid[lower >= tau]).all()
+    assert not exact[0].contains(grid[upper < tau]).any()
+    assert ((lower < tau) & (upper >= tau)).sum() < 10  # of 97 points: the others are decided
 
 
 def test_a_domain_in_another_unit_is_refused():
@@ -210,9 +201,6 @@ def test_bad_input_is_refused_in_one_line():
     base = label_pieces(threshold_net(), torch.zeros(1, 1), attribute=0)
     many = label_pieces(two_layer_net(1, num_classes=3), torch.zeros(1, 1), attribute=0)
     many = type(many)(many.low, many.high, many.label.clamp_min(2))
-    endless = IntervalSet.of((0, np.inf), unit=BMI)
-    common = {"domain": DOMAIN, "with_attribute": with_attribute, "spacing": 1.0}
-    oracle, x = PlainOracle(threshold_net().double(), num_classes=2), torch.zeros(1, 1)
     for argument, call in (
         ("set", lambda: inference_set(base, 1).pairs()),
         ("radius", lambda: ape([1.0], [-1.0], unit=BMI)),
@@ -223,10 +211,6 @@ def test_bad_input_is_refused_in_one_line():
         ("n", lambda: rap_set(base, 1, tau=0.5, sigma=1, rule="vote")),
         ("alpha", lambda: rap_set(base, 1, tau=0.5, sigma=1, rule="predict", n=10)),
         ("label", lambda: release_level(0.5, label=ABSTAIN, rule="vote", n=10)),
-        ("domain", lambda: sampled_inference_set(oracle, x, 1, **{**common, "domain": endless}, tolerance=0.1)),
-        ("spacing", lambda: sampled_inference_set(oracle, x, 1, **{**common, "spacing": 0}, tolerance=0.1)),
-        ("tolerance", lambda: sampled_inference_set(oracle, x, 1, **common, tolerance=0)),
-        ("repeats", lambda: sampled_rap_set(oracle, x, 1, tau=0.5, **common, repeats=0)),
     ):  # fmt: skip
         with pytest.raises(InputError, match=rf"^{argument}: got ") as error:
             call()
