@@ -16,6 +16,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+alt.data_transformers.disable_max_rows()  # a table of one's own may have more than Altair's 5,000
 ABOVE, BELOW = "#2b6cb0", "#dd6b20"  # the paper's blue and orange, told apart by most colour-blind readers too
 REFERENCE = "#718096"
 # Colours that hold on light and dark pages; with shapes of another period no two of two dozen names look alike.

@@ -7,10 +7,12 @@ what they have in common, the class, is what the net is trained to learn. What n
 are in `experiments/faces/private_nets.py`.
 """
 
+import copy
 import dataclasses
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -18,11 +20,13 @@ from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import InputError, count, open_unit, positive, refuse
 from rp_tutorial.core.devices import check_device
-from rp_tutorial.core.streams import Purpose, global_stream, torch_generator
+from rp_tutorial.core.streams import Purpose, global_stream, torch_generator, unknown_seed
+from rp_tutorial.models.batches import as_floats
 from rp_tutorial.training.image_batches import augmented, check_images, check_labels
 from rp_tutorial.training.privacy_accounting import calibrated_noise, optional_package, spent_epsilon
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+FEWEST = 4  # values in a group of a layer without axes beside the channels: of two only the sign would be left
 GROUPS = 4  # of a group normalisation: with Opacus' usual 32, each of 16 or 32 channels would be a group of its own
 
 
@@ -78,7 +82,7 @@ def fit_privately(
     learning_rate: float = 1.0,
     flips: bool = False,
     shifts: int = 0,
-    seed: int = 0,
+    seed: int | None = None,
     physical_batch: int = 64,
     device: str | torch.device = "cpu",
 ) -> PrivateNet:
@@ -92,9 +96,11 @@ def fit_privately(
 
     A batch normalisation mixes records. One whose parameters are all frozen is run on its stored statistics; any other
     is refused: see `with_group_norm` and `train_only`. `net` is trained in place and comes back in eval mode.
-    Noise is from `seed` so that runs repeat: keep the seed as secret as the data, or the noise can be taken off again.
-    Of any seed a CPU generator keeps 32 bits, few enough to try them all: a net to be published needs other noise.
-    Raises InputError for arguments out of range, a net that mixes records, and where Opacus is missing.
+    Noise is from the operating system, or from `seed` so that runs repeat: keep that as secret as the data, or the
+    noise can be taken off again. Of any seed a CPU generator keeps 32 bits, few enough to try them all: a net to be
+    published needs other noise.
+    Raises InputError for arguments out of range, records or trained weights that are not finite, a net that mixes
+    records or that Opacus cannot train (operations in place, parameters of no use), and where Opacus is missing.
     """
     place, rows = check_device(device), _check_records(inputs, labels)
     _trained_parameters(net), check_records_do_not_mix(_in_training(net))
@@ -104,9 +110,15 @@ def fit_privately(
     sigma = calibrated_noise(positive("epsilon", epsilon), delta=delta, sample_rate=rate, steps=steps)
     spent = spent_epsilon(sigma, delta=delta, sample_rate=rate, steps=steps)
     record = PrivacyRecord(spent, delta, sigma, positive("clip", clip), steps, rate)
-    inputs, labels = inputs.to(place), labels.to(place)
+    inputs, labels, seed = inputs.to(place), labels.to(place), unknown_seed() if seed is None else seed
     if flips or shifts:
         check_images("inputs", inputs)
+    with global_stream(Purpose.LAYER_DRAWS, seed), _said_of_the_net():
+        classes = net.to(place)(as_floats(inputs[:1])).shape[1]
+    if not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+        raise refuse(
+            "labels", f"{int(labels.min())} to {int(labels.max())}", f"0 to {classes - 1}, as the net has them"
+        )
     moves = torch_generator(Purpose.AUGMENTATION, seed)
 
     def mean_loss(model: nn.Module, chosen: Tensor) -> Tensor:
@@ -127,7 +139,7 @@ def private_steps(
     record: PrivacyRecord,
     *,
     learning_rate: float,
-    seed: int = 0,
+    seed: int | None = None,
     physical_batch: int = 64,
     watch: Callable[[], None] | None = None,
 ) -> None:
@@ -142,6 +154,7 @@ def private_steps(
     samplers = optional_package("opacus.utils.uniform_sampler")
     splitting = optional_package("opacus.utils.batch_memory_manager")
     positive("learning_rate", learning_rate)
+    seed = unknown_seed() if seed is None else seed
     sample = samplers.UniformWithReplacementSampler(
         num_samples=count("rows", rows),
         sample_rate=record.sample_rate,
@@ -154,7 +167,8 @@ def private_steps(
     with global_stream(Purpose.LAYER_DRAWS, seed), warnings.catch_warnings():
         # The first trained layer's input needs no gradient, so torch remarks that its hook sees none. It needs none.
         warnings.filterwarnings("ignore", message="Full backward hook is firing when gradients are computed")
-        model = opacus.GradSampleModule(net)
+        with _said_of_the_net():
+            model = opacus.GradSampleModule(net)
         chosen = opacus.optimizers.DPOptimizer(
             torch.optim.SGD(trained, lr=learning_rate, momentum=0.9),
             noise_multiplier=record.noise_multiplier,
@@ -166,17 +180,34 @@ def private_steps(
         pieces = splitting.BatchSplittingSampler(
             sampler=sample, max_batch_size=count("physical_batch", physical_batch), optimizer=chosen
         )
-        for piece in pieces:
-            chosen.zero_grad()
-            if piece:
-                mean_loss(model, torch.tensor(piece)).backward()
-            else:  # an empty sample is a step too: its noise is released, or its emptiness would be
-                for parameter in trained:
-                    parameter.grad_sample = parameter.new_zeros(0, *parameter.shape)
-            chosen.step()
+        with _said_of_the_net():
+            for piece in pieces:
+                chosen.zero_grad()
+                if piece:
+                    mean_loss(model, torch.tensor(piece)).backward()
+                else:  # an empty sample is a step too: its noise is released, or its emptiness would be
+                    for parameter in trained:
+                        parameter.grad_sample = parameter.new_zeros(0, *parameter.shape)
+                chosen.step()
         chosen.zero_grad()
         model.to_standard_module()
     net.eval()
+    if not all(bool(parameter.isfinite().all()) for parameter in trained):
+        raise refuse("learning_rate", learning_rate, "a smaller one: the weights are no longer finite")
+
+
+@contextmanager
+def _said_of_the_net() -> Iterator[None]:
+    """What torch or Opacus raise about a net that they cannot train, in one line."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        said = f"{type(error).__name__} ({str(error).splitlines()[0][:160] if str(error) else ''})"
+        raise refuse(
+            "net", said, "layers in the dtype of the inputs, all of use, that change nothing in place"
+        ) from error
 
 
 def _each_step(steps: int, learning_rate: float, watch: Callable[[], None] | None) -> Callable[[Any], None]:
@@ -197,16 +228,40 @@ def _each_step(steps: int, learning_rate: float, watch: Callable[[], None] | Non
 def with_group_norm(net: nn.Module, *, groups: int = GROUPS) -> nn.Module:
     """A copy of `net` with a fresh group normalisation for every batch normalisation, and no dropout.
 
-    Each record is then normalised by its own values alone. Dropout goes because the noise regularises enough.
+    Each record is then normalised by its own values alone: in at most `groups` groups of channels, fewer where these do
+    not divide the channels or would leave a group too few values to have a spread. Dropout goes because the noise
+    regularises enough; activations in place no longer are, as gradients of single records need what they overwrite.
     Opacus' own default of 32 groups would make each channel of a narrow layer a group, which forgets its mean.
+    Raises InputError for BatchNorm1d of fewer than FEWEST channels.
     Source: Wu and He 2018; Opacus' ModuleValidator.fix.
     """
     validators = optional_package("opacus.validators")
-    converted = validators.ModuleValidator.fix(net, num_groups=count("groups", groups))
-    for module in converted.modules():
-        if isinstance(module, nn.Dropout):
+    count("groups", groups)
+    converted = copy.deepcopy(net)
+    for name, module in [*converted.named_modules()]:
+        if isinstance(module, BATCH_NORMS):
+            normal = _group_norm(module, groups)
+            if not name:
+                return normal
+            owner, _, own = name.rpartition(".")
+            setattr(converted.get_submodule(owner), own, normal)
+        elif isinstance(module, nn.Dropout):
             module.p = 0.0
-    return converted
+        if getattr(module, "inplace", False):
+            module.inplace = False
+    return validators.ModuleValidator.fix(converted)
+
+
+def _group_norm(layer: nn.Module, groups: int) -> nn.GroupNorm:
+    """In as many groups as divide the channels and leave each FEWEST values, if only channels have values."""
+    channels, fewest = layer.num_features, FEWEST if isinstance(layer, nn.BatchNorm1d) else 1
+    fitting = [g for g in range(1, groups + 1) if channels % g == 0 and channels // g >= fewest]
+    if not fitting:
+        raise refuse(
+            "net", f"BatchNorm1d({channels})", f"{FEWEST} channels or more, as one record has no spread of fewer"
+        )
+    place = next((w.device for w in layer.parameters()), None)
+    return nn.GroupNorm(fitting[-1], channels, affine=layer.affine, device=place)
 
 
 def train_only(net: nn.Module, *parts: nn.Module) -> nn.Module:
@@ -260,5 +315,7 @@ def _check_records(inputs: Tensor, labels: Tensor) -> int:
         raise refuse("inputs", given, "byte images [N, 3, S, S] or a float tensor [N, ...]")
     if inputs.dtype == torch.uint8:
         check_images("inputs", inputs)
+    elif not bool(inputs.isfinite().all()):
+        raise InputError("inputs: got NaN or infinite values, allowed are finite numbers")
     check_labels(inputs, labels)
     return count("len(inputs)", len(inputs))

@@ -78,7 +78,7 @@ def test_each_gradient_is_cut_to_the_clipping_norm_before_they_are_added():
             part += gradient * min(1.0, clip / norms[-1])
     assert min(norms) < clip < max(norms)
     wanted = [p.detach() - rate * part / len(x) for p, part in zip(net.parameters(), total, strict=True)]
-    private_steps(net, loss_of(x, y), len(x), dataclasses.replace(NOISELESS, clip=clip), learning_rate=rate)
+    private_steps(net, loss_of(x, y), len(x), dataclasses.replace(NOISELESS, clip=clip), learning_rate=rate, seed=0)
     for parameter, value in zip(net.parameters(), wanted, strict=True):
         assert_close_to_scale(parameter.detach(), value)
 
@@ -89,7 +89,7 @@ def test_noise_has_the_recorded_deviation_and_is_new_in_every_step():
     released = []
     record = dataclasses.replace(RECORD, noise_multiplier=3.0, clip=0.5, steps=2, sample_rate=0.5)
     private_steps(
-        net, lambda model, rows: 0 * model(torch.ones(len(rows), 100)).mean(), 40, record, learning_rate=1e-3,
+        net, lambda model, rows: 0 * model(torch.ones(len(rows), 100)).mean(), 40, record, learning_rate=1e-3, seed=0,
         watch=lambda: released.append(net.weight.grad.flatten().double().numpy().copy()),
     )  # fmt: skip
     first, second = (values * record.sample_rate * 40 for values in released)
@@ -114,7 +114,7 @@ def test_each_record_enters_each_step_with_the_recorded_probability_and_independ
         nonlocal step
         step += 1
 
-    private_steps(linear(), loss, rows, record, learning_rate=0.1, physical_batch=7, watch=watch)
+    private_steps(linear(), loss, rows, record, learning_rate=0.1, physical_batch=7, watch=watch, seed=0)
     assert step == record.steps
     assert seen.max() == 1
     assert stats.binomtest(int(seen.sum()), seen.size, 0.1).pvalue > 1e-4
@@ -129,7 +129,7 @@ def test_the_size_of_the_pieces_changes_nothing():
     weights = []
     for piece in (3, 1000):
         net = linear()
-        private_steps(net, loss_of(x, y), len(x), record, learning_rate=0.5, physical_batch=piece)
+        private_steps(net, loss_of(x, y), len(x), record, learning_rate=0.5, physical_batch=piece, seed=0)
         weights.append(net.weight.detach())
     assert_close_to_scale(*weights)
 
@@ -144,7 +144,13 @@ def test_an_empty_sample_is_a_step_of_noise():
         assert float(net.weight.grad.abs().min()) > 0
 
     private_steps(
-        net, loss_of(x, y), 2, dataclasses.replace(RECORD, sample_rate=0.01, steps=6), learning_rate=1.0, watch=watch
+        net,
+        loss_of(x, y),
+        2,
+        dataclasses.replace(RECORD, sample_rate=0.01, steps=6),
+        learning_rate=1.0,
+        watch=watch,
+        seed=0,
     )
     assert steps == 6
 
@@ -152,7 +158,7 @@ def test_an_empty_sample_is_a_step_of_noise():
 def test_statistics_of_frozen_batch_normalisations_do_not_move():
     net = frozen_batch_norm()
     before = {name: value.clone() for name, value in net.state_dict().items() if not name.startswith("fc_layer")}
-    fit_privately(net, *faces(), epsilon=8.0, epochs=2, batch_size=8)
+    fit_privately(net, *faces(), epsilon=8.0, epochs=2, batch_size=8, seed=0)
     after = net.state_dict()
     assert any("running_mean" in name for name in before)
     assert all(torch.equal(value, after[name]) for name, value in before.items())
@@ -174,7 +180,7 @@ def test_one_image_cannot_change_what_another_gets_while_training(make):
                 seen.extend([net(x)[:8], net(other)[:8]])
         return nn.functional.cross_entropy(model(x[rows]), labels[rows])
 
-    private_steps(net, loss, 16, NOISELESS, learning_rate=0.1)
+    private_steps(net, loss, 16, NOISELESS, learning_rate=0.1, seed=0)
     assert_close_to_scale(seen[0], seen[1])
 
 
@@ -195,7 +201,7 @@ def test_batch_normalisation_that_learns_is_refused():
 
 def test_the_record_is_what_was_spent_and_is_stored_with_the_weights():
     x, y = records()
-    trained = fit_privately(linear(), x, y, epsilon=4.0, delta=1e-3, epochs=4, batch_size=15, clip=0.7)
+    trained = fit_privately(linear(), x, y, epsilon=4.0, delta=1e-3, epochs=4, batch_size=15, clip=0.7, seed=0)
     record = trained.privacy
     assert (record.delta, record.clip, record.steps, record.sample_rate) == (1e-3, 0.7, 16, 0.25)
     spent = spent_epsilon(record.noise_multiplier, delta=1e-3, sample_rate=0.25, steps=16)
@@ -216,7 +222,7 @@ def test_it_learns_and_less_privacy_learns_more():
     def accuracy(epsilon: float) -> float:
         net = nn.Linear(6, 3, bias=False)
         nn.init.zeros_(net.weight)
-        net = fit_privately(net, x, y, epsilon=epsilon, epochs=5, batch_size=200, physical_batch=500)
+        net = fit_privately(net, x, y, epsilon=epsilon, epochs=5, batch_size=200, physical_batch=500, seed=0)
         return float((net(fresh).argmax(1) == labels).float().mean())
 
     assert accuracy(3.0) > 0.8 > accuracy(0.03)
@@ -262,6 +268,70 @@ def test_group_normalisation_takes_the_place_of_batch_normalisation_and_dropout_
     assert not {nn.BatchNorm1d, nn.BatchNorm2d} & set(kinds)
     assert all(module.num_groups < module.num_channels for module in net.modules() if isinstance(module, nn.GroupNorm))
     assert all(module.p == 0 for module in net.modules() if isinstance(module, nn.Dropout))
+
+
+@pytest.mark.parametrize(("layer", "groups"), [
+    (nn.BatchNorm2d(16), 4), (nn.BatchNorm2d(6), 3), (nn.BatchNorm2d(7), 1), (nn.BatchNorm1d(64), 4),
+    (nn.BatchNorm1d(6), 1), (nn.BatchNorm1d(4), 1), (nn.BatchNorm1d(12), 3)])  # fmt: skip
+def test_groups_divide_the_channels_and_have_a_spread(layer, groups):
+    normal = with_group_norm(nn.Sequential(layer))[0]
+    assert (normal.num_groups, normal.num_channels) == (groups, layer.num_features)
+    x = torch.randn(5, layer.num_features, *([3, 3] if isinstance(layer, nn.BatchNorm2d) else []))
+    assert (normal(x).flatten(1).std(dim=0) > 0.1).all(), "records come out alike"
+
+
+def test_a_batch_norm_of_two_numbers_has_no_group_and_is_refused():
+    with pytest.raises(InputError, match=r"^net: got 'BatchNorm1d\(2\)', allowed is 4 channels or more"):
+        with_group_norm(nn.BatchNorm1d(2))
+
+
+def test_activations_in_place_are_no_longer_and_the_net_trains():
+    net = nn.Sequential(nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(54, 2))
+    x, y = torch.randn(20, 3, 5, 5), torch.arange(20) % 2
+    trained = fit_privately(with_group_norm(net), x, y, epsilon=5.0, epochs=1, batch_size=5)
+    assert not trained.net[2].inplace
+    assert net[2].inplace
+
+
+class Unused(nn.Sequential):
+    def forward(self, x):
+        return self[0](x)
+
+
+class InPlace(nn.Sequential):
+    def forward(self, x):
+        y = self[1](self[0](x))
+        y += 1
+        return y
+
+
+@pytest.mark.parametrize(("net", "change"), [
+    (Unused(nn.Linear(2, 2), nn.Linear(2, 2)), {}), (InPlace(nn.Linear(2, 2), nn.Linear(2, 2)), {}), (nn.Sequential(nn.Linear(2, 2)).double(), {}),
+    (nn.Linear(3, 2), {})])  # fmt: skip
+def test_a_net_that_cannot_be_trained_record_by_record_is_one_line(net, change):
+    x, y = torch.randn(20, 2), torch.arange(20) % 2
+    with pytest.raises(InputError, match=r"^net: got [^\n]*$"):
+        fit_privately(net, x, y, epsilon=5.0, epochs=1, batch_size=5, **change)
+
+
+def test_records_and_weights_that_are_not_finite_are_refused():
+    x, y = torch.randn(20, 2), torch.arange(20) % 2
+    with pytest.raises(InputError, match=r"^inputs: got NaN"):
+        fit_privately(nn.Linear(2, 2), x.where(torch.arange(20)[:, None] > 0, torch.nan), y, epsilon=5.0)
+    with pytest.raises(InputError, match=r"^learning_rate: got"):
+        fit_privately(nn.Linear(2, 2), x, y, epsilon=5.0, epochs=9, batch_size=5, learning_rate=3e38, seed=0)
+    for label in (-1, 2):
+        with pytest.raises(InputError, match=r"^labels: got .*0 to 1, as the net has them"):
+            fit_privately(nn.Linear(2, 2), x, torch.full((20,), label), epsilon=5.0)
+
+
+def test_without_a_seed_two_trainings_have_different_noise():
+    def weights():
+        torch.manual_seed(0)
+        trained = fit_privately(nn.Linear(2, 2), torch.ones(20, 2), torch.arange(20) % 2, epsilon=5.0, epochs=1)
+        return trained.net.weight.detach()
+
+    assert not torch.equal(weights(), weights())
 
 
 @pytest.mark.parametrize(
