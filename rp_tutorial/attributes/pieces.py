@@ -52,8 +52,7 @@ class LabelPieces:
 
     def of_label(self, label: Tensor | int) -> tuple[Tensor, Tensor]:
         """low, high [B, M] of the pieces with this label (one for all records, or [B]); the others as filling."""
-        wanted = torch.as_tensor(label, device=self.label.device)
-        chosen = self.used & (self.label == (wanted[:, None] if wanted.ndim else wanted))
+        chosen = self.used & (self.label == torch.as_tensor(label, device=self.label.device).unsqueeze(-1))
         return torch.where(chosen, self.low, torch.inf), torch.where(chosen, self.high, -torch.inf)
 
     def around(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -208,12 +207,8 @@ def _relu(lines: Lines) -> Lines:
     low, high = lines.edges[:, :-1], lines.edges[:, 1:]
     root = -lines.intercept / lines.slope
     inside = (root > low) & (root < high) & (root.abs() < FAR)  # NaN and inf, from a slope of 0, are not inside
-    by_record = inside.permute(1, 2, 0).flatten(1)  # [B, S * n]
-    found = by_record.sum(dim=1)
-    cuts = lines.edges.new_full((len(found), int(found.max()) if len(found) else 0), torch.inf)
-    record, which = by_record.nonzero(as_tuple=True)
-    place = torch.arange(len(record), device=record.device) - (found.cumsum(0) - found)[record]
-    cuts[record, place] = root.permute(1, 2, 0).flatten(1)[record, which]
+    most = int(inside.sum(dim=(0, 2)).max()) if len(low) else 0
+    cuts = torch.where(inside, root, torch.inf).permute(1, 2, 0).flatten(1).topk(most, largest=False).values
     edges = torch.cat([lines.edges, cuts], dim=1).sort(dim=1).values
     middle = _inner_point(edges)
     parent = torch.searchsorted(lines.edges[:, 1:-1].contiguous(), middle)  # pieces left of the point

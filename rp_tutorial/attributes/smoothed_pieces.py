@@ -187,8 +187,6 @@ def _windows(base: LabelPieces, width: float, chosen: Tensor) -> tuple[_Parts, _
     middle = pieces.low / 2 + pieces.high / 2
     from_low = torch.where(long, pieces.low + width, middle)
     to_high = torch.where(long, pieces.high - width, middle)
-    from_low = torch.where(pieces.low == -torch.inf, -torch.inf, from_low)
-    to_high = torch.where(pieces.high == torch.inf, torch.inf, to_high)
     far = _Parts(pieces.record, from_low, to_high, pieces.label).where(from_low < to_high)
     unknown = torch.full_like(pieces.label, -1)
     after = _Parts(pieces.record, pieces.low, from_low, unknown).where(pieces.low > -torch.inf)
@@ -267,6 +265,5 @@ def _assembled(parts: _Parts, records: int) -> LabelPieces:
     new = torch.ones_like(parts.record, dtype=torch.bool)
     same = (parts.record[1:] == parts.record[:-1]) & (parts.label[1:] == parts.label[:-1])
     new[1:] = ~(same & (parts.low[1:] == parts.high[:-1]))
-    last = torch.ones_like(new)
-    last[:-1] = new[1:]
+    last = new.roll(-1)  # what comes after it is new; after the last of all comes the first, which is
     return padded(parts.record[new], parts.low[new], parts.high[last], parts.label[new], records=records)

@@ -64,7 +64,7 @@ def crown_reach(net: ReluNet, x: Tensor, label: Tensor, radius: Tensor, norm: No
     reach = linear_reach(a, c, x, margin_error(net, x, label, radius), norm)
     by_interval = _interval_margins(net, x, label, radius, box, norm) > 0
     reach = torch.where(by_interval, radius[:, None], torch.minimum(reach, radius[:, None]))
-    return reach.masked_fill(_own(net, label), torch.inf).amin(dim=1)
+    return reach.masked_fill(own(net, label), torch.inf).amin(dim=1)
 
 
 def linear_reach(a: Tensor, c: Tensor, x: Tensor, error: Tensor, norm: Norm) -> Tensor:
@@ -153,9 +153,8 @@ def backward(
             rows = rows - multiplier[:, None, span]
         constant = constant + rows @ net.biases[layer]
         rows = rows @ net.weights[layer]
-    if depth == 0:  # no hidden layer: the rows already act on x
-        return rows, constant, rows.new_empty(*rows.shape[:2], 0)
-    return rows, constant, torch.cat(met[::-1], dim=2)
+    none = rows.new_empty(*rows.shape[:2], 0)  # all there is without a hidden layer: the rows already act on x
+    return rows, constant, torch.cat([none, *met[::-1]], dim=2)
 
 
 def _interval_margins(net: ReluNet, x: Tensor, label: Tensor, radius: Tensor, box: Box, norm: Norm) -> Tensor:
@@ -166,10 +165,11 @@ def _interval_margins(net: ReluNet, x: Tensor, label: Tensor, radius: Tensor, bo
         least = (weight.clamp_min(0) @ low + weight.clamp_max(0) @ high)[..., 0] + bias
     else:
         least = (weight @ x[:, :, None])[..., 0] + bias - radius[:, None] * dual_length(weight, norm)
-    return (least - margin_error(net, x, label, radius)).masked_fill(_own(net, label), torch.inf)
+    return (least - margin_error(net, x, label, radius)).masked_fill(own(net, label), torch.inf)
 
 
-def _own(net: ReluNet, label: Tensor) -> Tensor:
+def own(net: ReluNet, label: Tensor) -> Tensor:
+    """Which of all classes is the label [B]: bool [B, K]."""
     return torch.arange(net.num_classes) == label[:, None]
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from rp_tutorial.core.arguments import count, positive
 from rp_tutorial.core.streams import Purpose, torch_generator
 from rp_tutorial.core.threads import one_thread
-from rp_tutorial.verification.bounds import MAX_RADIUS, Box, bisect_radius, crown_reach
+from rp_tutorial.verification.bounds import MAX_RADIUS, Box, bisect_radius, crown_reach, own
 from rp_tutorial.verification.dual import tighten
 from rp_tutorial.verification.nearest import attack, keep_nearest
 from rp_tutorial.verification.nodes import Nodes, OpenNodes, join
@@ -46,8 +46,6 @@ class ExactRadius:
     point: np.ndarray
     status: tuple[str, ...]
     nodes: np.ndarray
-    norm: Norm
-    tolerance: float
 
 
 def exact_radius(
@@ -72,30 +70,28 @@ def exact_radius(
     positive("tolerance", tolerance), count("budget", budget), positive("max_radius", max_radius)
     generator = torch_generator(Purpose.LABEL_CHANGES, seed)
     with one_thread(), torch.no_grad():
-        return _Search(plain, x, norm, tolerance, budget, max_radius, generator).run()
+        change = attack(plain, x, norm, restarts=1, steps=15, max_radius=max_radius, generator=generator)
+        return _Search(plain, x, norm, tolerance, budget, max_radius, change).run()
 
 
+@dataclass(eq=False)
 class _Search:
     """One branch and bound for all inputs together: nodes of different inputs share the rounds."""
 
-    def __init__(
-        self,
-        net: ReluNet,
-        x: Tensor,
-        norm: Norm,
-        tolerance: float,
-        budget: int,
-        max_radius: float,
-        generator: torch.Generator,
-    ) -> None:
-        self.net, self.x, self.norm = net, x, norm
-        self.tolerance, self.budget, self.max_radius = tolerance, budget, max_radius
-        self.label = net.labels(x)
-        self.proven = bisect_radius(net, x, norm, max_radius, crown_reach)
-        self.best = attack(net, x, norm, restarts=1, steps=15, max_radius=max_radius, generator=generator)
-        self.nodes = torch.zeros(len(x), dtype=torch.int64)
-        self.closed = torch.full((len(x),), torch.inf, dtype=torch.float64)  # least reach of any closed node
-        self._polish(list(range(len(x))))
+    net: ReluNet
+    x: Tensor
+    norm: Norm
+    tolerance: float
+    budget: int
+    max_radius: float
+    best: tuple[Tensor, Tensor]  # the nearest label change that is known: points [B, d] and distances [B]
+
+    def __post_init__(self) -> None:
+        self.label = self.net.labels(self.x)
+        self.proven = bisect_radius(self.net, self.x, self.norm, self.max_radius, crown_reach)
+        self.nodes = torch.zeros(len(self.x), dtype=torch.int64)
+        self.closed = torch.full_like(self.proven, torch.inf)  # least reach of any closed node
+        self._polish(list(range(len(self.x))))
 
     @property
     def goal(self) -> Tensor:
@@ -112,11 +108,7 @@ class _Search:
 
     def _roots(self) -> Nodes:
         """One node for every input and other class, no sign fixed."""
-        classes = self.net.num_classes
-        owner = torch.arange(len(self.x)).repeat_interleave(classes)
-        target = torch.arange(classes).repeat(len(self.x))
-        other = target != self.label[owner]
-        owner, target = owner[other], target[other]
+        owner, target = (~own(self.net, self.label)).nonzero(as_tuple=True)
         blank = torch.zeros(len(owner), self.net.num_hidden, dtype=torch.float64)
         return Nodes(owner, target, self.proven[owner], blank, blank - 1, blank.clone())
 
@@ -200,20 +192,12 @@ class _Search:
         self.best = keep_nearest(self.net, self.x, self.label, self.norm, self.best, candidate, torch.tensor([i]))
 
     def _result(self) -> ExactRadius:
-        upper = self.best[1]
-        lower = torch.minimum(torch.maximum(self.proven, self.closed), upper).clamp_max(self.max_radius)
-        status = []
-        for i in range(len(self.x)):
-            if upper[i] - lower[i] <= self.tolerance:
-                status.append(EXACT)
-            elif lower[i] >= self.max_radius:
-                status.append(NONE)
-            else:
-                status.append(BUDGET if self.nodes[i] >= self.budget else TIE)
-        return ExactRadius(
-            self.label.numpy(), lower.numpy(), upper.numpy(), self.best[0].numpy(), tuple(status), self.nodes.numpy(),
-            self.norm, self.tolerance,
-        )  # fmt: skip
+        proven = torch.maximum(self.proven, self.closed)
+        lower = torch.minimum(proven, self.best[1]).clamp_max(self.max_radius).numpy()
+        point, upper, nodes = self.best[0].numpy(), self.best[1].numpy(), self.nodes.numpy()
+        ends = {EXACT: upper - lower <= self.tolerance, NONE: lower >= self.max_radius, BUDGET: nodes >= self.budget}
+        status = np.select(list(ends.values()), list(ends), TIE)
+        return ExactRadius(self.label.numpy(), lower, upper, point, tuple(status.tolist()), nodes)
 
 
 def _gain(nodes: Nodes, met: Tensor, box: Box) -> Tensor:

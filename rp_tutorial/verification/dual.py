@@ -28,27 +28,18 @@ def tighten(
     """
     box = low, high = crown_box(net, x, radius, norm, nodes.signs)
     nodes.slope = torch.where(nodes.slope < 0, (high > -low).to(x.dtype), nodes.slope)
-    hidden_error, logit_error = net.rounding_error(x, radius)
-    empty = (low > high + 2 * hidden_error).any(dim=1)  # no point of the ball has these signs
+    slack = 2 * net.rounding_error(x, radius)[0]
+    empty = (low > high + slack).any(dim=1)  # no point of the ball has these signs
     nodes.reach = torch.where(empty, radius, torch.minimum(nodes.reach, radius))
-    margin_error = logit_error.gather(1, torch.stack([label, nodes.target], dim=1)).sum(dim=1)
-    _ascend(net, x, label, radius, nodes, norm, box, margin_error, hidden_error)
+    _ascend(net, x, label, radius, nodes, norm, box)
     a, _, met = _bound(net, label, nodes, box)
     return x - radius[:, None] * steepest(a, norm), met, box
 
 
-def _ascend(
-    net: ReluNet,
-    x: Tensor,
-    label: Tensor,
-    radius: Tensor,
-    nodes: Nodes,
-    norm: Norm,
-    box: Box,
-    margin_error: Tensor,
-    hidden_error: Tensor,
-) -> None:
+def _ascend(net: ReluNet, x: Tensor, label: Tensor, radius: Tensor, nodes: Nodes, norm: Norm, box: Box) -> None:
     """Adam on margin(x) - radius * ||a||_dual, which is concave; each iterate's reach counts if it is the best."""
+    hidden_error, logit_error = net.rounding_error(x, radius)
+    margin_error = logit_error.gather(1, torch.stack([label, nodes.target], dim=1)).sum(dim=1)
     rows = (nodes.reach < radius).nonzero()[:, 0]
     part, moments, scale = nodes[rows], None, None
     for step in range(STEPS + 1):
@@ -66,11 +57,11 @@ def _ascend(
         _keep_best(nodes, rows, part, torch.where(at_x > 0, at_x / steep * (1 - 1e-14), 0.0).clamp_max(radius[rows]))
         if scale is None:
             scale = _row_scale(net, met.detach())
-            moments = [torch.zeros_like(part.slope) for _ in range(4)]
+            moments = torch.zeros(2, 2, *part.slope.shape, dtype=x.dtype)
         if step < STEPS:
-            _adam(part, gradient, moments, scale, step)
+            _adam(part, torch.stack(gradient), moments, scale, step)
         left = nodes.reach[rows] < radius[rows]
-        rows, part, scale, moments = rows[left], part[left], scale[left], [m[left] for m in moments]
+        rows, part, scale, moments = rows[left], part[left], scale[left], moments[:, :, left]
 
 
 def _bound(net: ReluNet, label: Tensor, nodes: Nodes, box: Box) -> tuple[Tensor, Tensor, Tensor]:
@@ -78,10 +69,8 @@ def _bound(net: ReluNet, label: Tensor, nodes: Nodes, box: Box) -> tuple[Tensor,
     weight, bias = net.weights[-1], net.biases[-1]
     rows = (weight[label] - weight[nodes.target])[:, None]
     constant = (bias[label] - bias[nodes.target])[:, None]
-    a, c, met = backward(
-        net, len(net.spans), rows, constant, box,
-        slope=nodes.slope, multiplier=nodes.multiplier * nodes.signs,
-    )  # fmt: skip
+    signed = nodes.multiplier * nodes.signs
+    a, c, met = backward(net, len(net.spans), rows, constant, box, slope=nodes.slope, multiplier=signed)
     return a[:, 0], c[:, 0], met[:, 0]
 
 
@@ -98,15 +87,14 @@ def _row_scale(net: ReluNet, met: Tensor) -> Tensor:
     return torch.cat(means, dim=1).clamp_min(1e-12) if means else met
 
 
-def _adam(part: Nodes, gradient: tuple[Tensor, ...], moments: list[Tensor], scale: Tensor, step: int) -> None:
-    """One step upwards, then back into slopes in [0, 1] and multipliers >= 0 on fixed signs."""
-    rate = RATE * DECAY**step
-    for k, ascent in enumerate(gradient):
-        moments[k].mul_(MOMENTS[0]).add_(ascent, alpha=1 - MOMENTS[0])
-        moments[k + 2].mul_(MOMENTS[1]).addcmul_(ascent, ascent, value=1 - MOMENTS[1])
-    ways = [
-        moments[k] / (1 - MOMENTS[0] ** (step + 1)) / ((moments[k + 2] / (1 - MOMENTS[1] ** (step + 1))).sqrt() + 1e-12)
-        for k in range(2)
-    ]
-    part.slope = (part.slope + rate * ways[0]).clamp(0, 1)
-    part.multiplier = ((part.multiplier + rate * scale * ways[1]) * part.signs.abs()).clamp_min(0)
+def _adam(part: Nodes, ascent: Tensor, moments: Tensor, scale: Tensor, step: int) -> None:
+    """One step upwards, then back into slopes in [0, 1] and multipliers >= 0 on fixed signs.
+
+    ascent [2, N, H]: of slopes and of multipliers; moments [2, 2, N, H], first and second, are moved in place.
+    """
+    rate, (first, second) = RATE * DECAY**step, moments
+    first.mul_(MOMENTS[0]).add_(ascent, alpha=1 - MOMENTS[0])
+    second.mul_(MOMENTS[1]).addcmul_(ascent, ascent, value=1 - MOMENTS[1])
+    way = first / (1 - MOMENTS[0] ** (step + 1)) / ((second / (1 - MOMENTS[1] ** (step + 1))).sqrt() + 1e-12)
+    part.slope = (part.slope + rate * way[0]).clamp(0, 1)
+    part.multiplier = ((part.multiplier + rate * scale * way[1]) * part.signs.abs()).clamp_min(0)

@@ -10,17 +10,9 @@ from torch import Tensor, nn
 from rp_tutorial.core.arguments import count, positive
 from rp_tutorial.core.streams import Purpose, torch_generator
 from rp_tutorial.core.threads import one_thread
-from rp_tutorial.verification.bounds import MAX_RADIUS, margin_rows
+from rp_tutorial.verification.bounds import MAX_RADIUS, margin_rows, own
 from rp_tutorial.verification.reading import read_net
-from rp_tutorial.verification.relu_net import (
-    Norm,
-    ReluNet,
-    check_norm,
-    dual_length,
-    length,
-    read_inputs,
-    steepest,
-)
+from rp_tutorial.verification.relu_net import Norm, ReluNet, check_norm, dual_length, length, read_inputs, steepest
 
 OVERSHOOT = 1e-7  # relative: aim this far behind the linearised boundary, so that the label really changes
 HALVINGS = 40  # of the segment between an input and a point with another label
@@ -58,9 +50,7 @@ def attack(
     """`find_change` on matrices."""
     label = net.labels(x)
     best = _far_change(net, x, label, norm, max_radius, generator)
-    other = torch.arange(net.num_classes).expand(len(x), -1)
-    owner = torch.arange(len(x)).repeat_interleave(net.num_classes - 1)
-    target = other[other != label[:, None]]
+    owner, target = (~own(net, label)).nonzero(as_tuple=True)
     for restart in range(restarts + 1):
         y = x[owner]
         if restart:

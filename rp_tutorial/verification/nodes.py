@@ -28,10 +28,7 @@ class Nodes:
         return len(self.owner)
 
     def __getitem__(self, rows: Tensor) -> Nodes:
-        return self._map(lambda column: column[rows])
-
-    def _map(self, change: Callable[[Tensor], Tensor]) -> Nodes:
-        return Nodes(*(change(getattr(self, field.name)) for field in fields(self)))
+        return Nodes(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 def join(first: Nodes, second: Nodes) -> Nodes:
@@ -50,11 +47,6 @@ class OpenNodes:
     def __len__(self) -> int:
         return int(self._key.isfinite().sum())
 
-    def reach(self) -> tuple[Tensor, Tensor]:
-        """Owner and reach of every open node."""
-        rows = self._key.isfinite().nonzero()[:, 0]
-        return self._table.owner[rows], self._key[rows]
-
     def take(self, most: int) -> Nodes:
         """Removes and returns up to `most` open nodes, those of least reach."""
         rows = self._key.topk(min(most, len(self)), largest=False).indices
@@ -72,15 +64,11 @@ class OpenNodes:
 
     def add(self, nodes: Nodes) -> None:
         """Opens nodes; their reach must be finite."""
-        free = self._key.isinf().nonzero()[:, 0]
-        if len(free) < len(nodes):
-            self._grow(max(len(self._key), len(nodes)))
-            free = self._key.isinf().nonzero()[:, 0]
-        rows = free[: len(nodes)]
+        if int(self._key.isinf().sum()) < len(nodes):
+            spare = max(self._table, nodes, key=len)  # what stands in free rows does not matter
+            self._table = join(self._table, spare)
+            self._key = torch.cat([self._key, torch.full_like(spare.reach, torch.inf)])
+        rows = self._key.isinf().nonzero()[: len(nodes), 0]
         for field in fields(Nodes):
             getattr(self._table, field.name)[rows] = getattr(nodes, field.name)
         self._key[rows] = nodes.reach
-
-    def _grow(self, rows: int) -> None:
-        self._table = self._table._map(lambda column: torch.cat([column, column.new_zeros(rows, *column.shape[1:])]))
-        self._key = torch.cat([self._key, self._key.new_full((rows,), torch.inf)])

@@ -5,8 +5,8 @@ needs (dual norm, steepest direction, length). `reading.py` makes one of a torch
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Literal
+from itertools import accumulate, pairwise
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -15,7 +15,6 @@ from rp_tutorial.core.arguments import one_of, refuse
 from rp_tutorial.core.labels import argmax_labels, check_batch
 
 Norm = Literal["l1", "l2", "linf"]
-NORMS = ("l1", "l2", "linf")
 ORDER = {"l1": 1.0, "l2": 2.0, "linf": float("inf")}
 DUAL_ORDER = {"l1": float("inf"), "l2": 2.0, "linf": 1.0}
 
@@ -41,14 +40,12 @@ class ReluNet:
 
     @property
     def spans(self) -> list[slice]:
-        edges = [0]
-        for weight in self.weights[:-1]:
-            edges.append(edges[-1] + weight.shape[0])
+        edges = accumulate((len(weight) for weight in self.weights[:-1]), initial=0)
         return [slice(a, b) for a, b in pairwise(edges)]
 
     @property
     def num_hidden(self) -> int:
-        return sum(weight.shape[0] for weight in self.weights[:-1])
+        return sum(len(weight) for weight in self.weights[:-1])
 
     def preactivations(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x [B, d] -> hidden preactivations [B, H] and logits [B, K]."""
@@ -99,7 +96,7 @@ def read_inputs(net: ReluNet, x: Tensor) -> Tensor:
 
 def check_norm(norm: str) -> Norm:
     """`norm` if it is one of l1, l2, linf."""
-    return one_of("norm", norm, NORMS)
+    return one_of("norm", norm, get_args(Norm))
 
 
 def length(delta: Tensor, norm: Norm) -> Tensor:
