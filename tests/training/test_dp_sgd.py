@@ -306,8 +306,8 @@ class InPlace(nn.Sequential):
 
 
 @pytest.mark.parametrize(("net", "change"), [
-    (Unused(nn.Linear(2, 2), nn.Linear(2, 2)), {}), (InPlace(nn.Linear(2, 2), nn.Linear(2, 2)), {}), (nn.Sequential(nn.Linear(2, 2)).double(), {}),
-    (nn.Linear(3, 2), {})])  # fmt: skip
+    (Unused(nn.Linear(2, 2), nn.Linear(2, 2)), {}), (InPlace(nn.Linear(2, 2), nn.Linear(2, 2)), {}),
+    (nn.Sequential(nn.Linear(2, 2)).double(), {}), (nn.Linear(3, 2), {})])  # fmt: skip
 def test_a_net_that_cannot_be_trained_record_by_record_is_one_line(net, change):
     x, y = torch.randn(20, 2), torch.arange(20) % 2
     with pytest.raises(InputError, match=r"^net: got [^\n]*$"):
