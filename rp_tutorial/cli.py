@@ -6,6 +6,7 @@ Results go to stdout and to files, progress to stderr.
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -141,6 +142,24 @@ def run(
 
 
 @app.command()
+def cache(
+    action: Annotated[str, typer.Argument(help="size, check (digests of all entries) or clear")] = "size",
+) -> None:
+    """Say what is remembered and where, look for damaged entries, or forget everything."""
+    from rp_tutorial.experiments.engine.stages import cache_dir, damaged, kept
+
+    files = kept()
+    if one_of("action", action, ("size", "check", "clear")) == "check":
+        for path in damaged():
+            typer.echo(f"damaged, and computed again when it is needed: {path}")
+    typer.echo(f"{cache_dir()}: {len(files):,} entries, {sum(path.stat().st_size for path in files) / 1e6:,.1f} MB")
+    if action == "clear":
+        for path in files:
+            path.unlink(missing_ok=True)
+        typer.echo("cleared")
+
+
+@app.command()
 def ledger(
     results: Annotated[
         list[str] | None, typer.Option(help="folder of your own runs; the published ones if left out")
@@ -158,12 +177,20 @@ def ledger(
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave with 0 (finished), 2 (bad input, one line) or 130 (stopped)."""
+    for name in ("SIGTERM", "SIGHUP"):  # a queue that ends a job is to leave the same sentence as a person
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, signal.default_int_handler)
     try:
         code = app(args=(sys.argv[1:] if arguments is None else arguments) or ["--help"], standalone_mode=False)
     except UsageError as error:
         _leave(error.format_message(), 2)
     except InputError as error:
         _leave(str(error), 2)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        _leave(f"{error.filename or 'output'} cannot be read or written: {error.strerror}", 2)
     except (KeyboardInterrupt, typer.Abort):
         code = 130
     if code == 130:  # newer releases of typer return it, older ones raise

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 
 import rp_tutorial
 from rp_tutorial.cli import main
+from rp_tutorial.core.files import write_sealed
 from rp_tutorial.data.tables.synthetic import generate
 from rp_tutorial.experiments.engine.experiment import EXPERIMENTS
 
@@ -52,6 +55,8 @@ BAD_INPUT = {
     "unknown experiment": "run bmi",
     "unknown profile": "run insurance-threshold --profile huge",
     "unknown device": "run insurance-threshold --device tpu",
+    "a device of another library": "run insurance-threshold --device gpu",
+    "unknown cache action": "cache purge",
     "negative seed": "run insurance-threshold --seed -1",
     "seed is a word": "run insurance-threshold --seed zero",
     "unknown setting": "run insurance-threshold --set sigmaz=1",
@@ -129,6 +134,55 @@ def test_run_writes_results_and_prints_the_table(tmp_path: Path, capsys: pytest.
     code, out, _ = call(f"ledger --results {tmp_path / 'out'} --format json", capsys)
     assert code == 0
     assert {row["data"] for row in json.loads(out)} == {"synthetic", ""}
+
+
+def test_the_cache_is_measured_checked_and_cleared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RP_TUTORIAL_CACHE", str(tmp_path))
+    write_sealed(tmp_path / "results" / "tiny" / "rows.json", b"[1]")
+    write_sealed(tmp_path / "nets" / "tiny" / "net.pt", b"weights")
+    assert "2 entries" in call("cache", capsys)[1]
+    (tmp_path / "nets" / "tiny" / "net.pt").write_bytes(b"")
+    code, out, _ = call("cache check", capsys)
+    assert (code, out.count("net.pt")) == (0, 1)
+    assert "rows.json" not in out
+    assert "cleared" in call("cache clear", capsys)[1]
+    assert "0 entries" in call("cache check", capsys)[1]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_output_that_cannot_be_written_is_one_line() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "rp_tutorial", "ledger"], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "No space left on device" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_ended_says_that_the_same_command_resumes(number: int, tmp_path: Path) -> None:
+    line = [
+        sys.executable,
+        "-m",
+        "rp_tutorial",
+        "run",
+        "frontier",
+        "--profile",
+        "smoke",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    environment = {**os.environ, "RP_TUTORIAL_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
+    run = subprocess.Popen(line, env=environment, stderr=subprocess.PIPE)
+    while run.stderr.read(1) not in (b"", b"\r"):  # the bar of stages: the work has begun
+        pass
+    run.send_signal(number)
+    _, err = run.communicate(timeout=120)
+    assert run.returncode == 130
+    assert err.decode().rstrip().endswith("stopped; finished stages are kept and the same command resumes")
 
 
 def test_run_all_gives_every_experiment_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

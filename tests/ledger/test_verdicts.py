@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import random
+
 import pytest
 
 from rp_tutorial import ledger
-from rp_tutorial.experiments.engine.documents import published
+from rp_tutorial.core.arguments import InputError
+from rp_tutorial.experiments.engine.documents import published, read_documents
 from rp_tutorial.ledger.claim import IN_DIRECTION, NOT_COMPARABLE, NOT_REPRODUCED, OPEN, REPRODUCED
-from rp_tutorial.ledger.verdicts import COLUMNS
+from rp_tutorial.ledger.verdicts import COLUMNS, render, table
+
+DOCUMENTS = published()
 
 
 def test_every_cell_of_table_1_and_every_figure_has_a_row() -> None:
@@ -110,3 +116,56 @@ def test_the_seeds_of_a_run_are_one_row() -> None:
     table = ledger.table()
     inversion = table[(table["where"] == "Figure 3") & (table["data"] == "synthetic")]
     assert len(inversion) == inversion["claim"].nunique() > 3
+
+
+def mutated(value, rng):
+    """`value` with one thing in it gone or replaced, wherever it is."""
+    if isinstance(value, (dict, list)) and value and rng.random() < 0.9:
+        value = value.copy()
+        place = rng.choice(list(value)) if isinstance(value, dict) else rng.randrange(len(value))
+        if rng.random() < 0.2:
+            del value[place]
+        else:
+            value[place] = mutated(value[place], rng)
+        return value
+    return rng.choice([None, 1, -1, float("inf"), float("nan"), "x", [], {}, [None], {"a": 1}, True, "<script>|\n=1"])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_changed_document_is_told_or_refused_in_one_line(seed, tmp_path):
+    rng = random.Random(seed)
+    for _ in range(20):
+        document = rng.choice(DOCUMENTS)
+        for _ in range(rng.randint(1, 3)):
+            document = mutated(document, rng)
+        (tmp_path / "results.json").write_text(json.dumps(document))
+        refused = ""
+        try:
+            for form in ("text", "markdown", "csv", "json"):
+                render(table(read_documents(tmp_path)), form)
+        except InputError as error:
+            refused = str(error)
+        assert "\n" not in refused
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"a string"', "[1]", "7", "null", "[" * 100_000,
+        '{"experiment": "nope", "profile": "", "data": "", "results": {}}',
+    ],
+)  # fmt: skip
+def test_json_that_is_no_document_is_refused_in_one_line(text, tmp_path):
+    (tmp_path / "results.json").write_text(text)
+    with pytest.raises(InputError, match=r"^[^\n]*$"):
+        read_documents(tmp_path)
+
+
+def test_a_cell_stays_a_cell_in_markdown_and_csv():
+    document = next(d for d in DOCUMENTS if d["experiment"] == "insurance-threshold")
+    claims = table([document | {"profile": "<script>|1", "data": "=cmd|2\nx"}])
+    rows = render(claims, "markdown").split("\n")
+    assert len(rows) == len(claims) + 2
+    assert len({row.replace("\\|", "").count("|") for row in rows}) == 1
+    assert "<script>" not in "".join(rows)
+    assert ",=cmd" not in render(claims, "csv")

@@ -5,7 +5,8 @@ the hash of the code that computed them (`python -m tools.publish`).
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,22 @@ def stale(documents: Iterable[Document]) -> list[tuple[Document, str]]:
 def _joined(run: list[Document]) -> list[Document]:
     if len(run) == 1 or experiment(run[0]["experiment"]).join is None:
         return run
-    return [run[0] | {"results": joined(run)}]
+    with as_run_writes(run[0]):
+        return [run[0] | {"results": joined(run)}]
+
+
+@contextmanager
+def as_run_writes(document: Document) -> Iterator[None]:
+    """What goes wrong in results that are not as a run writes them, in one line."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # a file that anybody may have changed can be wrong in any way
+        said = f"{type(error).__name__} {str(error)[:80]!r}"
+        raise InputError(
+            f"results: got {said} from those of {document['experiment']}; allowed is what `rp-tutorial run` writes"
+        ) from error
 
 
 def _reason(document: Document) -> str:
@@ -92,10 +108,14 @@ def _document(path: Path) -> Document:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         missing = [field for field in NEEDED if field not in document]
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise InputError(
             f"results: {path} cannot be read as JSON ({type(error).__name__}); allowed is what run writes"
         ) from None
     if missing:
         raise InputError(f"results: {path} lacks {', '.join(missing)}; allowed is what `rp-tutorial run` writes")
+    kinds = {"experiment": str, "profile": str, "data": str, "results": dict}
+    if not isinstance(document, dict) or any(not isinstance(document[field], kind) for field, kind in kinds.items()):
+        raise InputError(f"results: {path} has another kind of field; allowed is what `rp-tutorial run` writes")
+    experiment(document["experiment"])
     return document

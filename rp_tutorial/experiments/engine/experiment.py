@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 import torch
 
-from rp_tutorial.core.arguments import InputError, count, one_of, refuse
+from rp_tutorial.core.arguments import count, one_of, refuse
+from rp_tutorial.core.devices import check_device
 from rp_tutorial.core.registry import Registry, outside_sources, source_of
 from rp_tutorial.experiments.engine.closure import code_hash
 from rp_tutorial.experiments.engine.kinds_of_data import Kind
@@ -70,7 +71,8 @@ class Experiment:
 
         Raises InputError for an unknown profile, setting, data or device, or a bad seed.
         """
-        settings = dataclasses.replace(self.settings(profile, **changes), device=_device(device, profile))
+        here = "cuda" if profile == "gpu" and torch.cuda.is_available() else "cpu"
+        settings = dataclasses.replace(self.settings(profile, **changes), device=str(check_device(device or here)))
         if not self.reads.takes(data):
             raise refuse("data", data, f"one of {', '.join(self.reads.sources())} (of {self.name})")
         seed = count("seed", seed, minimum=0)
@@ -114,11 +116,3 @@ def experiment(name: str) -> Experiment:
     Chapter: insurance/bmi-threshold.
     """
     return EXPERIMENTS[name]
-
-
-def _device(device: str | None, profile: str) -> str:
-    available = "cuda" if torch.cuda.is_available() else "cpu"
-    chosen = one_of("device", device or (available if profile == "gpu" else "cpu"), ("cpu", "cuda"))
-    if chosen == "cuda" and available != "cuda":
-        raise InputError("device: got 'cuda', but torch finds no CUDA device here; allowed is cpu")
-    return chosen
