@@ -6,6 +6,8 @@ from .rap import ape as ape
 from .rap import inference_set as inference_set
 from .rap import rap_set as rap_set
 from .rap import release_level as release_level
+from .sampled import sampled_inference_set as sampled_inference_set
+from .sampled import sampled_rap_set as sampled_rap_set
 from .sets import IntervalSet as IntervalSet
 from .sets import Scale as Scale
 from .sets import StandardScale as StandardScale

@@ -1,9 +1,9 @@
 """What a released label leaves possible: inference sets, APE and RAP of an attribute.
 
 Everything about one hidden attribute z of a record whose other attributes the adversary knows. Sets are exact,
-because the classifier is known in pieces (`pieces`, `smoothed_pieces`). Intervals and units are in `sets.py`. How a
-label is released is in `oracles/`, what two single values can be told apart by is in `guarantees.py`; here the
-question is about the set as a whole.
+because the classifier is known in pieces (`pieces`, `smoothed_pieces`); `sampled.py` has those of other oracles.
+Intervals and units are in `sets.py`. How a label is released is in `oracles/`, what two single values can be told
+apart by is in `guarantees.py`; here the question is about the set as a whole.
 """
 
 from functools import reduce
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from rp_tutorial.attributes.pieces import LabelPieces
 from rp_tutorial.attributes.sets import IntervalSet, Scale, StandardScale
-from rp_tutorial.attributes.smoothed_pieces import leader_pieces, level_pieces
+from rp_tutorial.attributes.smoothed_pieces import LEVELS, leader_pieces, level_pieces
 from rp_tutorial.core.arguments import count, one_of, open_unit, refuse
 from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.statistics.binomial import min_predict_votes
@@ -95,7 +95,7 @@ def rap_set(
     if rule == "ideal":
         return inference_set(leader_pieces(base, sigma=sigma, num_classes=classes), labels, scale=scale, domain=domain)
     if classes > 2:
-        raise refuse("base", f"{classes} classes", "2 under VOTE and PREDICT")
+        raise refuse("base", f"{classes} classes", "2 under VOTE and PREDICT; `sampled_rap_set` takes more")
     shape = (len(base), 2 * base.low.shape[1] + 2)
     low, high = np.full(shape, np.inf), np.full(shape, -np.inf)
     for y in labels.unique().tolist():
@@ -103,6 +103,11 @@ def rap_set(
         if level is None:
             continue
         rows = (labels == y).nonzero()[:, 0]
+        if level == 0:  # whatever the attribute is, it is released
+            low[rows, 0], high[rows, 0] = -np.inf, np.inf
+            continue
+        if not LEVELS[0] <= level <= LEVELS[1]:
+            raise refuse("tau", tau, f"one reached at p_y from {LEVELS[0]} to {LEVELS[1]}, and not at {level:.3g}")
         of_y, reaching = base.rows(rows), (0, 1) if y == ABSTAIN else (y,)
         above = [level_pieces(of_y, torch.full_like(rows, c), level, sigma=sigma) for c in reaching]
         found = reduce(IntervalSet.intersection, [inference_set(pieces, 1) for pieces in above])
@@ -123,8 +128,10 @@ def release_level(tau: float, *, label: int, rule: str, n: int, alpha: float | N
         raise refuse("label", label, "0 or 1, and ABSTAIN = -1 under PREDICT")
     winning = n // 2 + 1 if label else n - n // 2
     least = winning if rule == "vote" else min_predict_votes(n, alpha=alpha)
+    if least is None:
+        return 0.0 if label == ABSTAIN else None
     if label != ABSTAIN:
-        return None if least is None else float(special.betaincinv(least, n - least + 1, tau))
+        return float(special.betaincinv(least, n - least + 1, tau))
 
     def surplus(p: float) -> float:
         return float(halfspace.predict_law(p, n=n, alpha=alpha)[1]) - tau

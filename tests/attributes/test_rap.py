@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from bmi_line import BMI, DOMAIN, SCALE, threshold_net, with_attribute
 from scipy import special
-from torch import nn
 
 from rp_tutorial.attributes.pieces import label_pieces
 from rp_tutorial.attributes.rap import ape, inference_set, rap_set, release_level
-from rp_tutorial.attributes.sets import IntervalSet, StandardScale
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.models.mlp import two_layer_net
@@ -19,27 +18,6 @@ from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.oracles.smoothing import PredictOracle, Smoothing, VoteOracle
 from rp_tutorial.statistics.binomial import clopper_pearson
 from rp_tutorial.theory import halfspace
-
-BMI = "kg/m^2"
-SCALE = StandardScale(mean=27.0, std=5.0, unit=BMI)
-DOMAIN = IntervalSet.of((12.0, 50.4), unit=BMI)
-
-
-def threshold_net(at: float = 0.0) -> nn.Sequential:
-    """Class 1 where the one input exceeds `at`."""
-    net = nn.Sequential(nn.Linear(1, 2))
-    with torch.no_grad():
-        net[0].weight.copy_(torch.tensor([[0.0], [1.0]]))
-        net[0].bias.copy_(torch.tensor([0.0, -at]))
-    return net
-
-
-def with_attribute(x: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-    """Attribute 0, given in kg/m^2: the adversary's copies [B, G, d] in float64."""
-    grid = values.double()
-    copies = x.double()[:, None, :].repeat(1, grid.shape[-1], 1)
-    copies[..., 0] = SCALE.to_std(grid)
-    return copies
 
 
 def test_inference_sets_of_a_net_are_what_its_own_queries_find():
@@ -190,6 +168,20 @@ def test_rap_sets_are_where_the_oracle_itself_answers_that_often(rule):
     assert exact[0].contains(grid[lower >= tau]).all()
     assert not exact[0].contains(grid[upper < tau]).any()
     assert ((lower < tau) & (upper >= tau)).sum() < 10  # of 97 points: the others are decided
+
+
+@pytest.mark.parametrize(("label", "length"), [(ABSTAIN, 38.4), (0, 0.0), (1, 0.0)])
+def test_a_predict_that_never_answers_leaves_every_value_possible(label, length):
+    """Of 7 votes not even 7 to 0 are enough at alpha = .01."""
+    base = label_pieces(threshold_net(), torch.zeros(1, 1), attribute=0)
+    found = rap_set(base, label, tau=0.5, sigma=1, rule="predict", n=7, alpha=0.01, scale=SCALE, domain=DOMAIN)
+    assert found.length() == pytest.approx(length)
+
+
+def test_a_level_that_cannot_be_resolved_is_told_by_tau():
+    base = label_pieces(threshold_net(), torch.zeros(1, 1), attribute=0)
+    with pytest.raises(InputError, match=r"^tau: got 1e-09, allowed is one reached at p_y from 0\.001"):
+        rap_set(base, 1, tau=1e-9, sigma=1, rule="vote", n=3)
 
 
 def test_a_domain_in_another_unit_is_refused():
