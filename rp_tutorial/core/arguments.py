@@ -5,8 +5,11 @@ and the command line can turn it into exit code 2. Nothing here knows about priv
 """
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from numbers import Integral, Real
+
+MESSAGE_LENGTH = 200  # of what code that is not ours says
 
 
 class InputError(ValueError):
@@ -28,25 +31,34 @@ def refuse(argument: str, given: object, allowed: str) -> InputError:
     return InputError(f"{argument}: got {given!r}, allowed is {allowed}".replace("\n", " "))
 
 
+@contextmanager
+def in_one_line(argument: str, allowed: str, *, what: str = "") -> Iterator[None]:
+    """Inside runs code that is not ours and may raise anything: its kind and its text become an InputError.
+
+    What is an InputError already stays as it is. what: put in front, where the argument has a name to show.
+    """
+    try:
+        yield
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:
+        said = " ".join(str(error).split())[:MESSAGE_LENGTH]
+        raise refuse(argument, f"{what}{type(error).__name__} ({said})", allowed) from error
+
+
 def positive(argument: str, value: float) -> float:
     """`value` as a finite float above 0."""
-    if not _is_real(value) or not math.isfinite(value) or value <= 0:
-        raise refuse(argument, value, "a finite number above 0")
-    return float(value)
+    return _real(argument, value, lambda number: 0 < number < math.inf, "a finite number above 0")
 
 
 def open_unit(argument: str, value: float) -> float:
     """`value` as a float strictly between 0 and 1 (an error probability, for instance)."""
-    if not _is_real(value) or not 0 < value < 1:
-        raise refuse(argument, value, "a number strictly between 0 and 1")
-    return float(value)
+    return _real(argument, value, lambda number: 0 < number < 1, "a number strictly between 0 and 1")
 
 
 def closed_unit(argument: str, value: float) -> float:
     """`value` as a probability, 0 and 1 included."""
-    if not _is_real(value) or not 0 <= value <= 1:
-        raise refuse(argument, value, "a number from 0 to 1")
-    return float(value)
+    return _real(argument, value, lambda number: 0 <= number <= 1, "a number from 0 to 1")
 
 
 def count(argument: str, value: int, *, minimum: int = 1) -> int:
@@ -63,5 +75,8 @@ def one_of(argument: str, value: str, allowed: Collection[str]) -> str:
     return value
 
 
-def _is_real(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
+def _real(argument: str, value: float, fits: Callable[[float], bool], allowed: str) -> float:
+    """`value` as a float, if it is a number that fits; True is none."""
+    if not isinstance(value, Real) or isinstance(value, bool) or not fits(value):
+        raise refuse(argument, value, allowed)
+    return float(value)

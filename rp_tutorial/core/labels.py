@@ -39,6 +39,13 @@ def labels_or_undecided(logits: Tensor, num_classes: int) -> Tensor:
     return labels.masked_fill_(~logits.amax(dim=1).isfinite(), num_classes)
 
 
+def check_label_range(labels: Tensor, num_classes: int) -> None:
+    """Refuses labels [N] that are not all classes of a net with `num_classes` outputs."""
+    low, high = int(labels.min()), int(labels.max())
+    if not 0 <= low <= high < num_classes:
+        raise refuse("labels", f"labels from {low} to {high}", f"0 to {num_classes - 1}, as the net has them")
+
+
 def refuse_undecided(undecided: int, rows: int) -> None:
     """A label made of NaN would be certified like any other, as class 0 or as whatever comes first."""
     if undecided:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import rp_tutorial
-from rp_tutorial.core.arguments import InputError, refuse
+from rp_tutorial.core.arguments import in_one_line, refuse
 
 Part = TypeVar("Part")
 Code = TypeVar("Code", bound=Callable[..., Any])
@@ -137,9 +137,5 @@ def load_parts(file: str) -> None:
         raise refuse("with", file, "a file that ends in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up
-    try:
+    with in_one_line("with", "a file that runs", what=f"{file}, which raises "):
         spec.loader.exec_module(module)
-    except InputError:
-        raise
-    except Exception as error:  # whatever the user's own code raises
-        raise InputError(f"with: {file} cannot be run ({type(error).__name__}: {error})") from error

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import InputError, count, open_unit, refuse
 from rp_tutorial.core.files import write_atomically
+from rp_tutorial.core.labels import check_label_range
 from rp_tutorial.models.batches import device_of, over_batches
 
 OWN_SUFFIX = ".safetensors"
@@ -103,8 +104,7 @@ def _count_hits(net: nn.Module, images: Tensor, labels: Tensor, batch_size: int)
     logits = over_batches(lambda x: net(x).cpu(), images, device=device_of(net), batch_size=batch_size)
     if not bool(torch.isfinite(logits).all()):
         raise refuse("net", "logits that are NaN or infinite", "finite logits")
-    if bool(((labels < 0) | (labels >= logits.shape[1])).any()):
-        raise refuse("labels", f"labels from {int(labels.min())} to {int(labels.max())}", f"0 to {logits.shape[1] - 1}")
+    check_label_range(labels, logits.shape[1])
     return int((logits.argmax(dim=1) == labels.cpu()).sum()), logits.shape[1]
 
 
@@ -164,23 +164,16 @@ def _without_prefix(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _check_fit(weights: dict[str, Tensor], own: dict[str, Tensor], net_name: str, path: Path) -> None:
     both = [name for name in own if name in weights]
-    faults = [
-        _listed("missing", [name for name in own if name not in weights]),
-        _listed("unexpected", [name for name in weights if name not in own]),
-        _listed(
-            "of another shape",
-            [
-                f"{name} {list(weights[name].shape)} instead of {list(own[name].shape)}"
-                for name in both
-                if weights[name].shape != own[name].shape
-            ],
-        ),
-        _listed("not dense", [name for name in both if not _is_dense(weights[name])]),
-    ]
-    if not any(faults):  # a small file can announce a large tensor: numbers are read when all else fits
-        faults = [_listed("not of finite real numbers", [n for n in both if not _is_sound(weights[n], own[n])])]
-    if any(faults):
-        found = "; ".join(filter(None, faults))
+    reshaped = [name for name in both if weights[name].shape != own[name].shape]
+    faults = {
+        "missing": [name for name in own if name not in weights],
+        "unexpected": [name for name in weights if name not in own],
+        "of another shape": [f"{n} {list(weights[n].shape)} instead of {list(own[n].shape)}" for n in reshaped],
+        "not dense": [name for name in both if not _is_dense(weights[name])],
+    }
+    if not any(faults.values()):  # a small file can announce a large tensor: numbers are read when all else fits
+        faults = {"not of finite real numbers": [n for n in both if not _is_sound(weights[n], own[n])]}
+    if found := "; ".join(_listed(what, names) for what, names in faults.items() if names):
         raise InputError(f"path: got {path} with keys {found}; allowed is a file that fits {net_name} completely")
 
 
@@ -196,8 +189,6 @@ def _is_sound(tensor: Tensor, own: Tensor) -> bool:
 
 
 def _listed(what: str, names: list[str]) -> str:
-    """'3 missing (a, b, c)', cut after NAMES_SHOWN; '' for none."""
-    if not names:
-        return ""
+    """'3 missing (a, b, c)', cut after NAMES_SHOWN."""
     shown = ", ".join(names[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")
     return f"{len(names)} {what} ({shown})"

@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial.core.arguments import refuse
+from rp_tutorial.core.arguments import in_one_line, refuse
 from rp_tutorial.oracles.smoothing import Smoothing
 
 
@@ -22,16 +22,18 @@ class LabelNet(nn.Module):
     def __init__(self, label: Callable[[Any], Any], classes: Sequence[Any], columns: Sequence[str] | None) -> None:
         super().__init__()
         self.label, self.columns = label, None if columns is None else list(columns)
-        self.classes = pd.Index(np.asarray(classes))
+        with in_one_line("classes", "a list of all labels of the model"):
+            self.classes = pd.Index(np.asarray(classes))
+        if not self.classes.is_unique:
+            raise refuse("classes", list(self.classes), "each label once")
 
     def forward(self, x: Tensor) -> Tensor:
         table = x.double().cpu().numpy()
         found = self.label(table if self.columns is None else pd.DataFrame(table, columns=self.columns))
         label = self.classes.get_indexer(pd.Index(np.asarray(found)))
         if (label < 0).any():
-            raise refuse(
-                "classes", list(self.classes), f"all labels of the model, {np.asarray(found)[label < 0][0]!r} too"
-            )
+            new = np.asarray(found)[label < 0][0]
+            raise refuse("classes", list(self.classes), f"all labels of the model, {new!r} too")
         return nn.functional.one_hot(torch.as_tensor(label), len(self.classes)).to(x)
 
 
@@ -52,10 +54,7 @@ def smooth(model: Any, *, sigma: float, classes: Sequence[Any] | None = None, **
     """
     if isinstance(model, nn.Module):
         return Smoothing(model, sigma=sigma, **options)
-    if hasattr(model, "predict"):
-        label, classes = model.predict, getattr(model, "classes_", classes)
-    else:
-        label = model
+    label, classes = getattr(model, "predict", model), getattr(model, "classes_", classes)
     if not callable(label) or classes is None:
         given = type(model).__name__ + (" without classes" if callable(label) else "")
         raise refuse("model", given, "a torch net, a fitted classifier with classes_, or a function beside classes=")

@@ -15,7 +15,7 @@ import mpmath
 import torch
 from torch import Tensor
 
-from rp_tutorial.core.arguments import InputError, refuse
+from rp_tutorial.core.arguments import InputError, in_one_line, refuse
 from rp_tutorial.oracles.net import CheckedNet
 from rp_tutorial.oracles.noise import NoisyView
 
@@ -46,7 +46,9 @@ class Grid:
 
     def indices(self, x: Tensor) -> Tensor:
         """The integers behind x [B, ...], int32. Raises InputError for an x off the grid or 2^30 steps away."""
-        place = (x.double() - self._like(self.origin, x)) / self._like(self.step, x)
+        with in_one_line("grid", f"a step and an origin for x of {tuple(x.shape[1:])}"):
+            step, origin = (self._like(number, x).expand(x.shape[1:]) for number in (self.step, self.origin))
+        place = (x.double() - origin) / step
         found = place.round()
         off = (place - found).abs() > OFF_GRID
         if bool(off.any()):
@@ -62,37 +64,29 @@ class Grid:
     def view(self, net: CheckedNet, sigma: float, dtype: torch.dtype) -> NoisyView:
         """The net as the vote counter takes it, with integers in place of floats."""
         sample = partial(self.sample, sigma=sigma)
-        return GridView(self.indices, lambda indices: net(self.values(indices, dtype)), factor=None, sample=sample)
+        return NoisyView(self.indices, lambda indices: net(self.values(indices, dtype)), factor=None, sample=sample)
 
     def sample(self, shape: tuple[int, ...], generator: torch.Generator, *, sigma: float) -> Tensor:
         """Noise round(eps / step), int32 of `shape`, eps ~ N(0, sigma^2): independent, each from 63 random bits."""
         uniform = torch.empty(shape, dtype=torch.int64, device=generator.device).random_(generator=generator)
         tables = [_table(sigma / step) for step in self._steps()]
         if len(tables) == 1:
-            return tables[0].to(uniform.device).at(uniform)
-        return torch.stack([t.to(uniform.device).at(u) for t, u in zip(tables, uniform.unbind(-1), strict=True)], -1)
+            return tables[0].at(uniform)
+        return torch.stack([table.at(u) for table, u in zip(tables, uniform.unbind(-1), strict=True)], -1)
 
     def sampling_error(self, sigma: float, features: int) -> float:
         """A bound on the total variation between one noisy copy of `features` numbers and its exact law.
 
         Of n copies, n times that. Smaller than 1e-10 for an image; add it to alpha and to beta.
         """
-        tables = [_table(sigma / step).error for step in self._steps()]
-        return features * tables[0] if len(tables) == 1 else sum(tables)
+        errors = [_table(sigma / step).error for step in self._steps()]
+        return features / len(errors) * sum(errors)
 
     def _steps(self) -> list[float]:
         return torch.as_tensor(self.step, dtype=torch.float64).view(-1).tolist()
 
     def _like(self, number: float | Tensor, x: Tensor) -> Tensor:
         return torch.as_tensor(number, dtype=torch.float64, device=x.device)
-
-
-class GridView(NoisyView):
-    """Inputs as integers, to which integers of the size of sigma are added."""
-
-    def add_noise(self, encoded_rows: Tensor, z: Tensor, sigma: float) -> Tensor:
-        """X + K, in place."""
-        return encoded_rows.add_(z)
 
 
 @dataclass(frozen=True)
@@ -107,16 +101,12 @@ class _Table:
     lowest: int
     error: float
 
-    def to(self, device: torch.device) -> "_Table":
-        if device == self.thresholds.device:
-            return self
-        return _Table(self.thresholds.to(device), self.guide.to(device), self.lowest, self.error)
-
     def at(self, uniform: Tensor) -> Tensor:
         """K for integers uniform in [0, 2^63), int32."""
-        found = torch.take(self.guide, uniform >> (BITS - GUIDE_BITS))
+        thresholds, guide = self.thresholds.to(uniform.device), self.guide.to(uniform.device)
+        found = torch.take(guide, uniform >> (BITS - GUIDE_BITS))
         open_ones = (found < 0).nonzero(as_tuple=True)
-        found[open_ones] = torch.searchsorted(self.thresholds, uniform[open_ones], right=True, out_int32=True)
+        found[open_ones] = torch.searchsorted(thresholds, uniform[open_ones], right=True, out_int32=True)
         return found.add_(self.lowest)
 
 

@@ -6,6 +6,7 @@ calls or does more than its layers say. So a few rows go through the front door 
 whenever the net has changed.
 """
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from rp_tutorial.core.arguments import InputError, count, refuse
+from rp_tutorial.core.arguments import InputError, count, in_one_line, refuse
 from rp_tutorial.core.devices import check_device
 from rp_tutorial.core.streams import Purpose, torch_generator
 from rp_tutorial.core.threads import side_by_side
@@ -29,7 +30,6 @@ TRIALS = 3  # of the same rows on several cores at once
 # Two ways to the same logits may differ by this part of the largest: a hundred times what was seen of convolutions and
 # attention in batches of different sizes.
 RESOLUTION = {torch.float64: 1e-9, torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
-MESSAGE_LENGTH = 200
 
 
 class CheckedNet:
@@ -75,10 +75,8 @@ class CheckedNet:
         """A tensor as it is; an array or a data frame of numbers as a tensor of the net's own dtype."""
         if isinstance(x, Tensor):
             return x
-        try:
+        with in_one_line("x", "a tensor, or an array or data frame of numbers", what=f"{type(x).__name__}: "):
             table = torch.from_numpy(np.array(x, dtype=np.float64))
-        except (TypeError, ValueError) as error:
-            raise refuse("x", type(x).__name__, "a tensor, or an array or data frame of numbers") from error
         return table.to(next((w.dtype for w in self.module.parameters() if w.is_floating_point()), table.dtype))
 
     def in_own_precision(self, call: Callable[[Tensor], Any], x: Tensor) -> Any:
@@ -92,12 +90,12 @@ class CheckedNet:
             output = self.logits(output)
         elif self.logits is not None:
             by_name = isinstance(self.logits, str) and not isinstance(output, Mapping)
-            try:
+            allowed = f"a part of what the net returns, {_described(output)}"
+            with in_one_line("logits", allowed, what=f"{self.logits!r}: "):
                 output = getattr(output, self.logits) if by_name else output[self.logits]
-            except (AttributeError, LookupError, TypeError) as error:
-                raise refuse("logits", self.logits, f"a part of what the net returns, {_described(output)}") from error
-        if not isinstance(output, Tensor):
-            raise refuse("net", _described(output), "a tensor of logits; logits= says which part of the output that is")
+        if not isinstance(output, Tensor) or not output.is_floating_point():
+            allowed = "a float tensor of logits; logits= says which part of the output that is, or makes it one"
+            raise refuse("net", _described(output), allowed)
         return output
 
     @torch.inference_mode()
@@ -113,9 +111,10 @@ class CheckedNet:
             return False
         if device_of(self.module) != self.device:
             raise refuse("net", f"weights on {device_of(self.module)}", f"weights on {self.device}, where they were")
-        rows, held, random = self._with_company(x, spread), _held(self.module), self._random_state()
+        rows, random = self._with_company(x, spread), self._random_state()
+        before = _held(self.module)  # alive until after, or another object could get the id of one that is gone
         alone = self._asked(rows[:1])
-        keeps_nothing = _same(held, _held(self.module))
+        keeps_nothing = _held(self.module)[1] == before[1]
         if not bool(alone.amax().isfinite()):
             raise InputError("net: got NaN or infinite logits for the first row of x, allowed are finite numbers")
         again = self._asked(rows[:1])
@@ -152,15 +151,10 @@ class CheckedNet:
 
     def _asked(self, rows: Tensor) -> Tensor:
         """Logits [B, K] of an ordinary call, or one line that says what came instead."""
-        try:
+        dtypes = ", ".join(sorted({str(weight.dtype) for weight in self.module.parameters()}))
+        takes = f"{dtypes} weights take x of that dtype: here {rows.dtype}"
+        with in_one_line("net", f"a net that takes rows {tuple(rows.shape)}; {takes}"):
             found = self(rows)
-        except InputError:
-            raise
-        except Exception as error:  # whatever a user's net may raise
-            given = f"{type(error).__name__} ({' '.join(str(error).split())[:MESSAGE_LENGTH]})"
-            dtypes = {weight.dtype for weight in self.module.parameters()}
-            takes = f"{', '.join(sorted(map(str, dtypes)))} weights take x of that dtype: here {rows.dtype}"
-            raise refuse("net", given, f"a net that takes rows {tuple(rows.shape)}; {takes}") from error
         if found.shape != (len(rows), self.num_classes):
             hint = "; for one output z, logits=lambda z: torch.cat([-z, z], 1)" if self.num_classes == 2 else ""
             allowed = f"logits of shape [B, {self.num_classes}]{hint}"
@@ -169,16 +163,13 @@ class CheckedNet:
 
     def _resolution(self, logits: Tensor) -> float:
         """How far apart two computations of these logits may lie, by the dtype of the arithmetic."""
-        finite = logits[logits.isfinite()].abs()
-        part = RESOLUTION.get(self.autocast or logits.dtype, max(RESOLUTION.values()))
-        return part * float(finite.amax()) if len(finite) else 0.0
+        return RESOLUTION.get(self.autocast or logits.dtype, max(RESOLUTION.values())) * _largest(logits)
 
     def _rounding(self, rows: Tensor) -> float:
         """The same for a net that may take the difference of two large numbers: what rounded rows do to its logits."""
         exact = self._asked(rows)
         moved = self._asked(rows * (1 + ULPS * torch.finfo(self.autocast or exact.dtype).eps)) - exact
-        moved = moved[moved.isfinite()].abs()
-        return max(self._resolution(exact), ULPS * float(moved.amax()) if len(moved) else 0.0)
+        return max(self._resolution(exact), ULPS * _largest(moved))
 
     def _undisturbed(self, rows: Tensor, together: Tensor, atol: float) -> bool:
         """Whether calls at once give what they gave in turn. A race may hide, which is why `_held` comes first."""
@@ -187,6 +178,11 @@ class CheckedNet:
         except InputError:
             return False
         return all(_close(logits, together[-len(logits) :], atol=atol) for logits in found)
+
+
+def _largest(numbers: Tensor) -> float:
+    """The largest size of those that are finite; 0 for none."""
+    return float(numbers.nan_to_num(0.0, 0.0, 0.0).abs().amax())
 
 
 def _close(found: Tensor, expected: Tensor, *, atol: float) -> bool:
@@ -200,7 +196,7 @@ def _described(output: Any) -> str:
         return f"{type(output).__name__} with {', '.join(map(repr, output))}"
     if isinstance(output, (tuple, list)):
         return f"{type(output).__name__} of {len(output)}"
-    return type(output).__name__
+    return f"a tensor of {output.dtype}" if isinstance(output, Tensor) else type(output).__name__
 
 
 def _marks(net: nn.Module) -> tuple[Any, ...]:
@@ -209,22 +205,13 @@ def _marks(net: nn.Module) -> tuple[Any, ...]:
     return tuple((id(m), len(m._forward_hooks), len(m._forward_pre_hooks)) for m in net.modules()), tuple(numbers)
 
 
-def _held(net: nn.Module) -> list[Any]:
-    """All that the modules hold, itself and not its id, which another object could get once it is gone."""
+def _held(net: nn.Module) -> tuple[list[Any], list[Any]]:
+    """All that the modules hold; and of each which object it is, and how often written to."""
     held = [value for module in net.modules() for value in vars(module).values()]
-    held += [part for value in held if isinstance(value, (Mapping, list, set)) for part in _parts(value)]
-    return [(value, _writes(value)) for value in held]
-
-
-def _same(held: list[Any], later: list[Any]) -> bool:
-    """Whether it is the same objects, none of them written to."""
-    return len(held) == len(later) and all(
-        a is b and writes == rewrites for (a, writes), (b, rewrites) in zip(held, later, strict=True)
-    )
-
-
-def _parts(value: Mapping | list | set) -> list[Any]:
-    return list(value.values()) if isinstance(value, Mapping) else list(value)
+    for value in [*held]:
+        if isinstance(value, (Mapping, list, tuple, set, deque)):
+            held += value.values() if isinstance(value, Mapping) else value
+    return held, [(id(value), _writes(value)) for value in held]
 
 
 def _writes(value: Any) -> int:

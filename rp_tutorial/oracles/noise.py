@@ -55,9 +55,9 @@ class NoisyView:
         return tuple(encoded.shape[1:]) if self.factor is None else (*encoded.shape[1:-1], self.factor.shape[0])
 
     def add_noise(self, encoded_rows: Tensor, z: Tensor, sigma: float) -> Tensor:
-        """encoded_rows [R, *shape] plus sigma z F, in place."""
+        """encoded_rows [R, *shape] plus sigma z F, in place. Integers z have the size of sigma already (`grid.py`)."""
         if self.factor is None:
-            return encoded_rows.add_(z, alpha=sigma)
+            return encoded_rows.add_(z, alpha=sigma if z.is_floating_point() else 1)
         flat = encoded_rows.view(-1, encoded_rows.shape[-1])
         flat.addmm_(z.reshape(-1, z.shape[-1]).to(flat.dtype), self.factor, alpha=sigma)
         return encoded_rows

@@ -50,11 +50,8 @@ class VoteCounter:
     ) -> None:
         if grid is not None and noise_scale is not None:
             raise refuse("noise_scale", "one beside a grid", "one of the two")
-        self.net, self.sigma, self.noise = (
-            CheckedNet(net, **how),
-            positive("sigma", sigma),
-            one_of("noise", noise, NOISES),
-        )
+        self.net, self.sigma = CheckedNet(net, **how), positive("sigma", sigma)
+        self.noise = one_of("noise", noise, NOISES)
         self.device, self.num_classes, self.grid = self.net.device, self.net.num_classes, grid
         self._spread = None if noise_scale is None else noise_map(noise_scale).to(self.device)
         default_mib = CHUNK_MIB.get(self.device.type, CHUNK_MIB["cuda"])
@@ -89,11 +86,8 @@ class VoteCounter:
         """The votes of `count` for encoded inputs."""
         votes, rows = self._no_votes(encoded), torch.arange(len(encoded), device=self.device)
         stream = copy(stream) if self.noise == "fixed" else stream  # a copy: the next call begins there too
-        shared = (
-            None
-            if self.noise == "independent"
-            else NoiseSet(stream, self._view.noise_shape(encoded), self._view.sample)
-        )
+        shape, sample = self._view.noise_shape(encoded), self._view.sample
+        shared = None if self.noise == "independent" else NoiseSet(stream, shape, sample)
         while True:
             refuse_undecided(int(votes[:, -1].sum()), int(votes.sum()))
             needed = votes_needed(votes[rows, :-1], n) if curtailed else n - votes[rows].sum(dim=1)
@@ -119,10 +113,9 @@ class VoteCounter:
         """Goes on from `state`, and changes nothing if it raises: InputError for another kind of noise or of device."""
         names = ("noise", "device", "forward_passes", "seed", "tile", "certificate_tile")
         noise, device, passes, *place = (state_entry(state, name) for name in names)
-        if (noise, device) != (self.noise, self.device.type):
-            raise refuse(
-                "state", f"one of {noise} noise on {device}", f"one of {self.noise} noise on {self.device.type}"
-            )
+        given, own = f"one of {noise} noise on {device}", f"one of {self.noise} noise on {self.device.type}"
+        if given != own:
+            raise refuse("state", given, own)
         passes = count("forward_passes", passes, minimum=0)
         self._begin(*place)
         self.forward_passes = passes

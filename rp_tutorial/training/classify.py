@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
-from rp_tutorial.core.arguments import count, positive, refuse
+from rp_tutorial.core.arguments import count, positive
 from rp_tutorial.core.devices import check_device
+from rp_tutorial.core.labels import check_label_range
 from rp_tutorial.core.streams import Purpose, global_stream, torch_generator
 from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.models.batches import device_of, over_batches
@@ -50,9 +51,11 @@ def fit_classifier(
     order, moves = (torch_generator(purpose, seed) for purpose in (Purpose.BATCH_ORDER, Purpose.AUGMENTATION))
     noise = torch_generator(Purpose.TRAINING_NOISE, seed, device=place)
     with global_stream(Purpose.LAYER_DRAWS, seed):
-        net.to(place, memory_format=torch.channels_last).train()
+        net.to(place, memory_format=torch.channels_last)
         images, labels = images.to(place), labels.to(place)
-        _check_classes(net, images, labels)
+        with torch.no_grad():  # one image in eval mode, which changes nothing in the net
+            check_label_range(labels, net.eval()(to_float(images[:1])).shape[1])
+        net.train()
         cycle = OneCycleLR(optimiser, learning_rate, total_steps=steps + 1, cycle_momentum=False)
         for rows in image_batches.epoch_batches(len(images), batch_size, order, epochs=epochs):
             x = image_batches.augmented(images, rows, flips=flips, shifts=shifts, generator=moves)
@@ -73,16 +76,6 @@ def image_logits(net: nn.Module, images: Tensor) -> Tensor:
         return net(x.contiguous(memory_format=torch.channels_last)).float().cpu()
 
     return over_batches(logits, images, device=device_of(net))
-
-
-@torch.no_grad()
-def _check_classes(net: nn.Module, images: Tensor, labels: Tensor) -> None:
-    """One image in eval mode, which changes nothing in the net, tells how many classes it has."""
-    classes = net.eval()(to_float(images[:1])).shape[1]
-    net.train()
-    if not 0 <= int(labels.min()) <= int(labels.max()) < classes:
-        given = f"labels from {int(labels.min())} to {int(labels.max())}"
-        raise refuse("labels", given, f"labels from 0 to {classes - 1}, the classes of the net")
 
 
 def _adamw(net: nn.Module, learning_rate: float) -> torch.optim.AdamW:

@@ -11,22 +11,23 @@ import copy
 import dataclasses
 import math
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial.core.arguments import InputError, count, open_unit, positive, refuse
+from rp_tutorial.core.arguments import InputError, count, in_one_line, open_unit, positive, refuse
 from rp_tutorial.core.devices import check_device
+from rp_tutorial.core.labels import check_label_range
 from rp_tutorial.core.streams import Purpose, global_stream, torch_generator, unknown_seed
 from rp_tutorial.models.batches import as_floats
-from rp_tutorial.training.image_batches import augmented, check_images, check_labels
+from rp_tutorial.training.image_batches import check_images, check_labels
 from rp_tutorial.training.privacy_accounting import calibrated_noise, optional_package, spent_epsilon
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 FEWEST = 4  # values in a group of a layer without axes beside the channels: of two only the sign would be left
+TRAINABLE = "layers in the dtype of the inputs, all of use, that change nothing in place"
 GROUPS = 4  # of a group normalisation: with Opacus' usual 32, each of 16 or 32 channels would be a group of its own
 
 
@@ -80,8 +81,6 @@ def fit_privately(
     batch_size: int = 256,
     clip: float = 1.0,
     learning_rate: float = 1.0,
-    flips: bool = False,
-    shifts: int = 0,
     seed: int | None = None,
     physical_batch: int = 64,
     device: str | torch.device = "cpu",
@@ -89,8 +88,8 @@ def fit_privately(
     """Train the parameters of `net` that require gradients; the result is (`epsilon`, `delta`)-DP for each record.
 
     Neighbours: one row of (inputs, labels) added or removed; what the other parameters and the settings know of the
-    private rows is not counted. inputs: byte images [N, 3, S, S], mirrored and shifted where asked, or floats [N, ...],
-    taken as they are; labels int64 [N]. Each of round(epochs N / batch_size) steps takes every record with probability
+    private rows is not counted. inputs: byte images [N, 3, S, S] or floats [N, ...];
+    labels int64 [N]. Each of round(epochs N / batch_size) steps takes every record with probability
     batch_size / N, so batches differ in size and may be empty; they are worked through `physical_batch` records at a
     time, which bounds memory and changes nothing else. The `learning_rate` of SGD falls linearly to 0. N is public.
 
@@ -111,24 +110,15 @@ def fit_privately(
     spent = spent_epsilon(sigma, delta=delta, sample_rate=rate, steps=steps)
     record = PrivacyRecord(spent, delta, sigma, positive("clip", clip), steps, rate)
     inputs, labels, seed = inputs.to(place), labels.to(place), unknown_seed() if seed is None else seed
-    if flips or shifts:
-        check_images("inputs", inputs)
-    with global_stream(Purpose.LAYER_DRAWS, seed), _said_of_the_net():
-        classes = net.to(place)(as_floats(inputs[:1])).shape[1]
-    if not 0 <= int(labels.min()) <= int(labels.max()) < classes:
-        raise refuse(
-            "labels", f"{int(labels.min())} to {int(labels.max())}", f"0 to {classes - 1}, as the net has them"
-        )
-    moves = torch_generator(Purpose.AUGMENTATION, seed)
+    with global_stream(Purpose.LAYER_DRAWS, seed), in_one_line("net", TRAINABLE):
+        check_label_range(labels, net.to(place)(as_floats(inputs[:1])).shape[1])
 
     def mean_loss(model: nn.Module, chosen: Tensor) -> Tensor:
-        x = inputs[chosen.to(place)]
-        if inputs.dtype == torch.uint8:
-            x = augmented(inputs, chosen, flips=flips, shifts=shifts, generator=moves)
-        return nn.functional.cross_entropy(model(x), labels[chosen.to(place)])
+        chosen = chosen.to(place)
+        return nn.functional.cross_entropy(model(as_floats(inputs[chosen])), labels[chosen])
 
     settings = {"learning_rate": learning_rate, "seed": seed, "physical_batch": physical_batch}
-    private_steps(net.to(place), mean_loss, rows, record, **settings)
+    private_steps(net, mean_loss, rows, record, **settings)
     return PrivateNet(net, record).to(place).eval()
 
 
@@ -167,7 +157,7 @@ def private_steps(
     with global_stream(Purpose.LAYER_DRAWS, seed), warnings.catch_warnings():
         # The first trained layer's input needs no gradient, so torch remarks that its hook sees none. It needs none.
         warnings.filterwarnings("ignore", message="Full backward hook is firing when gradients are computed")
-        with _said_of_the_net():
+        with in_one_line("net", TRAINABLE):
             model = opacus.GradSampleModule(net)
         chosen = opacus.optimizers.DPOptimizer(
             torch.optim.SGD(trained, lr=learning_rate, momentum=0.9),
@@ -180,7 +170,7 @@ def private_steps(
         pieces = splitting.BatchSplittingSampler(
             sampler=sample, max_batch_size=count("physical_batch", physical_batch), optimizer=chosen
         )
-        with _said_of_the_net():
+        with in_one_line("net", TRAINABLE):
             for piece in pieces:
                 chosen.zero_grad()
                 if piece:
@@ -194,20 +184,6 @@ def private_steps(
     net.eval()
     if not all(bool(parameter.isfinite().all()) for parameter in trained):
         raise refuse("learning_rate", learning_rate, "a smaller one: the weights are no longer finite")
-
-
-@contextmanager
-def _said_of_the_net() -> Iterator[None]:
-    """What torch or Opacus raise about a net that they cannot train, in one line."""
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:
-        said = f"{type(error).__name__} ({str(error).splitlines()[0][:160] if str(error) else ''})"
-        raise refuse(
-            "net", said, "layers in the dtype of the inputs, all of use, that change nothing in place"
-        ) from error
 
 
 def _each_step(steps: int, learning_rate: float, watch: Callable[[], None] | None) -> Callable[[Any], None]:
@@ -225,10 +201,10 @@ def _each_step(steps: int, learning_rate: float, watch: Callable[[], None] | Non
     return hook
 
 
-def with_group_norm(net: nn.Module, *, groups: int = GROUPS) -> nn.Module:
+def with_group_norm(net: nn.Module) -> nn.Module:
     """A copy of `net` with a fresh group normalisation for every batch normalisation, and no dropout.
 
-    Each record is then normalised by its own values alone: in at most `groups` groups of channels, fewer where these do
+    Each record is then normalised by its own values alone: in at most GROUPS groups of channels, fewer where these do
     not divide the channels or would leave a group too few values to have a spread. Dropout goes because the noise
     regularises enough; activations in place no longer are, as gradients of single records need what they overwrite.
     Opacus' own default of 32 groups would make each channel of a narrow layer a group, which forgets its mean.
@@ -236,11 +212,10 @@ def with_group_norm(net: nn.Module, *, groups: int = GROUPS) -> nn.Module:
     Source: Wu and He 2018; Opacus' ModuleValidator.fix.
     """
     validators = optional_package("opacus.validators")
-    count("groups", groups)
     converted = copy.deepcopy(net)
     for name, module in [*converted.named_modules()]:
         if isinstance(module, BATCH_NORMS):
-            normal = _group_norm(module, groups)
+            normal = _group_norm(module)
             if not name:
                 return normal
             owner, _, own = name.rpartition(".")
@@ -252,10 +227,10 @@ def with_group_norm(net: nn.Module, *, groups: int = GROUPS) -> nn.Module:
     return validators.ModuleValidator.fix(converted)
 
 
-def _group_norm(layer: nn.Module, groups: int) -> nn.GroupNorm:
+def _group_norm(layer: nn.Module) -> nn.GroupNorm:
     """In as many groups as divide the channels and leave each FEWEST values, if only channels have values."""
     channels, fewest = layer.num_features, FEWEST if isinstance(layer, nn.BatchNorm1d) else 1
-    fitting = [g for g in range(1, groups + 1) if channels % g == 0 and channels // g >= fewest]
+    fitting = [g for g in range(1, GROUPS + 1) if channels % g == 0 and channels // g >= fewest]
     if not fitting:
         raise refuse(
             "net", f"BatchNorm1d({channels})", f"{FEWEST} channels or more, as one record has no spread of fewer"

@@ -1,7 +1,7 @@
 """Nets as users have them, from public bug reports of this field: [B, 6] to three classes unless said otherwise."""
 
 import copy
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass
 
 import torch
@@ -97,6 +97,18 @@ class KeepsUnderscored(Module):
     def forward(self, x):
         self._taps = {"hidden": self.first(x).relu()}
         return self.last(self._taps["hidden"])
+
+
+class KeepsRecent(Module):
+    """A tensor in a container that stays the same object."""
+
+    def __init__(self, **parts):
+        super().__init__(**parts)
+        self.recent = deque(maxlen=1)
+
+    def forward(self, x):
+        self.recent.append(self.first(x).relu())
+        return self.last(self.recent[-1])
 
 
 class Counts(Module):
@@ -259,6 +271,7 @@ NETS = {
     "tied logits": tied,
     "ill-scaled": ill_scaled,
     "keeps a tensor": KeepsTensor,
+    "keeps a tensor in a deque": KeepsRecent,
     "keeps a tensor, underscored": KeepsUnderscored,
     "counts its calls": Counts,
     "NaN weight": lambda: with_number(float("nan")),

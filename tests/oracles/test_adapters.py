@@ -58,6 +58,12 @@ def test_a_function_is_smoothed_with_the_classes_that_are_named():
         smooth(lambda x: np.where(x[:, 0] > 0, 30, 10), sigma=1.0, classes=[10, 20]).vote([[3.0]], n=5)
 
 
+@pytest.mark.parametrize("classes", [[[0, 1], [1, 0]], [True, True, False]])
+def test_classes_that_are_no_list_of_different_labels_are_refused_in_one_line(classes):
+    with pytest.raises(InputError, match=r"^classes: got [^\n]*$"):
+        smooth(lambda x: x[:, 0] > 0, sigma=1.0, classes=classes)
+
+
 @pytest.mark.parametrize("model", [None, 3, "net", LogisticRegression, lambda x: x])
 def test_what_is_no_model_is_refused_in_one_line(model):
     with pytest.raises(InputError, match=r"^(model|net): got [^\n]*$"):

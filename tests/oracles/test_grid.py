@@ -130,7 +130,16 @@ def test_the_error_of_the_sampler_is_stated_and_taken_from_alpha():
         smoothing.certify(x, n0=10, n=100, alpha=1e-11)
 
 
+def test_the_error_counts_every_feature_of_every_row_of_a_table():
+    """Each of three rows has two features, each with its own step."""
+    own = sum(Grid(step=step).sampling_error(1.0, 3) for step in (0.5, 0.02))
+    assert Grid(step=torch.tensor([0.5, 0.02])).sampling_error(1.0, 6) == pytest.approx(own)
+
+
 @pytest.mark.parametrize(("argument", "act"), [
+    ("grid", lambda: Grid(step=torch.tensor([0.5, 0.2])).indices(torch.zeros(4, 3))),
+    ("grid", lambda: Grid(step=torch.tensor([0.5, 0.2])).indices(torch.zeros(4, 1))),
+    ("grid", lambda: Grid(step=0.5, origin=torch.zeros(2)).indices(torch.zeros(4, 1))),
     ("x", lambda: Grid(step=1 / 255).indices(torch.tensor([[0.3]]))),
     ("x", lambda: Grid(step=2**-24).indices(torch.tensor([[100.0]]))),
     ("step", lambda: Grid(step=0.0)),

@@ -20,8 +20,8 @@ REFUSED = {  # by everything that is asked
     "counts its calls", "NaN weight", "NaN weight, first layer", "infinite weight", "half", "double", "bfloat16",
     "squeezed", "quantised",  # whose scale is that of the whole batch
 }  # fmt: skip
-ONE_THREAD = {"keeps a tensor", "keeps a tensor, underscored", "spectral norm", "spectral norm, trained and loaded",
-              "weight norm", "pruned"}  # fmt: skip
+ONE_THREAD = {"keeps a tensor", "keeps a tensor in a deque", "keeps a tensor, underscored", "spectral norm",
+              "spectral norm, trained and loaded", "weight norm", "pruned"}  # fmt: skip
 READ = {"plain", "batch norm", "batch norm, fresh", "batch norm, not affine", "dropout", "tied logits", "ill-scaled",
         "in-place ReLU", "nested", "deep copy", "flattens"}  # fmt: skip
 

@@ -162,6 +162,12 @@ def test_arguments_that_cannot_be_are_named(argument, options):
         smoothing(lambda x: x)
 
 
+@pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.complex64])
+def test_outputs_that_are_no_floats_are_refused_in_one_line(dtype):
+    with pytest.raises(InputError, match=rf"^net: got 'a tensor of {dtype}', allowed is a float tensor of logits"):
+        smoothing(build("module"), logits=lambda z: z.to(dtype)).counts(X, 10)
+
+
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_the_number_of_threads_does_not_change_a_vote(threads):
     x = X.repeat(200, 1)

@@ -38,7 +38,6 @@ class PrivateSteps:
     sample_rate: float
     learning_rate: float
     clip: float = 1.0
-    shifts: int = 0  # largest shift of an image in pixels; a mirror as well where it is above 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,8 +123,6 @@ def private_target(lab: FaceLab, recipe: PrivateTraining, *, epsilon: float, pub
             batch_size=max(1, round(steps.sample_rate * rows)),
             clip=steps.clip,
             learning_rate=steps.learning_rate,
-            shifts=steps.shifts,
-            flips=steps.shifts > 0,
             seed=child_seed(Purpose.PRIVATE_NET, lab.seed),
             physical_batch=PHYSICAL_BATCH["images" if inputs.dtype == torch.uint8 else "features"],
             device=lab.settings.device,
