@@ -5,6 +5,7 @@ VOTE, PREDICT and CERTIFY are methods of `Smoothing`, under the names of the lit
 counts decide in `votes.py`, the statistics in `statistics/binomial.py`.
 """
 
+import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -150,8 +151,7 @@ class Smoothing:
 
         Source: Cohen et al. 2019, PREDICT: the two top counts must differ by the two-sided binomial test.
         """
-        x = self.as_batch(x)
-        open_unit("alpha", alpha)
+        x, n = self.as_batch(x), _enough("PREDICT", n, 1 + _halvings(open_unit("alpha", alpha)))
         return significant_plurality(self.counts(x, n), alpha=alpha).to(x.device)
 
     def certify(
@@ -170,6 +170,7 @@ class Smoothing:
         if self.noise == "fixed":
             raise refuse("noise", self.noise, "'independent' or 'common' for a certificate")
         left = open_unit("alpha less the error of the sampler", alpha - self.sampling_error(x, n0 + n))
+        _enough("CERTIFY", n, _halvings(left if bound == "one-sided" else left / 2) + 1e-9)
         chosen = plurality(self._votes.count(x, n0, certifying=True)).cpu().numpy()
         counts = self._votes.count(x, n, certifying=True).cpu().numpy()
         own, rival = _own_and_best_other(counts, chosen)
@@ -252,18 +253,29 @@ class PredictOracle(_SmoothedOracle):
     >>> smoothing = rp.Smoothing(rp.models.half_space_net(), num_classes=2, sigma=1.0)
     >>> rp.PredictOracle(smoothing, n=100, alpha=0.01)(rp.models.at_distance([3.0, -3.0]))
     tensor([1, 0])
-    >>> rp.PredictOracle(smoothing, n=7, alpha=0.01)(rp.models.at_distance([3.0, -3.0]))  # even 7 : 0 is not enough
-    tensor([-1, -1])
+    >>> rp.PredictOracle(smoothing, n=8, alpha=0.01)(rp.models.at_distance([9.0, 0.5]))  # even 7 : 1 is not enough
+    tensor([ 1, -1])
 
     Chapter: foundations/certified-robustness.
     """
 
     def __init__(self, smoothing: Smoothing, *, n: int, alpha: float) -> None:
-        super().__init__(smoothing, n=n)
-        self.alpha = open_unit("alpha", alpha)
+        super().__init__(smoothing, n=_enough("PREDICT", n, 1 + _halvings(open_unit("alpha", alpha))))
+        self.alpha = alpha
 
     def _decide(self, x: Tensor) -> Tensor:
         return self.smoothing.predict(x, n=self.n, alpha=self.alpha)
+
+
+def _halvings(alpha: float) -> float:
+    return -math.log2(alpha)
+
+
+def _enough(rule: str, n: int, needed: float) -> int:
+    """n, if as many votes for one label could ever be an answer: 2^-n against alpha, or 2^(1-n) two-sided."""
+    if count("n", n) < needed:
+        raise refuse("n", n, f"at least {math.ceil(needed)}: of fewer votes {rule} never answers at this alpha")
+    return n
 
 
 def _own_and_best_other(counts: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

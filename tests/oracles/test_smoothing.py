@@ -17,7 +17,7 @@ from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.models.mlp import two_layer_net
 from rp_tutorial.oracles.smoothing import PredictOracle, Smoothing, VoteOracle
 from rp_tutorial.oracles.votes import plurality, significant_plurality
-from rp_tutorial.statistics.binomial import max_certifiable_radius
+from rp_tutorial.statistics.binomial import max_certifiable_radius, min_certify_votes, min_predict_votes
 
 
 def four_classes(*, sigma: float = 1.0) -> Smoothing:
@@ -207,3 +207,21 @@ def test_refused_certificate_costs_no_forward_pass():
         with pytest.raises(InputError):
             smoothing.predict(at(1.0), **options)
     assert smoothing.forward_passes == 0
+
+
+@pytest.mark.parametrize("alpha", [0.5, 0.25, 0.1, 0.05, 1 / 32, 0.01, 0.001, 1 / 1024, 1e-6])
+def test_a_number_of_votes_that_can_never_answer_is_refused_and_the_next_one_answers(alpha):
+    """The least numbers by the rules themselves, on votes that all agree."""
+    smoothing, x = Smoothing(half_space(), num_classes=2, sigma=1e-3, seed=0), at(5.0)
+    predict = next(n for n in range(1, 99) if min_predict_votes(n, alpha=alpha) is not None)
+    certify = next(n for n in range(1, 99) if min_certify_votes(n, alpha=alpha) is not None)
+    assert smoothing.predict(x, n=predict, alpha=alpha).tolist() == [1]
+    assert smoothing.certify(x, n0=5, n=certify, alpha=alpha).label.tolist() == [1]
+    for ask in (
+        lambda: smoothing.predict(x, n=predict - 1, alpha=alpha),
+        lambda: PredictOracle(smoothing, n=predict - 1, alpha=alpha),
+        lambda: smoothing.certify(x, n0=5, n=certify - 1, alpha=alpha),
+        lambda: smoothing.certify(x, n0=5, n=certify, alpha=alpha, bound="two-sided"),
+    ):
+        with pytest.raises(InputError, match=r"^n: got \d+, allowed is at least \d+: of fewer votes"):
+            ask()
