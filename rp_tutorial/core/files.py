@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and files that can tell whether they are what was written."""
+"""Files that are whole or not there, or can tell whether they are what was written; and tensors as bytes for them."""
 
 import glob
 import hashlib
@@ -7,7 +7,11 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
+from typing import Any
+
+import torch
 
 ABANDONED = 3600  # seconds after which a file that nobody finished may go
 
@@ -51,6 +55,21 @@ def read_sealed(path: Path) -> bytes | None:
         return None
     content = found[len(_seal(path, b"")) :]
     return content if found == _seal(path, content) + content else None
+
+
+def as_bytes(content: Any) -> bytes:
+    """What `torch.save` writes."""
+    memory = BytesIO()
+    torch.save(content, memory)
+    return memory.getvalue()
+
+
+def from_bytes(content: bytes) -> Any:
+    """Tensors, on the CPU, and plain containers; an exception of torch's choice for bytes that are anything else.
+
+    No code that the bytes bring along is run.
+    """
+    return torch.load(BytesIO(content), map_location="cpu", weights_only=True)
 
 
 def _seal(path: Path, content: bytes) -> bytes:

@@ -16,7 +16,7 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
-from rp_tutorial.core.arguments import InputError, count, open_unit, refuse
+from rp_tutorial.core.arguments import InputError, count, in_one_line, open_unit, refuse
 from rp_tutorial.core.files import write_atomically
 from rp_tutorial.core.labels import check_label_range
 from rp_tutorial.models.batches import device_of, over_batches
@@ -109,10 +109,8 @@ def _count_hits(net: nn.Module, images: Tensor, labels: Tensor, batch_size: int)
 
 
 def _existing_file(path: str | os.PathLike[str]) -> Path:
-    try:
+    with in_one_line("path", "the path of a file of weights"):
         path = Path(path)
-    except TypeError:
-        raise refuse("path", path, "the path of a file of weights") from None
     if not path.is_file():
         raise refuse("path", str(path), "an existing file of weights")
     return path

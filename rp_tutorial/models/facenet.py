@@ -82,20 +82,19 @@ def ir_head(width: int, side: int, features: int) -> nn.Sequential:
 
 def ir_50_body() -> nn.Sequential:
     """The 24 units of IR-50; the side shrinks by 16."""
-    units, inputs = [], 64
-    for width, depth in STAGES_OF_IR_50:
-        for position in range(depth):
-            units.append(IRUnit(inputs, width, stride=1 if position else 2))
-            inputs = width
-    return nn.Sequential(*units)
+    widths = [width for width, depth in STAGES_OF_IR_50 for _ in range(depth)]
+    strides = [1 if unit else 2 for _, depth in STAGES_OF_IR_50 for unit in range(depth)]
+    return nn.Sequential(*map(IRUnit, [64, *widths[:-1]], widths, strides))
 
 
 class IRClassifier(FaceClassifier):
-    """A stem, IR units, a head and a linear layer. `ir_parts` tells where a subclass keeps the first three."""
+    """A stem, IR units, a head and a linear layer. PARTS: the names under which a subclass keeps the first three."""
 
-    def ir_parts(self) -> tuple[nn.Sequential, nn.Sequential, nn.Sequential]:
-        """(stem, body, head)."""
-        raise NotImplementedError
+    PARTS: tuple[str, str, str]
+
+    def ir_parts(self) -> list[nn.Module]:
+        """[stem, body, head]."""
+        return [self.get_submodule(name) for name in self.PARTS]
 
     def features(self, x: Tensor) -> Tensor:
         x = self.check_images(x)
@@ -111,6 +110,8 @@ class FaceNet64(IRClassifier):
     Initialised from `seed`; the published weights come through `checkpoints.load_weights`.
     """
 
+    PARTS = ("feature.input_layer", "feature.body", "output_layer")
+
     def __init__(self, num_classes: int = 1000, *, seed: int = 0) -> None:
         super().__init__(num_classes, 64)
         with global_stream(Purpose.INITIAL_WEIGHTS, seed):
@@ -120,15 +121,14 @@ class FaceNet64(IRClassifier):
             self.output_layer = ir_head(512, 4, FEATURES)
             self.fc_layer = nn.Linear(FEATURES, num_classes)
 
-    def ir_parts(self) -> tuple[nn.Sequential, nn.Sequential, nn.Sequential]:
-        return self.feature.input_layer, self.feature.body, self.output_layer
-
 
 class FaceNet(IRClassifier):
     """IR-50 on 112x112: the published evaluator, which judges reconstructions. 44.1 M parameters.
 
     Images float [B, 3, 112, 112] in [0, 1], not normalised -> logits [B, num_classes]; `features` is [B, 512].
     """
+
+    PARTS = ("feature.input_layer", "feature.body", "feature.output_layer")
 
     def __init__(self, num_classes: int = 1000, *, seed: int = 0) -> None:
         super().__init__(num_classes, 112)
@@ -138,6 +138,3 @@ class FaceNet(IRClassifier):
             self.feature.output_layer = ir_head(512, 7, FEATURES)
             self.feature.body = ir_50_body()
             self.fc_layer = nn.Linear(FEATURES, num_classes)
-
-    def ir_parts(self) -> tuple[nn.Sequential, nn.Sequential, nn.Sequential]:
-        return self.feature.input_layer, self.feature.body, self.feature.output_layer

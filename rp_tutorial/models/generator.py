@@ -4,6 +4,8 @@ Both are DCGAN-like and map z ~ N(0, I) to images in [0, 1]. How they are traine
 attack sees them is in `priors.py`.
 """
 
+from functools import partial
+
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import count, refuse
@@ -28,7 +30,7 @@ class Generator(nn.Module):
                 nn.Linear(latent_dim, 512 * 4 * 4, bias=False), nn.BatchNorm1d(512 * 4 * 4), nn.ReLU()
             )
             self.l2_5 = nn.Sequential(
-                *map(_doubled_5x5, (512, 256, 128), (256, 128, 64)),
+                *map(partial(_doubled, 5), (512, 256, 128), (256, 128, 64)),
                 nn.ConvTranspose2d(64, 3, 5, 2, padding=2, output_padding=1),
                 nn.Sigmoid(),
             )
@@ -58,7 +60,9 @@ class SmallGenerator(nn.Module):
                 nn.ReLU(),
             )
             self.upscale = nn.Sequential(
-                *map(_doubled_4x4, widths[:-1], widths[1:]), nn.ConvTranspose2d(widths[-1], 3, 4, 2, 1), nn.Sigmoid()
+                *map(partial(_doubled, 4), widths[:-1], widths[1:]),
+                nn.ConvTranspose2d(widths[-1], 3, 4, 2, 1),
+                nn.Sigmoid(),
             )
 
     def forward(self, z: Tensor) -> Tensor:
@@ -72,10 +76,8 @@ def check_latent(z: Tensor, latent_dim: int) -> Tensor:
     return z
 
 
-def _doubled_5x5(inputs: int, width: int) -> nn.Sequential:
-    doubling = nn.ConvTranspose2d(inputs, width, 5, 2, padding=2, output_padding=1, bias=False)
+def _doubled(kernel: int, inputs: int, width: int) -> nn.Sequential:
+    """Twice the side: a transposed convolution with a kernel of 4 or 5, BN, ReLU."""
+    odd = kernel % 2
+    doubling = nn.ConvTranspose2d(inputs, width, kernel, 2, padding=1 + odd, output_padding=odd, bias=False)
     return nn.Sequential(doubling, nn.BatchNorm2d(width), nn.ReLU())
-
-
-def _doubled_4x4(inputs: int, width: int) -> nn.Sequential:
-    return nn.Sequential(nn.ConvTranspose2d(inputs, width, 4, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU())

@@ -21,6 +21,8 @@ class SmallFaceNet(IRClassifier):
     2.3 (32x32) or 7.0 (64x64) million multiplications an image; `fold.folded` makes the copy to run them with.
     """
 
+    PARTS = ("input_layer", "body", "output_layer")
+
     def __init__(self, num_classes: int, *, size: int = 32, seed: int = 0) -> None:
         super().__init__(num_classes, check_size(size))
         last_stride = 1 if size == 32 else 2  # either way the head sees 4x4
@@ -29,9 +31,6 @@ class SmallFaceNet(IRClassifier):
             self.body = nn.Sequential(IRUnit(16, 16, 2), IRUnit(16, 32, 2), IRUnit(32, 64, last_stride))
             self.output_layer = ir_head(64, 4, 128)
             self.fc_layer = nn.Linear(128, num_classes)
-
-    def ir_parts(self) -> tuple[nn.Sequential, nn.Sequential, nn.Sequential]:
-        return self.input_layer, self.body, self.output_layer
 
 
 class SmallEvaluator(FaceClassifier):

@@ -153,6 +153,14 @@ def private_steps(
     )
     trained = _trained_parameters(net)
     place = trained[0].device
+    rates = (learning_rate * (1 - step / record.steps) for step in range(record.steps))
+
+    def before_each_step(optimiser: Any) -> None:
+        """The learning rate falls, and the noisy gradient is shown."""
+        optimiser.param_groups[0]["lr"] = next(rates)
+        if watch is not None:
+            watch()
+
     check_records_do_not_mix(_in_training(net))
     with global_stream(Purpose.LAYER_DRAWS, seed), warnings.catch_warnings():
         # The first trained layer's input needs no gradient, so torch remarks that its hook sees none. It needs none.
@@ -166,7 +174,7 @@ def private_steps(
             expected_batch_size=record.sample_rate * rows,
             generator=torch_generator(Purpose.PRIVATE_NOISE, seed, device=place),
         )
-        chosen.attach_step_hook(_each_step(record.steps, learning_rate, watch))
+        chosen.attach_step_hook(before_each_step)
         pieces = splitting.BatchSplittingSampler(
             sampler=sample, max_batch_size=count("physical_batch", physical_batch), optimizer=chosen
         )
@@ -184,21 +192,6 @@ def private_steps(
     net.eval()
     if not all(bool(parameter.isfinite().all()) for parameter in trained):
         raise refuse("learning_rate", learning_rate, "a smaller one: the weights are no longer finite")
-
-
-def _each_step(steps: int, learning_rate: float, watch: Callable[[], None] | None) -> Callable[[Any], None]:
-    """Called by the optimiser between noise and step: sets the falling learning rate, and shows the gradient."""
-    step = 0
-
-    def hook(optimiser: Any) -> None:
-        nonlocal step
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate * (1 - step / steps)
-        step += 1
-        if watch is not None:
-            watch()
-
-    return hook
 
 
 def with_group_norm(net: nn.Module) -> nn.Module:

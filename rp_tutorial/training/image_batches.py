@@ -87,11 +87,5 @@ def augmented(images: Tensor, rows: Tensor, *, flips: bool, shifts: int, generat
     at_column = (pixels + right).clamp_(0, size - 1)
     at_column = torch.where(mirrored, size - 1 - at_column, at_column)
     at_image, at_row, at_column = (index.to(images.device) for index in (rows, at_row, at_column))
-    channels = torch.arange(3, device=images.device)
-    taken = images[
-        at_image[:, None, None, None],
-        channels[:, None, None],
-        at_row[:, None, :, None],
-        at_column[:, None, None, :],
-    ]
-    return to_float(taken)
+    taken = images[at_image[:, None, None], :, at_row[:, :, None], at_column[:, None, :]]  # [B, S, S, 3]
+    return to_float(taken.permute(0, 3, 1, 2).contiguous())

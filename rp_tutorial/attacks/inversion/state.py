@@ -16,8 +16,7 @@ import torch
 from torch import Tensor
 
 from rp_tutorial.core.arguments import refuse
-from rp_tutorial.core.files import read_sealed, write_sealed
-from rp_tutorial.core.tensor_files import as_bytes, from_bytes
+from rp_tutorial.core.files import as_bytes, from_bytes, read_sealed, write_sealed
 
 WALK_ENDS = ("patience", "rejected steps", "iterations", "radius cap", "unbounded radius", "query limit")
 REASONS = ("running", "not found", *WALK_ENDS)

@@ -16,8 +16,7 @@ import platformdirs
 from torch import nn
 
 from rp_tutorial.core.arguments import InputError, refuse
-from rp_tutorial.core.files import read_sealed, write_sealed
-from rp_tutorial.core.tensor_files import as_bytes, from_bytes
+from rp_tutorial.core.files import as_bytes, from_bytes, read_sealed, write_sealed
 
 LOG = logging.getLogger(__name__)
 
