@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 from functools import lru_cache
 
 import numpy as np
@@ -22,6 +23,7 @@ from rp_tutorial.statistics.binomial import lower_confidence_bound, min_predict_
 from rp_tutorial.theory.halfspace import predict_law, vote_law
 
 RULES = ("vote", "predict")
+DOWN, UP = Context(prec=4, rounding=ROUND_FLOOR), Context(prec=4, rounding=ROUND_CEILING)  # as numbers are shown
 MAX_OUTCOMES = 2_000_000  # count vectors that `repeated_tv` will enumerate
 
 # --- Advantage and total variation ---
@@ -118,10 +120,13 @@ class RobustPrivacy:
         return self.tv_bound / 2
 
     def statement(self) -> str:
-        """The guarantee in words."""
+        """The guarantee in words; of its numbers the radius is rounded down, the advantage up."""
+        radius = DOWN.create_decimal_from_float(self.radius)
+        # .015 is a little more, as a float: that is not to be seen.
+        advantage = UP.create_decimal_from_float(self.advantage_bound * (1 - 1e-12))
         return (
-            f"Whoever sees {self.released} tells x from any x' within {self.radius:.4g} {self.unit} ({self.norm}) with "
-            f"advantage at most {self.advantage_bound:.4g}. Randomness: {self.randomness}."
+            f"Whoever sees {self.released} tells x from any x' within {float(radius):.4g} {self.unit} ({self.norm}) "
+            f"with advantage at most {float(advantage):.4g}. Randomness: {self.randomness}."
         )
 
 
