@@ -129,11 +129,9 @@ def _one_linear_layer(before: nn.BatchNorm2d, linear: nn.Linear, after: nn.Batch
 def _fuse_sequentials(net: nn.Module) -> nn.Module:
     """In every nn.Sequential inside `net`: a convolution or linear layer and the BN right behind it become one."""
     for module in list(net.modules()):
-        if type(module) is not nn.Sequential:
-            continue
-        for name, following in zip(list(module._modules)[:-1], list(module._modules)[1:], strict=True):
-            fuse = FUSIONS.get((type(module._modules[name]), type(module._modules[following])))
+        for at in range(len(module) - 1 if type(module) is nn.Sequential else 0):
+            fuse = FUSIONS.get((type(module[at]), type(module[at + 1])))
             if fuse is not None:
-                module._modules[name] = fuse(module._modules[name], module._modules[following])
-                module._modules[following] = nn.Identity()
+                module[at] = fuse(module[at], module[at + 1])
+                module[at + 1] = nn.Identity()
     return net

@@ -9,7 +9,7 @@ their roots in `smoothed_pieces`, sets of values in `sets`.
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial.attributes.pieces import CHUNK_MIB, LabelPieces, label_pieces
+from rp_tutorial.attributes.pieces import LabelPieces, label_pieces
 from rp_tutorial.attributes.rap import inference_set
 from rp_tutorial.attributes.sets import IntervalSet, Scale, StandardScale
 from rp_tutorial.attributes.smoothed_pieces import leader_pieces, probabilities
@@ -50,7 +50,6 @@ class AttributeSmoothing(LabelOracle):
         sigma: float,
         scale: Scale | None = None,
         domain: tuple[float, float] | None = None,
-        chunk_mib: float = CHUNK_MIB,
     ) -> None:
         self.net = net.eval()
         plain = read_net(net)
@@ -60,14 +59,13 @@ class AttributeSmoothing(LabelOracle):
         self.attribute, self.sigma = attribute, positive("sigma", sigma)
         self.scale = scale or StandardScale()
         self.domain = None if domain is None else IntervalSet.of(domain, unit=self.scale.unit)
-        self.chunk_mib = chunk_mib
 
     def base_intervals(self, x: Tensor) -> LabelPieces:
         """Where the label of the net itself is constant along the attribute, in the net's unit: [B, M].
 
         The other methods find these first. Pass them as `base` to share them, between several sigma for instance.
         """
-        return label_pieces(self.net, x, attribute=self.attribute, chunk_mib=self.chunk_mib)
+        return label_pieces(self.net, x, attribute=self.attribute)
 
     def class_probabilities(self, x: Tensor, *, base: LabelPieces | None = None) -> Tensor:
         """p_c(x) = Pr[net(x + u e_a) = c], exactly: float64 [B, K]. For the operator; an adversary sees labels."""

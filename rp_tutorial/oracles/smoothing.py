@@ -22,12 +22,7 @@ from rp_tutorial.oracles.grid import Grid
 from rp_tutorial.oracles.net import Logits
 from rp_tutorial.oracles.vote_counting import VoteCounter
 from rp_tutorial.oracles.votes import plurality, significant_plurality
-from rp_tutorial.statistics.binomial import (
-    certified_radius,
-    certified_radius_two_bounds,
-    lower_confidence_bound,
-    upper_confidence_bound,
-)
+from rp_tutorial.statistics import binomial
 
 L2 = "|x' - x|"
 SCALED = "|A^-1 (x' - x)| for noise sigma A z; features without noise unchanged"
@@ -170,17 +165,18 @@ class Smoothing:
         if self.noise == "fixed":
             raise refuse("noise", self.noise, "'independent' or 'common' for a certificate")
         left = open_unit("alpha less the error of the sampler", alpha - self.sampling_error(x, n0 + n))
-        _enough("CERTIFY", n, _halvings(left if bound == "one-sided" else left / 2) + 1e-9)
+        lower = left if bound == "one-sided" else left / 2
+        _enough("CERTIFY", n, _halvings(lower) + 1e-9)
         chosen = plurality(self._votes.count(x, n0, certifying=True)).cpu().numpy()
         counts = self._votes.count(x, n, certifying=True).cpu().numpy()
-        own, rival = _own_and_best_other(counts, chosen)
+        own = np.arange(self.num_classes) == chosen[:, None]
+        p_low = binomial.lower_confidence_bound(counts[own], n, alpha=lower)
         if bound == "one-sided":
-            p_low = lower_confidence_bound(own, n, alpha=left)
-            radius = certified_radius(p_low, sigma=self.sigma)
+            radius = binomial.certified_radius(p_low, sigma=self.sigma)
         else:
-            p_low = lower_confidence_bound(own, n, alpha=left / 2)
-            p_high = upper_confidence_bound(rival, n, alpha=left / (2 * (self.num_classes - 1)))
-            radius = certified_radius_two_bounds(p_low, p_high, sigma=self.sigma)
+            best_other = np.where(own, 0, counts).max(axis=1)
+            p_high = binomial.upper_confidence_bound(best_other, n, alpha=left / (2 * (self.num_classes - 1)))
+            radius = binomial.certified_radius_two_bounds(p_low, p_high, sigma=self.sigma)
         label = np.where(radius > 0, chosen, ABSTAIN)
         return Certificate(label, radius, self.unit, self.norm, p_low, counts, n0, n, alpha)
 
@@ -276,9 +272,3 @@ def _enough(rule: str, n: int, needed: float) -> int:
     if count("n", n) < needed:
         raise refuse("n", n, f"at least {math.ceil(needed)}: of fewer votes {rule} never answers at this alpha")
     return n
-
-
-def _own_and_best_other(counts: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of counts [B, K] that of the class chosen [B], and the largest of the others, [B] each."""
-    own = np.arange(counts.shape[1]) == chosen[:, None]
-    return counts[own], np.where(own, 0, counts).max(axis=1)

@@ -162,11 +162,10 @@ def private_steps(
             watch()
 
     check_records_do_not_mix(_in_training(net))
-    with global_stream(Purpose.LAYER_DRAWS, seed), warnings.catch_warnings():
+    with global_stream(Purpose.LAYER_DRAWS, seed), warnings.catch_warnings(), in_one_line("net", TRAINABLE):
         # The first trained layer's input needs no gradient, so torch remarks that its hook sees none. It needs none.
         warnings.filterwarnings("ignore", message="Full backward hook is firing when gradients are computed")
-        with in_one_line("net", TRAINABLE):
-            model = opacus.GradSampleModule(net)
+        model = opacus.GradSampleModule(net)
         chosen = opacus.optimizers.DPOptimizer(
             torch.optim.SGD(trained, lr=learning_rate, momentum=0.9),
             noise_multiplier=record.noise_multiplier,
@@ -178,15 +177,14 @@ def private_steps(
         pieces = splitting.BatchSplittingSampler(
             sampler=sample, max_batch_size=count("physical_batch", physical_batch), optimizer=chosen
         )
-        with in_one_line("net", TRAINABLE):
-            for piece in pieces:
-                chosen.zero_grad()
-                if piece:
-                    mean_loss(model, torch.tensor(piece)).backward()
-                else:  # an empty sample is a step too: its noise is released, or its emptiness would be
-                    for parameter in trained:
-                        parameter.grad_sample = parameter.new_zeros(0, *parameter.shape)
-                chosen.step()
+        for piece in pieces:
+            chosen.zero_grad()
+            if piece:
+                mean_loss(model, torch.tensor(piece)).backward()
+            else:  # an empty sample is a step too: its noise is released, or its emptiness would be
+                for parameter in trained:
+                    parameter.grad_sample = parameter.new_zeros(0, *parameter.shape)
+            chosen.step()
         chosen.zero_grad()
         model.to_standard_module()
     net.eval()
@@ -205,19 +203,15 @@ def with_group_norm(net: nn.Module) -> nn.Module:
     Source: Wu and He 2018; Opacus' ModuleValidator.fix.
     """
     validators = optional_package("opacus.validators")
-    converted = copy.deepcopy(net)
-    for name, module in [*converted.named_modules()]:
+    whole = nn.Sequential(copy.deepcopy(net))  # in which the net has a name too, by which it may be replaced
+    for name, module in [*whole.named_modules()]:
         if isinstance(module, BATCH_NORMS):
-            normal = _group_norm(module)
-            if not name:
-                return normal
-            owner, _, own = name.rpartition(".")
-            setattr(converted.get_submodule(owner), own, normal)
+            whole.set_submodule(name, _group_norm(module))
         elif isinstance(module, nn.Dropout):
             module.p = 0.0
         if getattr(module, "inplace", False):
             module.inplace = False
-    return validators.ModuleValidator.fix(converted)
+    return validators.ModuleValidator.fix(whole)[0]
 
 
 def _group_norm(layer: nn.Module) -> nn.GroupNorm:
@@ -225,9 +219,8 @@ def _group_norm(layer: nn.Module) -> nn.GroupNorm:
     channels, fewest = layer.num_features, FEWEST if isinstance(layer, nn.BatchNorm1d) else 1
     fitting = [g for g in range(1, GROUPS + 1) if channels % g == 0 and channels // g >= fewest]
     if not fitting:
-        raise refuse(
-            "net", f"BatchNorm1d({channels})", f"{FEWEST} channels or more, as one record has no spread of fewer"
-        )
+        allowed = f"{FEWEST} channels or more, as one record has no spread of fewer"
+        raise refuse("net", f"BatchNorm1d({channels})", allowed)
     place = next((w.device for w in layer.parameters()), None)
     return nn.GroupNorm(fitting[-1], channels, affine=layer.affine, device=place)
 

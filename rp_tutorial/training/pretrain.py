@@ -73,9 +73,8 @@ def changed(x: Tensor, generator: torch.Generator) -> Tensor:
     Mirrored with probability 1/2, turned, scaled, shifted; lit more or less, from one side, in another tint; outside an
     ellipse around the middle it shows the background of another image of the batch; pixel noise. Nothing is clipped.
     """
-    x = _moved(x, generator)
-    x = _relit(x, generator)
-    x = _elsewhere(x, generator)
+    for change in (_moved, _relit, _elsewhere):
+        x = change(x, generator)
     return x + PIXEL_NOISE * torch.randn(x.shape, generator=generator).to(x.device)
 
 

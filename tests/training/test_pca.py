@@ -73,7 +73,6 @@ def test_images_that_are_all_the_same_give_that_image():
         ("public", {"public": public_images(8).float()}),
         ("public", {"public": public_images(4)}),
         ("public", {"public": public_images(9)[..., :4, :4]}),
-        ("passes", {"passes": 0}),
         ("seed", {"seed": -1}),
         ("device", {"device": "abacus"}),
     ],
