@@ -1,9 +1,7 @@
 from .engine.documents import read_documents as read_documents
 from .engine.documents import stale as stale
+from .engine.experiment import NO_DATA as NO_DATA
 from .engine.experiment import Experiment as Experiment
-from .engine.kinds_of_data import FACES as FACES
-from .engine.kinds_of_data import NO_DATA as NO_DATA
-from .engine.kinds_of_data import TABLES as TABLES
 from .engine.lab import Lab as Lab
 from .engine.stages import Stages as Stages
 from .faces.defenses import Defense as Defense
@@ -13,6 +11,7 @@ from .faces.frontier import RP as RP
 from .faces.inversion import CONTROL as CONTROL
 from .faces.inversion import SIGMAS as SIGMAS
 from .faces.inversion import Arm as Arm
+from .faces.lab import FACES as FACES
 from .faces.lab import PUBLISHED_FILES as PUBLISHED_FILES
 from .faces.lab import FaceLab as FaceLab
 from .faces.private_nets import EPSILONS as EPSILONS
@@ -29,3 +28,4 @@ from .mechanism.latent_measures import unit_vectors as unit_vectors
 from .tables.frontier import InsuranceFrontierSettings as InsuranceFrontierSettings
 from .tables.frontier import InsuranceLab as InsuranceLab
 from .tables.frontier import run_insurance as run_insurance
+from .tables.lab import TABLES as TABLES

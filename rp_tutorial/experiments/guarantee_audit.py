@@ -17,8 +17,7 @@ from scipy import special
 
 from rp_tutorial.attacks.distinguishing import Outcome, fit_test, judge, record
 from rp_tutorial.core.streams import Purpose, child_seed, numpy_generator
-from rp_tutorial.experiments.engine.experiment import Experiment, register
-from rp_tutorial.experiments.engine.kinds_of_data import NO_DATA
+from rp_tutorial.experiments.engine.experiment import NO_DATA, Experiment, register
 from rp_tutorial.experiments.engine.lab import Lab
 from rp_tutorial.experiments.half_space_games import N0, RULES, Mechanism
 from rp_tutorial.models.halfspace_net import at_distance, half_space_net

@@ -15,13 +15,28 @@ from rp_tutorial.core.arguments import count, one_of, refuse
 from rp_tutorial.core.devices import check_device
 from rp_tutorial.core.registry import Registry, outside_sources, source_of
 from rp_tutorial.experiments.engine.closure import code_hash
-from rp_tutorial.experiments.engine.kinds_of_data import Kind
 from rp_tutorial.experiments.engine.lab import Lab
 from rp_tutorial.experiments.engine.overrides import overridden
 from rp_tutorial.experiments.engine.stages import Stages
 
 Results = dict[str, Any]
 PROFILES = ("smoke", "cpu", "gpu")
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """A kind of data: faces, tables, or nothing. It knows its sources and how they are written.
+
+    sources: what `--data` may be, as a reader writes it. takes: whether it is, by its writing alone. shown: the same
+    without where it lies, which is nobody's business.
+    """
+
+    sources: Callable[[], tuple[str, ...]]
+    takes: Callable[[str], bool]
+    shown: Callable[[str], str]
+
+
+NO_DATA = Kind(lambda: ("synthetic",), lambda data: data == "synthetic", str)  # what an experiment makes itself
 
 
 @dataclasses.dataclass(frozen=True)

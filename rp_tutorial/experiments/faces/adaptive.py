@@ -25,11 +25,10 @@ from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.core.streams import Purpose
 from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.experiments.engine.experiment import Experiment, register
-from rp_tutorial.experiments.engine.kinds_of_data import FACES
 from rp_tutorial.experiments.faces.adaptive_results import REFERENCE, best, best_table, join, table
 from rp_tutorial.experiments.faces.defenses import Defense, with_registered
 from rp_tutorial.experiments.faces.inversion import BOUNDED, judged
-from rp_tutorial.experiments.faces.lab import PAPER, SMOKE, FaceLab, FaceLabSettings, timed
+from rp_tutorial.experiments.faces.lab import FACES, PAPER, SMOKE, FaceLab, FaceLabSettings, timed
 from rp_tutorial.experiments.faces.private_nets import DP_SGD, PRIVATE_TRAINING, PrivateTraining, public_net
 from rp_tutorial.models.fold import folded
 from rp_tutorial.oracles.base import LabelOracle

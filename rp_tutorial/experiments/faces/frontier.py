@@ -16,11 +16,10 @@ import pandas as pd
 
 from rp_tutorial.attacks.inversion.settings import deviations
 from rp_tutorial.experiments.engine.experiment import Experiment, register
-from rp_tutorial.experiments.engine.kinds_of_data import FACES
 from rp_tutorial.experiments.faces import inversion
 from rp_tutorial.experiments.faces.defenses import with_registered
 from rp_tutorial.experiments.faces.inversion import BOUNDED, Arm, InversionLab, InversionSettings, Values
-from rp_tutorial.experiments.faces.lab import PAPER
+from rp_tutorial.experiments.faces.lab import FACES, PAPER
 from rp_tutorial.experiments.faces.private_nets import DP_SGD, EPSILONS, PRIVATE_TRAINING, PrivateTraining, private_net
 from rp_tutorial.experiments.tables import frontier as on_tables
 from rp_tutorial.experiments.tables.frontier import InsuranceFrontierSettings, InsuranceLab

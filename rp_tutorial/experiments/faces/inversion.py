@@ -25,9 +25,8 @@ from rp_tutorial.core.packed_bits import packed
 from rp_tutorial.core.streams import Purpose
 from rp_tutorial.data.faces.task import to_float, to_text
 from rp_tutorial.experiments.engine.experiment import Experiment, register
-from rp_tutorial.experiments.engine.kinds_of_data import FACES
 from rp_tutorial.experiments.faces.defenses import Defense, with_registered
-from rp_tutorial.experiments.faces.lab import PAPER, SMOKE, FaceLab, FaceLabSettings, timed
+from rp_tutorial.experiments.faces.lab import FACES, PAPER, SMOKE, FaceLab, FaceLabSettings, timed
 from rp_tutorial.statistics.joining import Joining, join_rows
 from rp_tutorial.statistics.paired import paired_comparison, rate
 

@@ -19,8 +19,9 @@ from torch import Tensor, nn
 
 from rp_tutorial.attacks.inversion.starts import candidate_latents
 from rp_tutorial.core.streams import Purpose, child_seed, numpy_generator, torch_generator
-from rp_tutorial.data.faces.sources import load_faces
+from rp_tutorial.data.faces.sources import face_sources, is_face_source, load_faces, source_name
 from rp_tutorial.data.faces.task import FaceTask, to_float
+from rp_tutorial.experiments.engine.experiment import Kind
 from rp_tutorial.experiments.engine.lab import Lab
 from rp_tutorial.models.checkpoints import check_accuracy, load_weights
 from rp_tutorial.models.facenet import FaceClassifier, FaceNet, FaceNet64
@@ -33,6 +34,7 @@ from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.training.classify import fit_classifier, image_logits
 from rp_tutorial.training.fill_prior import fill_prior
 
+FACES = Kind(face_sources, is_face_source, source_name)
 CHECKPOINTS = "RP_TUTORIAL_CHECKPOINTS"  # a folder that holds the published files
 PUBLISHED_FILES = {"target": "FaceNet64.tar", "evaluator": "FaceNet.tar", "prior": "Generator.tar"}
 UNIT = "pixel range"  # of sigma and of every radius: L2 between images with pixels in [0, 1]

@@ -22,9 +22,8 @@ from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.core.streams import Purpose, child_seed, torch_generator
 from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.experiments.engine.experiment import Experiment, register
-from rp_tutorial.experiments.engine.kinds_of_data import FACES
 from rp_tutorial.experiments.faces import inversion
-from rp_tutorial.experiments.faces.lab import UNIT, FaceLab, FaceLabSettings
+from rp_tutorial.experiments.faces.lab import FACES, UNIT, FaceLab, FaceLabSettings
 from rp_tutorial.models.facenet import FaceNet64
 from rp_tutorial.models.fold import folded
 from rp_tutorial.models.small_faces import SmallFaceNet

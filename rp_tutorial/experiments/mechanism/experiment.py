@@ -12,11 +12,10 @@ from typing import Any
 import pandas as pd
 
 from rp_tutorial.experiments.engine.experiment import Experiment, register
-from rp_tutorial.experiments.engine.kinds_of_data import FACES
 from rp_tutorial.experiments.faces import inversion
 from rp_tutorial.experiments.faces.defenses import with_registered
 from rp_tutorial.experiments.faces.inversion import Arm
-from rp_tutorial.experiments.faces.lab import UNIT
+from rp_tutorial.experiments.faces.lab import FACES, UNIT
 from rp_tutorial.experiments.mechanism.probe import MechanismLab, MechanismSettings, quantiles, rule_of
 from rp_tutorial.experiments.mechanism.verdicts import join, verdicts
 

@@ -26,8 +26,7 @@ from rp_tutorial.core.streams import Purpose, numpy_generator
 from rp_tutorial.data.tables.insurance import InsuranceTable
 from rp_tutorial.data.tables.tasks import AttributeTask, labelled_task
 from rp_tutorial.experiments.engine.experiment import Experiment, register
-from rp_tutorial.experiments.engine.kinds_of_data import tables_but
-from rp_tutorial.experiments.tables.lab import TableLab
+from rp_tutorial.experiments.tables.lab import TableLab, tables_but
 from rp_tutorial.oracles.abstaining import AbstainingOracle, confidence_for_abstention
 from rp_tutorial.oracles.attribute import AttributeSmoothing
 from rp_tutorial.oracles.base import LabelOracle

@@ -2,18 +2,33 @@
 
 from abc import abstractmethod
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from rp_tutorial.core.streams import Purpose, child_seed
-from rp_tutorial.data.tables.insurance import InsuranceTable, load_at_most
+from rp_tutorial.data.faces.sources import is_face_source
+from rp_tutorial.data.tables.insurance import InsuranceTable, load_at_most, table_sources
 from rp_tutorial.data.tables.tasks import AttributeTask
+from rp_tutorial.experiments.engine.experiment import Kind
 from rp_tutorial.experiments.engine.lab import Lab
 from rp_tutorial.models.mlp import two_layer_net
 from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.oracles.smoothing import Smoothing
 from rp_tutorial.training.fit import fit
+
+
+def tables_but(*without: str) -> Kind:
+    """Tables of people, but for those without the columns that the experiment needs."""
+    return Kind(
+        lambda: (*(name for name in table_sources() if name not in without), "a CSV path"),
+        lambda data: data not in without and (data in table_sources() or not is_face_source(data)),
+        lambda data: Path(data).name,
+    )
+
+
+TABLES = tables_but()
 
 
 class TableLab(Lab):

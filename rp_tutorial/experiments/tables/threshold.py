@@ -20,8 +20,7 @@ from rp_tutorial.core.streams import Purpose
 from rp_tutorial.data.tables.insurance import InsuranceTable
 from rp_tutorial.data.tables.tasks import ThresholdTask, threshold_task
 from rp_tutorial.experiments.engine.experiment import Experiment, register
-from rp_tutorial.experiments.engine.kinds_of_data import TABLES
-from rp_tutorial.experiments.tables.lab import TableLab
+from rp_tutorial.experiments.tables.lab import TABLES, TableLab
 from rp_tutorial.oracles.votes import significant_plurality
 from rp_tutorial.statistics.paired import rate
 from rp_tutorial.theory import halfspace

@@ -19,9 +19,9 @@ import torch
 
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.experiments.engine.experiment import EXPERIMENTS, PROFILES, Experiment, register
-from rp_tutorial.experiments.engine.kinds_of_data import TABLES
 from rp_tutorial.experiments.engine.lab import Lab
 from rp_tutorial.experiments.engine.runner import run
+from rp_tutorial.experiments.tables.lab import TABLES
 
 
 @dataclasses.dataclass(frozen=True)
