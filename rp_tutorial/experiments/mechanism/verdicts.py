@@ -20,8 +20,9 @@ MAIN = ("smoothing", 10)  # the release whose row decides
 _NONE, _FIXED = (("none", 1),), (("fixed noise", 10),)
 Kinds = tuple[tuple[str, int], ...]
 
-# name, claim, measure, a, b: each of the arms a against each of the arms b
-COMPARISONS: tuple[tuple[str, str, str, Kinds, Kinds], ...] = (
+# name, claim, measure, a, b: each of the arms a against each of the arms b, or against a guess where there is no b
+COMPARISONS: tuple[tuple[Any, ...], ...] = (
+    ("direction destroyed", "the direction estimate is no better than a guess", "cosine_sphere", FRESH),
     ("boundary hidden", "on the attack's spheres the smoothed label flips less than the net's own",
      "outside", _NONE, FRESH),
     ("direction weakened", "the direction estimate is further from the true one than without defence",
@@ -49,10 +50,10 @@ def verdicts(results: dict[str, Any]) -> dict[str, Any]:
     found = {
         "probes within the certified radius": _masking(results, "certified"),
         "probes within the largest printable radius": _masking(results, "largest"),
-        "direction destroyed": _destroyed(results["arms"]),
     }
-    for name, claim, measure, a, b in COMPARISONS:
-        found[name] = _verdict(claim, f"{ABOVE_RULE} (of {measure})", _compared(results["arms"], measure, a, b))
+    for name, claim, measure, *sides in COMPARISONS:
+        rule = ABOVE_RULE if len(sides) == 2 else TOUCHES_RULE
+        found[name] = _verdict(claim, f"{rule} (of {measure})", _compared(results["arms"], measure, *sides))
     return found
 
 
@@ -73,32 +74,23 @@ def _masking(results: dict[str, Any], radius: str) -> dict[str, Any]:
     return _verdict(claim, HALF_RULE, rows)
 
 
-def _destroyed(arms: list[dict[str, Any]]) -> dict[str, Any]:
-    """Whether an estimate through fresh noise is still better than a guess, whose cosine is 0 on average."""
-    rows = []
-    for sigma in _sigmas(arms):
-        for kind in FRESH:
-            arm = _arm(arms, kind, sigma)
-            if arm is not None:
-                cosine = arm["cosine_sphere"]
-                survives = None if cosine["low"] is None else cosine["low"] <= 0
-                row = {"sigma": sigma, "a": arm["name"], **_interval(cosine)}
-                rows.append(row | {"survives": survives, "decides": kind == MAIN})
-    return _verdict("the direction estimate is no better than a guess", f"{TOUCHES_RULE} (of cosine_sphere)", rows)
+def _compared(arms: list[dict[str, Any]], measure: str, *sides: Kinds) -> list[dict[str, Any]]:
+    """a - b for every pair of arms, or a itself where it stands alone, at every sigma at which the run has them.
 
-
-def _compared(arms: list[dict[str, Any]], measure: str, a: Kinds, b: Kinds) -> list[dict[str, Any]]:
-    """a - b for every pair of arms, at every sigma at which the run has both."""
-    pairs = list(product(a, b))
+    A difference survives above 0; what stands alone survives if it is no more than a guess, whose cosine is 0 on
+    average.
+    """
+    groups = list(product(*sides))
     rows = []
-    for sigma in _sigmas(arms):
-        for x, y in pairs:
-            first, second = _arm(arms, x, sigma), _arm(arms, y, sigma)
-            if first is not None and second is not None:
-                between = difference(_measured(first, measure), _measured(second, measure))
-                survives = None if between["low"] is None else between["low"] > 0
-                row = {"sigma": sigma, "a": first["name"], "b": second["name"], **_interval(between)}
-                rows.append(row | {"survives": survives, "decides": len(pairs) == 1 or MAIN in (x, y)})
+    for sigma, kinds in product(_sigmas(arms), groups):
+        found = [_arm(arms, kind, sigma) for kind in kinds]
+        if None not in found:
+            measured = [_measured(arm, measure) for arm in found]
+            value = difference(*measured) if len(measured) == 2 else measured[0]
+            survives = None if value["low"] is None else (value["low"] > 0) == (len(measured) == 2)
+            named = {side: arm["name"] for side, arm in zip("ab", found, strict=False)}
+            row = {"sigma": sigma, **named, **_interval(value), "survives": survives}
+            rows.append(row | {"decides": len(groups) == 1 or MAIN in kinds})
     return rows
 
 
