@@ -9,19 +9,7 @@ from collections.abc import Sequence
 import altair as alt
 import pandas as pd
 
-from rp_tutorial.figures.base import (
-    MECHANISMS,
-    REFERENCE,
-    SHARE,
-    WIDTH,
-    curves,
-    estimates,
-    finish,
-    looks,
-    measured,
-    panels,
-    tooltips,
-)
+from rp_tutorial.figures import base as kit
 
 VERDICTS = ("open", "shown", "contradicted", "traded")
 MEASURES = {"agreement": "agreement with the undefended net", "test_accuracy": "accuracy on test images"}
@@ -45,10 +33,10 @@ def frontier(
     accuracy_from: less accurate arms are left out. y_from: where the axis of `y` begins.
     """
     # Of the whole table, so that a family looks the same in every section of it.
-    look = looks("family", table["family"], first=MECHANISMS)
+    look = kit.looks("family", table["family"], first=kit.MECHANISMS)
     table = table[table["test_accuracy"] >= accuracy_from]
-    arms = measured(table, "test_accuracy", "name", "family", value="test_accuracy", ends="test_accuracy_")
-    arms = arms.join(measured(table, y, value="loss", ends="loss_"))
+    arms = kit.measured(table, "test_accuracy", "name", "family", value="test_accuracy", ends="test_accuracy_")
+    arms = arms.join(kit.measured(table, y, value="loss", ends="loss_"))
     axis = alt.Axis(format="%")
     across = alt.X("test_accuracy:Q", title="test accuracy", scale=alt.Scale(zero=False), axis=axis)
     up = alt.Y("loss:Q", title=title, scale=alt.Scale(domain=[y_from, 1]), axis=axis)
@@ -58,18 +46,18 @@ def frontier(
         interval.encode(x="test_accuracy_low:Q", x2="test_accuracy_high:Q", y=up),
         interval.encode(x=across, y="loss_low:Q", y2="loss_high:Q"),
         base.mark_point(filled=True, size=85, opacity=1, clip=True).encode(
-            x=across, y=up, **look, tooltip=["name:N", *tooltips("test_accuracy", "loss", "loss_low", "loss_high")]
+            x=across, y=up, **look, tooltip=["name:N", *kit.tooltips("test_accuracy", "loss", "loss_low", "loss_high")]
         ),
     ]
     at = arms.set_index("name")
     front = [name for name in front if name in at.index]
     if front:
         stairs = alt.Chart(_staircase(arms, front)).mark_line(
-            interpolate="step-before", strokeDash=[6, 4], strokeWidth=1.5, color=REFERENCE, clip=True
+            interpolate="step-before", strokeDash=[6, 4], strokeWidth=1.5, color=kit.REFERENCE, clip=True
         )
         layers.insert(0, stairs.encode(x=across, y=up, order="test_accuracy:Q"))
     if chance is not None:
-        rule = alt.Chart(pd.DataFrame({"chance": [round(chance, 4)]})).mark_rule(strokeDash=[2, 3], color=REFERENCE)
+        rule = alt.Chart(pd.DataFrame({"chance": [round(chance, 4)]})).mark_rule(strokeDash=[2, 3], color=kit.REFERENCE)
         layers.append(rule.encode(y="chance:Q"))
     said = front or [at["loss"].idxmax(), at["loss"].idxmin()]
     steps = "; ".join(f"{n}: {at.loc[n, 'test_accuracy']:.0%} accurate, {at.loc[n, 'loss']:.0%}" for n in said)
@@ -77,7 +65,7 @@ def frontier(
         f"{title.capitalize()} against test accuracy of {len(arms)} arms with 95 % intervals. "
         f"{'On the front' if front else 'The highest and the lowest'}: {steps}."
     )
-    return finish(alt.layer(*layers).properties(width="container", height=340), spoken)
+    return kit.finish(alt.layer(*layers).properties(width="container", height=340), spoken)
 
 
 def asr_arms(table: pd.DataFrame) -> alt.LayerChart:
@@ -86,11 +74,11 @@ def asr_arms(table: pd.DataFrame) -> alt.LayerChart:
     table: columns name, family, asr, asr_ci, asr_start, in the order in which the arms are drawn.
     """
     spoken = "; ".join(f"{row.name}: {row.asr:.0%}" for row in table.itertuples(index=False))
-    return estimates(
+    return kit.estimates(
         table,
         group="name",
         source="family",
-        first=MECHANISMS,
+        first=kit.MECHANISMS,
         of="asr",
         tick="asr_start",
         title="ASR; tick: starting points alone",
@@ -105,8 +93,10 @@ def front_areas(table: pd.DataFrame) -> alt.LayerChart:
 
     table: as `statistics.fronts.areas` gives it. Small is good: an ASR, averaged over accuracies.
     """
-    spoken = "; ".join("{}: {:.0%} ({:.0%} to {:.0%})".format(*row) for row in measured(table, "area", "family").values)
-    return estimates(
+    spoken = "; ".join(
+        "{}: {:.0%} ({:.0%} to {:.0%})".format(*row) for row in kit.measured(table, "area", "family").values
+    )
+    return kit.estimates(
         table,
         group="family",
         of="area",
@@ -125,7 +115,7 @@ def gains(table: pd.DataFrame, *, title: str, description: str) -> alt.LayerChar
     """
     rivals = table[table["verdict"] != "no rival"]
     look = {"source": "verdict", "first": VERDICTS, "number": "+.1%"}
-    return estimates(rivals, group="name", of="asr_gain", title=title, description=description, **look)
+    return kit.estimates(rivals, group="name", of="asr_gain", title=title, description=description, **look)
 
 
 def distillation_curves(table: pd.DataFrame, *, measures: Sequence[str] = tuple(MEASURES)) -> alt.FacetChart:
@@ -134,22 +124,22 @@ def distillation_curves(table: pd.DataFrame, *, measures: Sequence[str] = tuple(
     table: columns name (of the teacher), queries, and for each measure `measure` and `measure`_ci (pairs); the table
     `students` of `experiments.faces.distillation`.
     """
-    learnt = pd.concat(measured(table, of, "name", "queries").assign(panel=MEASURES.get(of, of)) for of in measures)
+    learnt = pd.concat(kit.measured(table, of, "name", "queries").assign(panel=MEASURES.get(of, of)) for of in measures)
     names, shown = (list(dict.fromkeys(learnt[column])) for column in ("name", "panel"))
-    look = looks("name", names, columns=2)
+    look = kit.looks("name", names, columns=2)
     base = alt.Chart(learnt).encode(
         x=alt.X("queries:Q", title="queries, log", scale=alt.Scale(type="log", nice=False, padding=8)),
         color=look["color"],
     )
-    value = alt.Y("value:Q", title=None, scale=SHARE, axis=alt.Axis(format="%"))
-    read = ["name:N", "queries:Q", *tooltips("value", "low", "high")]
-    layers = curves(base, value, read, shape=look["shape"])
+    value = alt.Y("value:Q", title=None, scale=kit.SHARE, axis=alt.Axis(format="%"))
+    read = ["name:N", "queries:Q", *kit.tooltips("value", "low", "high")]
+    layers = kit.curves(base, value, read, shape=look["shape"])
     most = learnt[learnt["queries"] == learnt["queries"].max()]
     first = most[most["panel"] == shown[0]]
     spoken = "; ".join(f"{row.name}: {row.value:.0%}" for row in first.itertuples(index=False))
-    chart = alt.layer(*layers).properties(width=WIDTH, height=190)
-    return finish(
-        panels(chart, "panel", shown),
+    chart = alt.layer(*layers).properties(width=kit.WIDTH, height=190)
+    return kit.finish(
+        kit.panels(chart, "panel", shown),
         f"Against the number of queries, {' and '.join(shown)}, a line for each of {len(names)} teachers. "
         f"{shown[0].capitalize()} at {int(most['queries'].max())} queries: {spoken}.",
     )
@@ -168,7 +158,7 @@ def adaptive_attackers(table: pd.DataFrame, *, reference: str) -> alt.FacetChart
         known = [f"{asr:.0%} by {reference}, " for asr in own.loc[own["attacker"] == reference, "asr"]]
         best = own.loc[own["asr"].idxmax()]
         spoken.append(f"{defense}: {''.join(known)}at most {best['asr']:.0%} by {best['attacker']}")
-    return estimates(
+    return kit.estimates(
         rows,
         group="attacker",
         source="kind",

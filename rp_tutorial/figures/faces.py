@@ -14,20 +14,7 @@ from torch import Tensor
 
 from rp_tutorial.core.arguments import count
 from rp_tutorial.experiments.paper import FIGURE3
-from rp_tutorial.figures.base import (
-    ABOVE,
-    BELOW,
-    REFERENCE,
-    SHARE,
-    WIDTH,
-    curves,
-    finish,
-    looks,
-    measured,
-    panels,
-    slider,
-    tooltips,
-)
+from rp_tutorial.figures import base as kit
 
 ON_TINT = "#3b8edb"  # blue that shows on the blue region, on a light page and on a dark one
 PANELS = {
@@ -71,7 +58,7 @@ def latent_walk(
     no kernel is needed. The target's region is tinted, the others are shades of grey.
     """
     last = int(passes["pass"].max())
-    shown = slider("pass_", "pass", last // 3, 0, last, 1)
+    shown = kit.slider("pass_", "pass", last // 3, 0, last, 1)
     ends = (regions[["x", "y"]].min(), regions[["x2", "y2"]].max())
     x = alt.X("x:Q", title="z₁ (latent units)", scale=alt.Scale(domain=[ends[0]["x"], ends[1]["x2"]], nice=False))
     y = alt.Y("y:Q", title="z₂ (latent units)", scale=alt.Scale(domain=[ends[0]["y"], ends[1]["y2"]], nice=False))
@@ -85,7 +72,7 @@ def latent_walk(
             x2="x2:Q",
             y=y,
             y2="y2:Q",
-            color=alt.condition(f"datum.label == {target}", alt.value(ABOVE), alt.value(REFERENCE)),
+            color=alt.condition(f"datum.label == {target}", alt.value(kit.ABOVE), alt.value(kit.REFERENCE)),
             opacity=alt.Opacity("shade:Q", scale=None),
         )
     )
@@ -100,7 +87,7 @@ def latent_walk(
         .encode(
             x=x,
             y=y,
-            color=alt.Color("side:N", title=None, scale=alt.Scale(domain=names, range=[ON_TINT, BELOW])),
+            color=alt.Color("side:N", title=None, scale=alt.Scale(domain=names, range=[ON_TINT, kit.BELOW])),
             shape=alt.Shape("side:N", title=None, scale=alt.Scale(domain=names, range=["circle", "cross"])),
         )
     )
@@ -116,7 +103,7 @@ def latent_walk(
         .encode(x=alt.value(6), y=alt.value(6), text="text:N")
     )
     chart = alt.layer(background, path, points, centre, text).add_params(shown)
-    return finish(chart.properties(width=WIDTH, height=WIDTH), description)
+    return kit.finish(chart.properties(width=kit.WIDTH, height=kit.WIDTH), description)
 
 
 def asr_by_sigma(table: pd.DataFrame) -> alt.FacetChart:
@@ -127,7 +114,7 @@ def asr_by_sigma(table: pd.DataFrame) -> alt.FacetChart:
     """
     fresh = table[table["family"].isin(["none", "plain noise", "smoothing"])]
     fresh = fresh.assign(N=fresh["n"].where(fresh["sigma"] > 0, 0))
-    ours = pd.concat(measured(fresh, name, "sigma", "N").assign(panel=name) for name in PANELS)
+    ours = pd.concat(kit.measured(fresh, name, "sigma", "N").assign(panel=name) for name in PANELS)
     printed = pd.DataFrame(FIGURE3).rename(columns={"n": "N"})
     theirs = printed.melt(["sigma", "N"], ["asr", "paper_accuracy"], "panel", "value").dropna()
     both = pd.concat([ours.assign(source="ours"), theirs.assign(value=theirs["value"] / 100, source="paper")])
@@ -137,16 +124,16 @@ def asr_by_sigma(table: pd.DataFrame) -> alt.FacetChart:
     both["panel"] = both["panel"].map(PANELS)
     names = sorted(set(both["N"]), key=lambda name: int(name[4:]))
     base = alt.Chart(both.drop_duplicates().round(4)).encode(
-        x=alt.X("sigma:Q", title="σ (pixel range)"), color=looks("N", names)["color"]
+        x=alt.X("sigma:Q", title="σ (pixel range)"), color=kit.looks("N", names)["color"]
     )
-    value = alt.Y("value:Q", title=None, scale=SHARE, axis=alt.Axis(format="%"))
+    value = alt.Y("value:Q", title=None, scale=kit.SHARE, axis=alt.Axis(format="%"))
     mine, papers = (base.transform_filter(f"datum.source == '{source}'") for source in ("ours", "paper"))
-    read = ["source:N", "N:N", "sigma:Q", *tooltips("value")]
+    read = ["source:N", "N:N", "sigma:Q", *kit.tooltips("value")]
     open_points = papers.mark_point(filled=False, size=130, strokeWidth=2.5, shape="triangle-up", opacity=1)
-    layers = [*curves(mine, value, read), open_points.encode(y=value, tooltip=read)]
+    layers = [*kit.curves(mine, value, read), open_points.encode(y=value, tooltip=read)]
     order = [name for name in PANELS.values() if name in set(both["panel"])]
-    return finish(
-        panels(alt.layer(*layers).properties(width=WIDTH, height=150), "panel", order),
+    return kit.finish(
+        kit.panels(alt.layer(*layers).properties(width=kit.WIDTH, height=150), "panel", order),
         f"Against sigma from 0 to {both['sigma'].max():g}, one line for each of {', '.join(names)}: "
         f"{', '.join(order)}. Filled points with 95 % intervals are ours, open triangles the paper's printed numbers.",
     )
@@ -157,9 +144,9 @@ def flip_rates(table: pd.DataFrame, *, description: str) -> alt.LayerChart:
 
     table: columns defense, radius (latent units), rate, low, high, in the order in which the defences are listed.
     """
-    look = looks("defense", table["defense"])
+    look = kit.looks("defense", table["defense"])
     base = alt.Chart(table).encode(x=alt.X("radius:Q", title="distance |z − z₀| (latent units)"), color=look["color"])
-    y = alt.Y("rate:Q", title="share of labels that change", scale=SHARE, axis=alt.Axis(format="%"))
-    read = ["defense:N", "radius:Q", *tooltips("rate", "low", "high")]
-    layers = curves(base, y, read, band=True, shape=look["shape"])
-    return finish(alt.layer(*layers).properties(width="container", height=260), description)
+    y = alt.Y("rate:Q", title="share of labels that change", scale=kit.SHARE, axis=alt.Axis(format="%"))
+    read = ["defense:N", "radius:Q", *kit.tooltips("rate", "low", "high")]
+    layers = kit.curves(base, y, read, band=True, shape=look["shape"])
+    return kit.finish(alt.layer(*layers).properties(width="container", height=260), description)
