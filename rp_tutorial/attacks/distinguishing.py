@@ -6,10 +6,8 @@ Pearson prove optimal up to the error of the fit, then played on fresh rounds. A
 bound; what *cannot* be exceeded is proven in `guarantees`. It sees labels only, from any oracle of this package.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import torch
@@ -41,7 +39,7 @@ class Transcript:
     def __len__(self) -> int:
         return len(self.from_neighbour)
 
-    def split(self, rounds: int) -> tuple[Transcript, Transcript]:
+    def split(self, rounds: int) -> tuple[Self, Self]:
         """The first `rounds` and the rest."""
         parts = (slice(None, rounds), slice(rounds, None))
         first, rest = (Transcript(self.from_neighbour[part], self.counts[part], self.releases) for part in parts)

@@ -49,10 +49,7 @@ def clopper_pearson(
     This is the interval the book prints beside every measured rate. Shapes as `successes`.
     """
     tail = (1 - open_unit("confidence", confidence)) / 2
-    return (
-        lower_confidence_bound(successes, trials, alpha=tail),
-        upper_confidence_bound(successes, trials, alpha=tail),
-    )
+    return lower_confidence_bound(successes, trials, alpha=tail), upper_confidence_bound(successes, trials, alpha=tail)
 
 
 def predict_thresholds(n: int, alpha: float) -> NDArray[np.int64]:

@@ -59,15 +59,15 @@ def dominance(
         one_of("family", family, sorted(set(families)))
     if of in over:
         raise refuse("over", list(over), f"families other than {of!r}")
-    drawn = resampled(points, resamples=resamples, seed=seed)
+    accuracy, asr = resampled(points, resamples=resamples, seed=seed)
     rows, names = [], [point.name for point in points]
     for index in np.flatnonzero(np.isin(families, list(over))):
         b, own = points[index], families == of
-        beaten = (drawn.accuracy[own] >= drawn.accuracy[index]) & (drawn.asr[own] <= drawn.asr[index])
+        beaten = (accuracy[own] >= accuracy[index]) & (asr[own] <= asr[index])
         rival = _representative(points, of, b.accuracy, "accuracy")
         row = {"family": b.family, "name": b.name, "rival": None if rival is None else rival.name}
         if rival is not None:
-            gain = drawn.accuracy[names.index(rival.name)] - drawn.accuracy[index]
+            gain = accuracy[names.index(rival.name)] - accuracy[index]
             row |= {"accuracy_gain": rival.accuracy - b.accuracy, "accuracy_gain_ci": percentiles(gain)}
             row |= paired_comparison(rival.hits, b.hits).told("asr_gain")
         rows.append(row | {"dominated": float(beaten.any(axis=0).mean())})

@@ -46,14 +46,6 @@ class Outcome:
         return float(self.hits.mean())
 
 
-@dataclass(frozen=True)
-class Resampled:
-    """Bootstrap draws: accuracy and ASR of every outcome, float64 [P, B], the same targets and images in every row."""
-
-    accuracy: NDArray[np.float64]
-    asr: NDArray[np.float64]
-
-
 def outcomes(*runs: Sequence[Row]) -> list[Outcome]:
     """The outcomes behind the rows of one run, or of several seeds of it joined arm by arm.
 
@@ -92,8 +84,8 @@ def unbeaten(accuracy: NDArray[np.float64], loss: NDArray[np.float64]) -> NDArra
     return chosen[np.lexsort((loss[chosen], accuracy[chosen]))]
 
 
-def resampled(points: Sequence[Outcome], *, resamples: int = 2000, seed: int = 0) -> Resampled:
-    """Accuracy and ASR of every arm on targets and test images drawn again with replacement, within each run.
+def resampled(points: Sequence[Outcome], *, resamples: int = 2000, seed: int = 0) -> tuple[NDArray, NDArray]:
+    """Accuracy and ASR [P, B] of every arm on targets and test images drawn again with replacement, within each run.
 
     A draw takes the same targets in every arm, and the same images if the answers to each are known of every arm;
     otherwise the arms' accuracies are drawn independently, which makes differences of accuracy look less certain.
@@ -107,7 +99,7 @@ def resampled(points: Sequence[Outcome], *, resamples: int = 2000, seed: int = 0
         accuracy = _shares(np.stack(answers).astype(float), points[0].images, draws, generator)
     else:
         accuracy = np.stack([generator.binomial(sum(p.images), p.accuracy, draws) / sum(p.images) for p in points])
-    return Resampled(accuracy, asr)
+    return accuracy, asr
 
 
 def area_under_front(
@@ -145,13 +137,13 @@ def areas(
     base = names.index(one_of("reference", reference, names))
     if not closed_unit("low", low) < points[base].accuracy:
         raise refuse("low", low, f"an accuracy below that of {reference}, {points[base].accuracy:.3f}")
-    drawn = resampled(points, resamples=resamples, seed=seed)
+    drawn_accuracy, drawn_asr = resampled(points, resamples=resamples, seed=seed)
     halves = _halves(points, splits, seed)
     accuracy, asr = _numbers(points)
     rows, samples = [], {}
     for family, members in _members(points, base).items():
         area = float(area_under_front(accuracy[members], asr[members], low=low, high=accuracy[base]))
-        draws = area_under_front(drawn.accuracy[members], drawn.asr[members], low=low, high=drawn.accuracy[base])
+        draws = area_under_front(drawn_accuracy[members], drawn_asr[members], low=low, high=drawn_accuracy[base])
         samples[family] = area, draws
         crossed = _cross_fitted(*(part[members] for part in halves), low=low, high=halves[0][base])
         rows.append({"family": family, "arms": len(members), "area": area, "area_ci": percentiles(draws)})

@@ -50,8 +50,7 @@ class Inversion:
     `start`, `latent`, `z` are NaN for a target that was not found. `z` is where the walk ended, `radius` the last R:
     R0 times 1.3 ^ expansions. `iterations` = passes of a target; each is accepted or rejected. `queries` [T] are those
     of the walk; `search_queries` those of the search for starting points, which all targets share. `forward_passes` is
-    what the oracle spent on both, `search_forward_passes` the part of the search. `stopped` says why each target
-    ended. `chosen` is the index of the candidate or -1.
+    what the oracle spent on both. `stopped` says why each target ended. `chosen` is the index of the candidate or -1.
     """
 
     targets: Tensor
@@ -69,7 +68,6 @@ class Inversion:
     queries: Tensor
     search_queries: int
     forward_passes: int
-    search_forward_passes: int
     stopped: tuple[str, ...]
     settings: BoundaryRepulsion
     trace: Trace | None
@@ -197,7 +195,7 @@ class _Attack:
             return state.place(self.start)
         while state.searched < len(self.candidates) and bool((state.chosen < 0).any()):
             state.searched += search_block(self.queries, self.candidates, state.searched, self.targets, state.chosen)
-        state.search_forward_passes = self.queries.forward_passes
+        state.forward_passes = self.queries.forward_passes
         start = self.candidates[state.chosen.clamp(min=0)]
         state.place(torch.where((state.chosen >= 0)[:, None], start, torch.nan))
 
@@ -293,8 +291,7 @@ class _Attack:
             iterations=state.iterations.cpu(),
             queries=(state.iterations * self.settings.pass_queries).cpu(),
             search_queries=state.searched * self.settings.repeats,
-            forward_passes=state.search_forward_passes + state.forward_passes,
-            search_forward_passes=state.search_forward_passes,
+            forward_passes=state.forward_passes,
             stopped=tuple(REASONS[reason] for reason in state.stopped.tolist()),
             settings=self.settings,
             trace=self._stacked_trace(),

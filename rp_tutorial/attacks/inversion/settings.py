@@ -46,12 +46,10 @@ class BoundaryRepulsion:
             raise refuse("inside_needed", self.inside_needed, f"an integer from 1 to directions = {self.directions}")
         if not isinstance(self.repulsion_only, bool):
             raise refuse("repulsion_only", self.repulsion_only, "True or False")
-        for name, check in (("latent_clamp", positive), ("radius_cap", positive)):
+        counts = dict.fromkeys(("rejected_limit", "max_iterations", "confirmations"), count)
+        for name, check in {"latent_clamp": positive, "radius_cap": positive, **counts}.items():
             if getattr(self, name) is not None:
                 check(name, getattr(self, name))
-        for name in ("rejected_limit", "max_iterations", "confirmations"):
-            if getattr(self, name) is not None:
-                count(name, getattr(self, name))
         if self.radius_cap is not None and self.radius_cap < self.radius:
             raise refuse("radius_cap", self.radius_cap, f"None or at least radius = {self.radius}")
         one_of("weigh", self.weigh, WEIGHINGS), closed_unit("abstain_weight", self.abstain_weight)

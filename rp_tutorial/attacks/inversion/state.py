@@ -5,12 +5,10 @@ run it belongs to by a fingerprint of everything the attack was given, except th
 they cannot be hashed, so one file belongs to one oracle and one prior, and the caller names it accordingly.
 """
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -42,12 +40,11 @@ class State:
     stopped: Tensor  # index into REASONS
     searched: int = 0
     search_done: bool = False
-    search_forward_passes: int = 0
     passes: int = 0
     forward_passes: int = 0
 
     @classmethod
-    def fresh(cls, targets: int, latent_dim: int, radius: float, device: torch.device | str) -> State:
+    def fresh(cls, targets: int, latent_dim: int, radius: float, device: torch.device | str) -> Self:
         points = [torch.full((targets, latent_dim), torch.nan, device=device) for _ in range(3)]
         zeros = [torch.zeros(targets, dtype=torch.int64, device=device) for _ in range(8)]
         radii = torch.full((targets,), radius, dtype=torch.float64, device=device)

@@ -6,7 +6,6 @@ Here every target has a few such candidates, some queries are spent on a sphere 
 one of which most answers were the target. No score is read: the shares are counts of released labels.
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -41,12 +40,11 @@ class SureStart:
 class Starts:
     """Where the walks begin, one entry a target; tensors on the CPU.
 
-    start: float32 [T, d], NaN where no candidate was found. share: of the probes around it that were answered as the
-    target [T], NaN likewise. queries [T]: spent on the choice; search_queries: on the candidates, shared by all.
+    start: float32 [T, d], NaN where no candidate was found. queries [T]: spent on the choice; search_queries: on the
+    candidates, shared by all.
     """
 
     start: Tensor
-    share: Tensor
     queries: Tensor
     search_queries: int
 
@@ -79,8 +77,8 @@ def sure_starts(
     units = on_sphere(wanted.probes, candidates.shape[1], generator=far).to(device)
     own = [asked[labels == target][: wanted.candidates] for target in targets.to(device)]
     best = [_surest(queries, points, target, rule, units) for points, target in zip(own, targets, strict=True)]
-    start, share, spent = zip(*best, strict=True)
-    return Starts(torch.stack(start).cpu(), torch.tensor(share), torch.tensor(spent), len(labels))
+    start, spent = zip(*best, strict=True)
+    return Starts(torch.stack(start).cpu(), torch.tensor(spent), len(labels))
 
 
 def _labelled(queries: LatentQueries, candidates: Tensor, targets: Tensor, wanted: int) -> Tensor:
@@ -93,13 +91,12 @@ def _labelled(queries: LatentQueries, candidates: Tensor, targets: Tensor, wante
 
 def _surest(
     queries: LatentQueries, own: Tensor, target: Tensor, rule: SureStart | None, units: Tensor
-) -> tuple[Tensor, float, int]:
-    """Of the candidates `own` [C, d] of one target: the surest, its share of answers inside, and the queries spent."""
+) -> tuple[Tensor, int]:
+    """Of the candidates `own` [C, d] of one target: the surest, and the queries spent."""
     if not len(own):
-        return units.new_full(units.shape[1:], torch.nan), math.nan, 0
+        return units.new_full(units.shape[1:], torch.nan), 0
     if rule is None:
-        return own[0], math.nan, 0
+        return own[0], 0
     around = (own[:, None] + rule.radius * units).flatten(0, 1)
     shares = (queries.ask(around) == target.to(around.device)).double().view(len(own), -1).mean(dim=1)
-    surest = int(shares.argmax())
-    return own[surest], float(shares[surest]), len(around)
+    return own[int(shares.argmax())], len(around)

@@ -47,8 +47,6 @@ class Verdicts:
     while `final` judges its starting point, so `asr` has both rules.
     """
 
-    targets: np.ndarray
-    found: np.ndarray
     expanded: np.ndarray
     final: Judged
     start: Judged
@@ -90,8 +88,6 @@ def evaluate(
     """
     reference = _Reference(evaluator, images, labels, inversion.targets, device)
     return Verdicts(
-        targets=inversion.targets.numpy(),
-        found=inversion.found.numpy(),
         expanded=(inversion.kept_expansions > 0).numpy(),
         final=reference.judge(prior, inversion.latent),
         start=reference.judge(prior, inversion.start),

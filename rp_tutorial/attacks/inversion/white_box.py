@@ -5,8 +5,6 @@ Against a label oracle nothing here can run: it reads logits and their gradients
 that `verdicts.evaluate` judges, so that it stands beside the walk of `boundary_repulsion.py`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
@@ -92,24 +90,6 @@ def invert_white_box(
     return _best(ascent, targets, first[:, 0], ends)
 
 
-def _best(ascent: _Ascent, targets: Tensor, start: Tensor, ends: Tensor) -> WhiteBoxInversion:
-    """Of every target's ends [T, restarts, d] the one of the largest margin, if it beats the start [T, d]."""
-    own = targets.to(start.device)
-    reached = ascent.margins(ends.flatten(0, 1), own.repeat_interleave(ends.shape[1])).view(ends.shape[:2])
-    before = ascent.margins(start, own)
-    margin, which = reached.max(dim=1)
-    raised = margin > before
-    latent = torch.where(raised[:, None], ends[torch.arange(len(ends)), which], start)
-    return WhiteBoxInversion(
-        targets=targets.cpu(),
-        start=start.cpu(),
-        latent=latent.cpu(),
-        margin=torch.maximum(margin, before).cpu(),
-        start_margin=before.cpu(),
-        settings=ascent.settings,
-    )
-
-
 class _Ascent:
     """A net and a prior as one differentiable map from latents to logits."""
 
@@ -172,3 +152,21 @@ class _Ascent:
             noise = torch.randn(images.shape, generator=generator).to(images.device)
             images = images + self.settings.noise_sigma * noise
         return self.net(images)
+
+
+def _best(ascent: _Ascent, targets: Tensor, start: Tensor, ends: Tensor) -> WhiteBoxInversion:
+    """Of every target's ends [T, restarts, d] the one of the largest margin, if it beats the start [T, d]."""
+    own = targets.to(start.device)
+    reached = ascent.margins(ends.flatten(0, 1), own.repeat_interleave(ends.shape[1])).view(ends.shape[:2])
+    before = ascent.margins(start, own)
+    margin, which = reached.max(dim=1)
+    raised = margin > before
+    latent = torch.where(raised[:, None], ends[torch.arange(len(ends)), which], start)
+    return WhiteBoxInversion(
+        targets=targets.cpu(),
+        start=start.cpu(),
+        latent=latent.cpu(),
+        margin=torch.maximum(margin, before).cpu(),
+        start_margin=before.cpu(),
+        settings=ascent.settings,
+    )

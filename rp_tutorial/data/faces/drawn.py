@@ -6,8 +6,6 @@ images and reconstructions may be shown. How the layers are painted is in `drawn
 `folder.py`, `lfw.py` and `celeba.py`.
 """
 
-import hashlib
-
 import torch
 from torch import Tensor
 
@@ -15,7 +13,7 @@ from rp_tutorial.core.arguments import count, refuse
 from rp_tutorial.core.streams import Purpose, child_seed, torch_generator
 from rp_tutorial.data.faces.drawn_pixels import draw
 from rp_tutorial.data.faces.drawn_plan import CHANNELS, Numbers
-from rp_tutorial.data.faces.files import Limits
+from rp_tutorial.data.faces.files import Limits, face_fingerprint
 from rp_tutorial.data.faces.registry import face_source
 from rp_tutorial.data.faces.task import FaceTask
 
@@ -150,7 +148,8 @@ def drawn_faces(*, size: int, limits: Limits, seed: int) -> FaceTask:
     images = render(people, sample_nuisance(len(people), seed=child_seed(Purpose.PHOTOGRAPHS, seed)), size=size)
     x_train, x_test, x_public = (part.clone() for part in images.split([len(y_train), len(y_test), len(public)]))
     parts = {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test, "public": x_public}
-    return FaceTask(*parts.values(), len(private), size, "synthetic", _fingerprint(parts), real_people=False)
+    mark = face_fingerprint((f"{name} {tuple(part.shape)}", part) for name, part in parts.items())
+    return FaceTask(*parts.values(), len(private), size, "synthetic", mark, real_people=False)
 
 
 def drawn_people(limits: Limits, *, seed: int) -> tuple[Tensor, Tensor]:
@@ -198,12 +197,3 @@ def _refuse_misfits(identity: Tensor, nuisance: Tensor) -> None:
             raise refuse(name, "a value that is not finite", "finite numbers")
     if len(identity) != len(nuisance):
         raise refuse("nuisance", f"{len(nuisance)} rows", f"{len(identity)} rows, one for each row of identity")
-
-
-def _fingerprint(parts: dict[str, Tensor]) -> str:
-    """sha256 of all images and labels."""
-    digest = hashlib.sha256()
-    for name, tensor in parts.items():
-        digest.update(f"{name} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.contiguous().numpy())
-    return digest.hexdigest()

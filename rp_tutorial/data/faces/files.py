@@ -117,15 +117,16 @@ def build_task(
     _refuse_too_few(source, len(train), len(kept))
     arrays = images[np.concatenate(train)], _labels(train), images[np.concatenate(test)], _labels(test), images[kept]
     tensors = [torch.from_numpy(array) for array in arrays]
-    mark, notes = face_fingerprint(*tensors), (*notes, *remarks)
-    return FaceTask(*tensors, len(train), reading.size, source, mark, real_people=True, notes=notes)
+    mark = face_fingerprint((f"{tuple(tensor.shape)} {tensor.dtype}\n", tensor) for tensor in tensors)
+    told = {"real_people": True, "notes": (*notes, *remarks)}
+    return FaceTask(*tensors, len(train), reading.size, source, mark, **told)
 
 
-def face_fingerprint(*tensors: torch.Tensor) -> str:
-    """sha256 (hex) over the shapes, bytes and labels of x_train, y_train, x_test, y_test and public, in this order."""
+def face_fingerprint(parts: Iterable[tuple[str, torch.Tensor]]) -> str:
+    """sha256 (hex) over the heads and bytes of x_train, y_train, x_test, y_test and public, in this order."""
     digest = hashlib.sha256()
-    for tensor in tensors:
-        digest.update(f"{tuple(tensor.shape)} {tensor.dtype}\n".encode())
+    for head, tensor in parts:
+        digest.update(head.encode())
         digest.update(tensor.numpy().data)
     return digest.hexdigest()
 

@@ -5,8 +5,6 @@ file ("kaggle") or the path of a CSV of the same schema. What comes in from outs
 not what the schema says. Splitting, encoding and labels are in `tasks.py`, the columns in `schema.py`.
 """
 
-from __future__ import annotations
-
 import csv
 import dataclasses
 import hashlib
@@ -14,6 +12,7 @@ import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -52,7 +51,7 @@ class InsuranceTable:
     source: str
     fingerprint: str
 
-    def with_leaking(self) -> InsuranceTable:
+    def with_leaking(self) -> Self:
         """The same rows with LEAKING among the numeric features, to show what the leak does.
 
         Raises InputError where the source has no such columns (diabetes).

@@ -6,8 +6,6 @@ better sentence forgets no result, and an edited function forgets those that cou
 TYPE_CHECKING do not count. What a registry hands out at run time is in no closure; whoever asks one adds its file.
 """
 
-from __future__ import annotations
-
 import ast
 import hashlib
 import textwrap

@@ -9,7 +9,7 @@ run attacks, of seed 1.
 """
 
 import dataclasses
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,7 @@ from rp_tutorial.attacks.inversion.registry import ATTACKS
 from rp_tutorial.attacks.inversion.settings import BoundaryRepulsion
 from rp_tutorial.attacks.inversion.white_box import WhiteBox
 from rp_tutorial.core.arguments import refuse
-from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.core.streams import Purpose
-from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.experiments.engine.experiment import Experiment, register
 from rp_tutorial.experiments.faces.adaptive_results import REFERENCE, best, best_table, join, table
 from rp_tutorial.experiments.faces.defenses import Defense, with_registered
@@ -32,7 +30,6 @@ from rp_tutorial.experiments.faces.lab import FACES, PAPER, SMOKE, FaceLab, Face
 from rp_tutorial.experiments.faces.private_nets import DP_SGD, PRIVATE_TRAINING, PrivateTraining, public_net
 from rp_tutorial.models.fold import folded
 from rp_tutorial.oracles.base import LabelOracle
-from rp_tutorial.statistics.paired import rate
 from rp_tutorial.training.classify import image_logits
 
 
@@ -93,7 +90,7 @@ class AdaptiveLab(FaceLab):
         super().prepare()
         self.budget = self.settings.budget  # queries a target, beyond one pass through the pool
         self._oracles: dict[tuple[Defense, Purpose], tuple[LabelOracle, dict[str, Any]]] = {}
-        self._costs: dict[Defense, dict[str, Any]] = {}
+        self.cost = cache(self.released)  # once for all attackers
         self._asked: tuple[LabelOracle, Answers] | None = None
 
     def rows(self, defense: Defense) -> list[dict[str, Any]]:
@@ -158,27 +155,16 @@ class AdaptiveLab(FaceLab):
     def _row(self, defense: Defense, name: str, state: Path) -> dict[str, Any]:
         oracle = self.oracle(defense)
         made, seconds = timed(lambda: ATTACKS[name].run(oracle, self, state))
+        told = ("test_accuracy", "test_accuracy_ci", "test_images", "abstention")
         return {
             "defense": defense.label,
             "attacker": name,
-            **self._released(defense),
+            **{field: self.cost(defense)[field] for field in told},
             **judged(self, made.inversion),
             "forward_passes": oracle.forward_passes,
             **made.spent,
             "seconds": seconds,
         }
-
-    def _released(self, defense: Defense) -> dict[str, Any]:
-        """What the defence costs its honest users: accuracy of the release on test images, and its silence."""
-        if defense not in self._costs:
-            images, labels = self.test_sample
-            answers = self.oracle(defense, Purpose.ACCURACY)(to_float(images))
-            self._costs[defense] = {
-                **rate((answers == labels).numpy()).told("test_accuracy"),
-                "test_images": len(labels),
-                "abstention": float((answers == ABSTAIN).double().mean()),
-            }
-        return self._costs[defense]
 
 
 def tables(results: dict[str, Any]) -> dict[str, pd.DataFrame]:

@@ -20,15 +20,13 @@ from rp_tutorial.attacks.inversion.registry import ATTACKS, Attacked
 from rp_tutorial.attacks.inversion.settings import BREP_MI, BoundaryRepulsion, deviations
 from rp_tutorial.attacks.inversion.verdicts import Judged, evaluate
 from rp_tutorial.core.arguments import refuse
-from rp_tutorial.core.labels import ABSTAIN
-from rp_tutorial.core.packed_bits import packed
 from rp_tutorial.core.streams import Purpose
-from rp_tutorial.data.faces.task import to_float, to_text
+from rp_tutorial.data.faces.task import to_text
 from rp_tutorial.experiments.engine.experiment import Experiment, register
 from rp_tutorial.experiments.faces.defenses import Defense, with_registered
 from rp_tutorial.experiments.faces.lab import FACES, PAPER, SMOKE, FaceLab, FaceLabSettings, timed
 from rp_tutorial.statistics.joining import Joining, join_rows
-from rp_tutorial.statistics.paired import paired_comparison, rate
+from rp_tutorial.statistics.paired import paired_comparison
 
 Values = tuple[float, ...]  # of a setting, one an arm
 SHOWN, THUMBNAIL = 8, 8  # thumbnails of real people: how many, and of how many pixels a side
@@ -158,10 +156,12 @@ class InversionLab(FaceLab):
     def _row(self, arm: Arm, state: Path) -> dict[str, Any]:
         self.oracle(arm, Purpose.ATTACK), self.prior  # trained before the clock starts
         made, seconds = timed(lambda: self.attacked(arm, state))
+        picked, named = self.cherry_picked
         return {
             **dataclasses.asdict(arm),
             "name": arm.name,
-            **self._accuracies(arm),
+            **self.released(arm),
+            "paper_accuracy": float((self.oracle(arm, Purpose.PICKED_IMAGES)(picked) == named).double().mean()),
             **judged(self, made.inversion),
             **made.spent,
             "seconds": seconds,
@@ -177,20 +177,6 @@ class InversionLab(FaceLab):
             "mean_start": to_text(start.mean(dim=0, keepdim=True)),
             "mean_reconstruction": to_text(final.mean(dim=0, keepdim=True)),
             "thumbnails": to_text(nn.functional.adaptive_avg_pool2d(final[:SHOWN], THUMBNAIL)),
-        }
-
-    def _accuracies(self, arm: Arm) -> dict[str, Any]:
-        """Accuracy of the release on test images, and the paper's, on one hand-picked image an identity."""
-        images, labels = self.test_sample
-        answers = self.oracle(arm, Purpose.ACCURACY)(to_float(images))
-        right = (answers == labels).numpy()
-        picked, named = self.cherry_picked
-        return {
-            **rate(right).told("test_accuracy"),
-            "test_images": len(right),
-            "right": packed(right),
-            "abstention": float((answers == ABSTAIN).double().mean()),
-            "paper_accuracy": float((self.oracle(arm, Purpose.PICKED_IMAGES)(picked) == named).double().mean()),
         }
 
 

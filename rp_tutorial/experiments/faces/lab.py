@@ -18,6 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial.attacks.inversion.starts import candidate_latents
+from rp_tutorial.core.labels import ABSTAIN
+from rp_tutorial.core.packed_bits import packed
 from rp_tutorial.core.streams import Purpose, child_seed, numpy_generator, torch_generator
 from rp_tutorial.data.faces.sources import face_sources, is_face_source, load_faces, source_name
 from rp_tutorial.data.faces.task import FaceTask, to_float
@@ -31,6 +33,7 @@ from rp_tutorial.models.priors import DecoderPrior, Prior, new_prior
 from rp_tutorial.models.resized import Resized
 from rp_tutorial.models.small_faces import SmallEvaluator, SmallFaceNet
 from rp_tutorial.oracles.base import LabelOracle
+from rp_tutorial.statistics.paired import rate
 from rp_tutorial.training.classify import fit_classifier, image_logits
 from rp_tutorial.training.fill_prior import fill_prior
 
@@ -122,6 +125,18 @@ class FaceLab(Lab):
         """
         seed, alpha = child_seed(purpose, self.seed), getattr(self.settings, "alpha", 0.01)
         return defense.kind.release(self, defense, seed=seed, alpha=alpha)
+
+    def released(self, defense: Any) -> dict[str, Any]:
+        """What a defence costs its honest users: its accuracy on test images, which it gets right, and its silence."""
+        images, labels = self.test_sample
+        answers = self.oracle(defense, Purpose.ACCURACY)(to_float(images))
+        right = (answers == labels).numpy()
+        return {
+            **rate(right).told("test_accuracy"),
+            "test_images": len(right),
+            "right": packed(right),
+            "abstention": float((answers == ABSTAIN).double().mean()),
+        }
 
     def target(self, *, noise_sigma: float | None = None) -> nn.Module:
         """The net under attack, ready for inference, trained under noise of scale `noise_sigma` in [0, 1].

@@ -105,10 +105,9 @@ def private_target(lab: FaceLab, recipe: PrivateTraining, *, epsilon: float, pub
     positive("epsilon", epsilon), one_of("public_layers", recipe.public_layers, PUBLIC_LAYERS)
     net = PrivateNet(public_net(lab, recipe) if public else _net_from_nothing(lab))
     steps = recipe.public if public else recipe.scratch
-    rows = len(lab.task.x_train)
 
     def train() -> None:
-        trained, inputs = net.net, lab.task.x_train
+        how, trained, inputs = dataclasses.asdict(steps), net.net, lab.task.x_train
         if public and recipe.public_layers == "last":  # the rest is a fixed function of the image: computed once
             trained, inputs = net.net.fc_layer.scores, net.net.fc_layer.unit(image_features(net.net, inputs))
         elif public:  # batch normalisations keep their parameters and their public statistics
@@ -119,13 +118,11 @@ def private_target(lab: FaceLab, recipe: PrivateTraining, *, epsilon: float, pub
             lab.task.y_train,
             epsilon=epsilon,
             delta=recipe.delta,
-            epochs=steps.epochs,
-            batch_size=max(1, round(steps.sample_rate * rows)),
-            clip=steps.clip,
-            learning_rate=steps.learning_rate,
+            batch_size=max(1, round(how.pop("sample_rate") * len(inputs))),
             seed=child_seed(Purpose.PRIVATE_NET, lab.seed),
             physical_batch=PHYSICAL_BATCH["images" if inputs.dtype == torch.uint8 else "features"],
             device=lab.settings.device,
+            **how,
         ).record
         net.record.copy_(record)
 

@@ -6,12 +6,10 @@ is at least 30. No query and no simulation stands between it and Bayes' rule (`a
 looks good here is not one that a cleverer guess breaks. It is a section of the experiment `frontier`.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +52,7 @@ class InsuranceFrontierSettings:
     releases: int = 10  # fresh releases about the same person, for the adversary that can have several
 
     @classmethod
-    def smoke(cls) -> InsuranceFrontierSettings:
+    def smoke(cls) -> Self:
         """Seconds: a third of the sigmas, a handful of records."""
         small = EligibilitySettings(
             rows=6_000, records=40, test_rows=500, sigmas=(1.0,), ns=(10,), n_estimate=300, train_steps=600

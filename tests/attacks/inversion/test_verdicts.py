@@ -40,7 +40,6 @@ def inversion(targets, found, kept_expansions, start, latent):
         **dict.fromkeys(counters, zeros),
         search_queries=0,
         forward_passes=0,
-        search_forward_passes=0,
         stopped=("patience",) * len(targets),
         settings=BREP_MI,
         trace=None,

@@ -179,7 +179,7 @@ def means(probe: MechanismLab, values: np.ndarray) -> float:
 def arm_row(defense: str, n: int, sigma: float, **measured) -> dict:
     zero = over_targets([0.0, 0.01, -0.01])
     passes = over_targets(measured.pop("passes", [0.5, 0.5, 0.5]))
-    rows = {name: zero for _, _, name, _, _ in COMPARISONS} | {k: over_targets(v) for k, v in measured.items()}
+    rows = {name: zero for _, _, name, *_ in COMPARISONS} | {k: over_targets(v) for k, v in measured.items()}
     rows["by_radius"] = [{"radius": radius, "passes": passes} for radius in (0.5, 2.0)]
     name = f"{defense} {n}"
     return {"name": name, "defense": defense, "n": n, "sigma": sigma, "augmented": False, "repeats": 1, **rows,
