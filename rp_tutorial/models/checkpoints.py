@@ -62,9 +62,8 @@ def save_weights(net: nn.Module, path: str | os.PathLike[str]) -> Path:
     if path.suffix != OWN_SUFFIX:
         raise refuse("path", str(path), f"a file name that ends in {OWN_SUFFIX}")
     # Copies, as tied weights share memory, which this format has no way to say.
-    write_atomically(
-        path, safetensors.torch.save({n: w.cpu().contiguous().clone() for n, w in net.state_dict().items()})
-    )
+    weights = {name: weight.cpu().contiguous().clone() for name, weight in net.state_dict().items()}
+    write_atomically(path, safetensors.torch.save(weights))
     return path
 
 

@@ -4,13 +4,12 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import closed_unit
-from rp_tutorial.core.labels import ABSTAIN, argmax_labels
-from rp_tutorial.oracles.base import LabelOracle
+from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.oracles.net import CheckedNet
-from rp_tutorial.oracles.plain import logits_in_batches
+from rp_tutorial.oracles.plain import PlainOracle, logits_in_batches
 
 
-class AbstainingOracle(LabelOracle):
+class AbstainingOracle(PlainOracle):
     """Releases the net's label where its largest softmax probability reaches `confidence`, else ABSTAIN.
 
     It guarantees nothing: the release is a function of x with three values, so its boundaries tell more, not less.
@@ -26,15 +25,11 @@ class AbstainingOracle(LabelOracle):
     def __init__(
         self, net: nn.Module, *, num_classes: int, confidence: float, device: torch.device | str | None = None
     ) -> None:
-        super().__init__(num_classes=num_classes)
-        self.net = CheckedNet(net, num_classes=num_classes, device=device)
+        super().__init__(net, num_classes=num_classes, device=device)
         self.confidence = closed_unit("confidence", confidence)
 
-    def _release(self, x: Tensor) -> Tensor:
-        self.forward_passes += len(x)
-        logits = logits_in_batches(self.net, x)
-        labels = argmax_labels(logits, self.num_classes)
-        return torch.where(_confidence(logits) >= self.confidence, labels, ABSTAIN).to(x.device)
+    def _labels(self, logits: Tensor) -> Tensor:
+        return torch.where(_confidence(logits) >= self.confidence, super()._labels(logits), ABSTAIN)
 
 
 def confidence_for_abstention(net: nn.Module, x: Tensor, *, num_classes: int, share: float) -> float:

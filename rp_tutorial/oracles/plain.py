@@ -47,7 +47,11 @@ class PlainOracle(LabelOracle):
     def _release(self, x: Tensor) -> Tensor:
         logits = logits_in_batches(self.net, x, batch_size=self.batch_size)
         self.forward_passes += len(x)
-        return argmax_labels(logits, self.num_classes).to(x.device)
+        return self._labels(logits).to(x.device)
+
+    def _labels(self, logits: Tensor) -> Tensor:
+        """What is released of the logits [B, K]."""
+        return argmax_labels(logits, self.num_classes)
 
 
 @torch.inference_mode()

@@ -6,8 +6,9 @@ counts decide in `votes.py`, the statistics in `statistics/binomial.py`.
 """
 
 import math
-from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -197,24 +198,20 @@ class Smoothing:
 
 
 class _SmoothedOracle(LabelOracle):
-    """What the two oracles share. Oracles on one `Smoothing` share its stream, and so its state."""
+    """A rule of a `Smoothing` as an oracle. Oracles on one `Smoothing` share its stream, and so its state."""
 
-    def __init__(self, smoothing: Smoothing, *, n: int) -> None:
+    def __init__(self, smoothing: Smoothing, rule: Callable[..., Tensor], *, n: int) -> None:
         super().__init__(num_classes=smoothing.num_classes)
-        self.smoothing, self.n = smoothing, count("n", n)
+        self.smoothing, self._rule, self.n = smoothing, rule, count("n", n)
 
     def _release(self, x: Tensor) -> Tensor:
         before = self.smoothing.forward_passes
-        labels = self._decide(x)
+        labels = self._rule(x, n=self.n)
         self.forward_passes += self.smoothing.forward_passes - before
         return labels
 
     def _as_batch(self, x: Tensor) -> Tensor:
         return self.smoothing.as_batch(x)
-
-    @abstractmethod
-    def _decide(self, x: Tensor) -> Tensor:
-        """Labels [B] by the rule of the oracle."""
 
     def _randomness(self) -> dict[str, Any]:
         return self.smoothing.state()
@@ -236,11 +233,7 @@ class VoteOracle(_SmoothedOracle):
     """
 
     def __init__(self, smoothing: Smoothing, *, n: int, curtailed: bool = False) -> None:
-        super().__init__(smoothing, n=n)
-        self.curtailed = curtailed
-
-    def _decide(self, x: Tensor) -> Tensor:
-        return self.smoothing.vote(x, n=self.n, curtailed=self.curtailed)
+        super().__init__(smoothing, partial(smoothing.vote, curtailed=curtailed), n=n)
 
 
 class PredictOracle(_SmoothedOracle):
@@ -256,11 +249,8 @@ class PredictOracle(_SmoothedOracle):
     """
 
     def __init__(self, smoothing: Smoothing, *, n: int, alpha: float) -> None:
-        super().__init__(smoothing, n=_enough("PREDICT", n, 1 + _halvings(open_unit("alpha", alpha))))
-        self.alpha = alpha
-
-    def _decide(self, x: Tensor) -> Tensor:
-        return self.smoothing.predict(x, n=self.n, alpha=self.alpha)
+        super().__init__(smoothing, partial(smoothing.predict, alpha=alpha), n=n)
+        _enough("PREDICT", n, 1 + _halvings(open_unit("alpha", alpha)))
 
 
 def _halvings(alpha: float) -> float:

@@ -102,7 +102,7 @@ def fit_privately(
     records or that Opacus cannot train (operations in place, parameters of no use), and where Opacus is missing.
     """
     place, rows = check_device(device), _check_records(inputs, labels)
-    _trained_parameters(net), check_records_do_not_mix(_in_training(net))
+    _in_training(net)
     rate = min(1.0, count("batch_size", batch_size) / rows)
     steps = max(1, round(positive("epochs", epochs) / rate))
     delta = open_unit("delta", delta)
@@ -117,8 +117,7 @@ def fit_privately(
         chosen = chosen.to(place)
         return nn.functional.cross_entropy(model(as_floats(inputs[chosen])), labels[chosen])
 
-    settings = {"learning_rate": learning_rate, "seed": seed, "physical_batch": physical_batch}
-    private_steps(net, mean_loss, rows, record, **settings)
+    private_steps(net, mean_loss, rows, record, learning_rate=learning_rate, seed=seed, physical_batch=physical_batch)
     return PrivateNet(net, record).to(place).eval()
 
 
@@ -151,7 +150,7 @@ def private_steps(
         generator=torch_generator(Purpose.PRIVATE_SAMPLES, seed),
         steps=record.steps,
     )
-    trained = _trained_parameters(net)
+    trained = _in_training(net)
     place = trained[0].device
     rates = (learning_rate * (1 - step / record.steps) for step in range(record.steps))
 
@@ -161,7 +160,6 @@ def private_steps(
         if watch is not None:
             watch()
 
-    check_records_do_not_mix(_in_training(net))
     with global_stream(Purpose.LAYER_DRAWS, seed), warnings.catch_warnings(), in_one_line("net", TRAINABLE):
         # The first trained layer's input needs no gradient, so torch remarks that its hook sees none. It needs none.
         warnings.filterwarnings("ignore", message="Full backward hook is firing when gradients are computed")
@@ -243,29 +241,23 @@ def check_records_do_not_mix(net: nn.Module) -> None:
     for name, module in net.named_modules():
         learns = any(p.requires_grad for p in module.parameters())
         if isinstance(module, BATCH_NORMS) and (learns or module.training or not module.track_running_stats):
-            raise refuse(
-                "net",
-                f"the batch normalisation {name or 'itself'} in training, which mixes records",
-                "group normalisation, or batch normalisation whose parameters are frozen",
-            )
+            given = f"the batch normalisation {name or 'itself'} in training, which mixes records"
+            raise refuse("net", given, "group normalisation, or batch normalisation whose parameters are frozen")
     errors = validators.ModuleValidator.validate(net)
     if errors:
         raise InputError(f"net: got a layer that DP-SGD cannot train: {str(errors[0]).splitlines()[0]}")
 
 
-def _in_training(net: nn.Module) -> nn.Module:
-    """Train mode, but for frozen batch normalisations, which stay on their stored statistics."""
+def _in_training(net: nn.Module) -> list[nn.Parameter]:
+    """What is trained of `net`, in train mode now, but for frozen batch normalisations: these keep their statistics."""
+    trained = [parameter for parameter in net.parameters() if parameter.requires_grad]
+    if not trained:
+        raise refuse("net", "a net without trainable parameters", "one with parameters that require gradients")
     net.train()
     for module in net.modules():
         if isinstance(module, BATCH_NORMS) and not any(p.requires_grad for p in module.parameters()):
             module.eval()
-    return net
-
-
-def _trained_parameters(net: nn.Module) -> list[nn.Parameter]:
-    trained = [parameter for parameter in net.parameters() if parameter.requires_grad]
-    if not trained:
-        raise refuse("net", "a net without trainable parameters", "one with parameters that require gradients")
+    check_records_do_not_mix(net)
     return trained
 
 
