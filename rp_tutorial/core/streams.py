@@ -74,8 +74,6 @@ class Purpose(IntEnum):
     CANDIDATES = 75  # the pool of latents an inversion starts from
     DIRECTIONS = 76  # on the spheres of an inversion
     FAR_DIRECTIONS = 77  # on the one wide sphere around a candidate start
-    WHITE_BOX_CHOICE = 78  # noise under which starts and results of the white-box attack are compared
-    WHITE_BOX_NOISE = 79  # noise of its steps
     ASKED_ORDER = 80  # of the public images, as an extraction asks about them
     ASKED_COPIES = 81
     ASKED_SAMPLES = 82

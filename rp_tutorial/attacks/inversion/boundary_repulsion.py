@@ -6,7 +6,6 @@ questions to the oracle in `queries.py`, the starting points in `starts.py`, the
 `state.py`, the verdicts in `verdicts.py`: an attacker could not compute those.
 """
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -260,12 +259,10 @@ class _Attack:
     def _stop(self, rows: Tensor) -> None:
         """Mark the targets that are over; where two reasons meet, the first line below wins."""
         state, settings = self.state, self.settings
-        above_cap = settings.radius_cap and math.nextafter(settings.radius_cap, math.inf)
         above_limit = settings.query_limit and settings.query_limit + 1
         for reason, value, limit in (
             ("patience", state.since_expansion, settings.patience),
             ("rejected steps", state.rejected_in_row, settings.rejected_limit),
-            ("radius cap", state.radius, above_cap),
             ("unbounded radius", state.radius, RADIUS_LIMIT),
             ("iterations", state.iterations, settings.max_iterations),
             ("query limit", (state.iterations + 1) * settings.pass_queries, above_limit),

@@ -27,7 +27,6 @@ class BoundaryRepulsion:
     repulsion_only: bool = True  # outside points push; False lets inside points pull as well
     rejected_limit: int | None = None  # rejected steps in a row that end a target. Published: none, it may never end
     max_iterations: int | None = None  # passes that end the attack: a bound on cost. Published: none
-    radius_cap: float | None = None  # a target ends once R is above it: no more to learn from. Published: none
     repeats: int = 1  # queries for each probe, the most frequent answer counts: a patient attacker against randomness
     # What an attacker may add who knows the defence; the published attack is the default of each.
     confirmations: int | None = None  # queries for the end of a step, which decides where the walk goes. None: repeats
@@ -46,12 +45,11 @@ class BoundaryRepulsion:
             raise refuse("inside_needed", self.inside_needed, f"an integer from 1 to directions = {self.directions}")
         if not isinstance(self.repulsion_only, bool):
             raise refuse("repulsion_only", self.repulsion_only, "True or False")
-        counts = dict.fromkeys(("rejected_limit", "max_iterations", "confirmations"), count)
-        for name, check in {"latent_clamp": positive, "radius_cap": positive, **counts}.items():
+        if self.latent_clamp is not None:
+            positive("latent_clamp", self.latent_clamp)
+        for name in ("rejected_limit", "max_iterations", "confirmations"):
             if getattr(self, name) is not None:
-                check(name, getattr(self, name))
-        if self.radius_cap is not None and self.radius_cap < self.radius:
-            raise refuse("radius_cap", self.radius_cap, f"None or at least radius = {self.radius}")
+                count(name, getattr(self, name))
         one_of("weigh", self.weigh, WEIGHINGS), closed_unit("abstain_weight", self.abstain_weight)
         if self.query_limit is not None and count("query_limit", self.query_limit) < self.pass_queries:
             allowed = f"None or at least {self.pass_queries}, the queries of one pass"

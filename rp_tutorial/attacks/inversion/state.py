@@ -16,7 +16,7 @@ from torch import Tensor
 from rp_tutorial.core.arguments import refuse
 from rp_tutorial.core.files import as_bytes, from_bytes, read_sealed, write_sealed
 
-WALK_ENDS = ("patience", "rejected steps", "iterations", "radius cap", "unbounded radius", "query limit")
+WALK_ENDS = ("patience", "rejected steps", "iterations", "unbounded radius", "query limit")
 REASONS = ("running", "not found", *WALK_ENDS)
 RUNNING, NOT_FOUND = 0, 1
 

@@ -13,29 +13,22 @@ from torch import Tensor, nn
 from rp_tutorial.attacks.inversion.registry import Found
 from rp_tutorial.attacks.inversion.starts import candidate_latents, check_points, check_targets
 from rp_tutorial.core.arguments import count, positive, refuse
-from rp_tutorial.core.streams import Purpose, torch_generator
 from rp_tutorial.models.priors import Prior
 
 CHUNK_ROWS = 1024  # images that are alive at a time
-VIEWS = 8  # noisy copies of an image that its margin is the mean of
 
 
 @dataclass(frozen=True)
 class WhiteBox:
-    """Settings of the ascent. The loss of a latent is the cross-entropy of its target plus `weight` * |z|^2 / 2."""
+    """Settings of the ascent. The loss of a latent is the cross-entropy of its target."""
 
     restarts: int = 4  # starting points a target: the surest of the candidates
     steps: int = 100  # of Adam
     learning_rate: float = 0.05
-    weight: float = 0.0  # a pull towards the average face: once the net is sure of a target, only this one still moves
     latent_clamp: float | None = 3.0  # latents stay where the prior makes good images. None: they may go anywhere
-    noise_sigma: float = 0.0  # on the image at every step, in units of a pixel's range: no single pixel decides
 
     def __post_init__(self) -> None:
         count("restarts", self.restarts), count("steps", self.steps), positive("learning_rate", self.learning_rate)
-        for name in ("weight", "noise_sigma"):
-            if getattr(self, name) != 0:
-                positive(name, getattr(self, name))
         if self.latent_clamp is not None:
             positive("latent_clamp", self.latent_clamp)
 
@@ -74,14 +67,14 @@ def invert_white_box(
     `restarts` of them for each target begin. No oracle takes part, so no query is spent. The same seed gives the same
     result.
     Nothing says that a net's surest image shows the person: that is for a second net to judge.
-    Source: the loss of Zhang et al. 2020 (cross-entropy of the target, in latent space) with a Gaussian for the prior.
+    Source: the loss of Zhang et al. 2020 (cross-entropy of the target, in latent space).
     """
     settings = WhiteBox() if settings is None else settings
     seed = count("seed", seed, minimum=0)
     if candidates is None:
         candidates = candidate_latents(num_candidates, prior.latent_dim, seed=seed, clamp=settings.latent_clamp)
     check_points(candidates, None, len(targets), prior.latent_dim)
-    ascent = _Ascent(net, prior, settings, seed, device)
+    ascent = _Ascent(net, prior, settings, device)
     margins = ascent.margins_of_all(candidates.to(device, torch.float32), check_targets(targets, ascent.num_classes))
     restarts = min(settings.restarts, len(candidates))
     first = candidates.to(device, torch.float32)[margins.topk(restarts, dim=0).indices.T]  # [T, restarts, d]
@@ -93,8 +86,8 @@ def invert_white_box(
 class _Ascent:
     """A net and a prior as one differentiable map from latents to logits."""
 
-    def __init__(self, net: nn.Module, prior: Prior, settings: WhiteBox, seed: int, device: torch.device | str) -> None:
-        self.net, self.prior, self.settings, self.seed = net.eval(), prior.eval(), settings, seed
+    def __init__(self, net: nn.Module, prior: Prior, settings: WhiteBox, device: torch.device | str) -> None:
+        self.net, self.prior, self.settings = net.eval(), prior.eval(), settings
         logits = self._all_logits(torch.zeros(1, prior.latent_dim, device=device))
         if logits.ndim != 2:
             raise refuse("net", f"outputs of shape {tuple(logits.shape)}", "logits [B, K]")
@@ -109,32 +102,21 @@ class _Ascent:
         return own - torch.where(top.indices[:, :1] == targets.to(logits.device), second, best)
 
     def margins(self, latents: Tensor, targets: Tensor) -> Tensor:
-        """Margin [B] of each latent [B, d] for its own target [B], the mean over noisy copies if the ascent has noise.
-
-        The noise is the same for the candidates of a target's choice, so that the choice is not a draw.
-        """
-        views = VIEWS if self.settings.noise_sigma else 1
-        total = torch.zeros(len(latents), device=latents.device)
-        for view in range(views):
-            generator = torch_generator(Purpose.WHITE_BOX_CHOICE, self.seed, view)
-            logits = self._all_logits(latents, generator)
-            own = logits.gather(1, targets[:, None])
-            others = logits.scatter(1, targets[:, None], -torch.inf).max(dim=1).values
-            total += own[:, 0] - others
-        return total / views
+        """Margin [B] of each latent [B, d] for its own target [B]."""
+        logits = self._all_logits(latents)
+        own = logits.gather(1, targets[:, None])[:, 0]
+        return own - logits.scatter(1, targets[:, None], -torch.inf).max(dim=1).values
 
     def climb(self, latents: Tensor, targets: Tensor) -> Tensor:
         """The ends [B, d] of the ascent from latents [B, d]."""
         chunks = zip(latents.split(CHUNK_ROWS), targets.split(CHUNK_ROWS), strict=True)
-        return torch.cat([self._climb(z, own, chunk) for chunk, (z, own) in enumerate(chunks)])
+        return torch.cat([self._climb(z, own) for z, own in chunks])
 
-    def _climb(self, latents: Tensor, targets: Tensor, chunk: int) -> Tensor:
+    def _climb(self, latents: Tensor, targets: Tensor) -> Tensor:
         settings, z = self.settings, latents.clone().requires_grad_()
         optimiser = torch.optim.Adam([z], lr=settings.learning_rate)
-        generator = torch_generator(Purpose.WHITE_BOX_NOISE, self.seed, chunk)
         for _ in range(settings.steps):
-            wrong = nn.functional.cross_entropy(self._logits(z, generator), targets, reduction="sum")
-            loss = wrong + settings.weight * z.square().sum() / 2
+            loss = nn.functional.cross_entropy(self.net(self.prior(z)), targets, reduction="sum")
             (z.grad,) = torch.autograd.grad(loss, [z])
             optimiser.step()
             if settings.latent_clamp is not None:
@@ -143,15 +125,8 @@ class _Ascent:
         return z.detach()
 
     @torch.no_grad()
-    def _all_logits(self, latents: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        return torch.cat([self._logits(chunk, generator) for chunk in latents.split(CHUNK_ROWS)])
-
-    def _logits(self, latents: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        images = self.prior(latents)
-        if generator is not None and self.settings.noise_sigma:
-            noise = torch.randn(images.shape, generator=generator).to(images.device)
-            images = images + self.settings.noise_sigma * noise
-        return self.net(images)
+    def _all_logits(self, latents: Tensor) -> Tensor:
+        return torch.cat([self.net(self.prior(chunk)) for chunk in latents.split(CHUNK_ROWS)])
 
 
 def _best(ascent: _Ascent, targets: Tensor, start: Tensor, ends: Tensor) -> WhiteBoxInversion:

@@ -1,6 +1,6 @@
 """Face nets trained with DP-SGD, from nothing or from public images, shared by all face experiments through the cache.
 
-Pretrained on public images, a net has its last layer trained privately (`public_layers`): its other layers have learnt
+Pretrained on public images, a net has its last layer trained privately: its other layers have learnt
 what faces are from other people. From nothing, all layers have to be. DP-SGD itself is in `training/dp_sgd.py`,
 pretraining in `training/pretrain.py`; how the nets fare against an attacker is in `frontier.py`.
 """
@@ -9,10 +9,9 @@ import dataclasses
 import math
 from typing import Any
 
-import torch
 from torch import nn
 
-from rp_tutorial.core.arguments import one_of, positive
+from rp_tutorial.core.arguments import positive
 from rp_tutorial.core.streams import Purpose, child_seed
 from rp_tutorial.experiments.faces.defenses import Defense
 from rp_tutorial.experiments.faces.defenses import defense as defense_kind
@@ -22,11 +21,10 @@ from rp_tutorial.models.fold import folded
 from rp_tutorial.models.whitened_head import WhitenedHead
 from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.oracles.plain import PlainOracle
-from rp_tutorial.training.dp_sgd import BATCH_NORMS, PrivateNet, fit_privately, with_group_norm
+from rp_tutorial.training.dp_sgd import PrivateNet, fit_privately, with_group_norm
 from rp_tutorial.training.pretrain import fit_exemplars, image_features
 
 EPSILONS = (1.0, 3.0, 8.0, 30.0)
-PUBLIC_LAYERS = ("last", "all")
 PHYSICAL_BATCH = {"images": 64, "features": 500}  # records at a time: gradients of 64 nets, or of 500 last layers
 
 
@@ -50,7 +48,6 @@ class PrivateTraining:
     delta: float = 1e-5  # below one over the number of private images
     scratch: PrivateSteps = PrivateSteps(epochs=3, sample_rate=1 / 12, learning_rate=2.0)
     public: PrivateSteps = PrivateSteps(epochs=17, sample_rate=1 / 6, learning_rate=8.0)
-    public_layers: str = "last"  # or "all", on the stored statistics of the batch normalisations
     public_images_seen: int = 100_000  # in pretraining
     kept: int = 64  # directions of the public features on which the last layer stands
 
@@ -102,16 +99,14 @@ def private_target(lab: FaceLab, recipe: PrivateTraining, *, epsilon: float, pub
     inference, on the lab's device. Trained once for each data set, seed, recipe and epsilon, then read from the cache.
     Raises InputError for an epsilon or settings out of range, and where the extra `dp` is not installed.
     """
-    positive("epsilon", epsilon), one_of("public_layers", recipe.public_layers, PUBLIC_LAYERS)
+    positive("epsilon", epsilon)
     net = PrivateNet(public_net(lab, recipe) if public else _net_from_nothing(lab))
     steps = recipe.public if public else recipe.scratch
 
     def train() -> None:
         how, trained, inputs = dataclasses.asdict(steps), net.net, lab.task.x_train
-        if public and recipe.public_layers == "last":  # the rest is a fixed function of the image: computed once
+        if public:  # the rest is a fixed function of the image: computed once
             trained, inputs = net.net.fc_layer.scores, net.net.fc_layer.unit(image_features(net.net, inputs))
-        elif public:  # batch normalisations keep their parameters and their public statistics
-            _frozen(net.net.requires_grad_(True), *BATCH_NORMS, nn.PReLU)
         record = fit_privately(
             trained,
             inputs,
@@ -120,7 +115,7 @@ def private_target(lab: FaceLab, recipe: PrivateTraining, *, epsilon: float, pub
             delta=recipe.delta,
             batch_size=max(1, round(how.pop("sample_rate") * len(inputs))),
             seed=child_seed(Purpose.PRIVATE_NET, lab.seed),
-            physical_batch=PHYSICAL_BATCH["images" if inputs.dtype == torch.uint8 else "features"],
+            physical_batch=PHYSICAL_BATCH["features" if public else "images"],
             device=lab.settings.device,
             **how,
         ).record

@@ -177,12 +177,7 @@ def test_the_constant_holds_the_published_settings_and_deviations_name_the_rest(
     ]
     assert tuple(getattr(BREP_MI, name) for name in names) == published
     assert BREP_MI.step_fraction == pytest.approx(1 / 3)
-    assert (BREP_MI.rejected_limit, BREP_MI.max_iterations, BREP_MI.radius_cap, BREP_MI.repeats) == (
-        None,
-        None,
-        None,
-        1,
-    )
+    assert (BREP_MI.rejected_limit, BREP_MI.max_iterations, BREP_MI.repeats) == (None, None, 1)
     assert deviations(BREP_MI) == {}
     changed = replace(BREP_MI, latent_clamp=None, repeats=5)
     assert deviations(changed) == {"latent_clamp": (1.5, None), "repeats": (1, 5)}
@@ -212,7 +207,6 @@ def test_deviations_name_the_fields_of_an_adaptive_attacker():
         ("repulsion_only", 1),
         ("rejected_limit", 0),
         ("max_iterations", 0),
-        ("radius_cap", 1.0),
         ("repeats", True),
         ("confirmations", 0),
         ("confirmations", 2.0),

@@ -113,23 +113,10 @@ def test_latents_stay_in_the_box_where_there_is_one():
     )
 
 
-def test_the_pull_shortens_latents():
-    lengths = [
-        float(
-            invert_white_box(
-                Bumps(), Identity(), TARGETS, seed=0, num_candidates=40, settings=WhiteBox(weight=weight, steps=300)
-            ).latent.norm()
-        )
-        for weight in (0.0, 1.0)
-    ]
-    assert lengths[1] < 0.8 * lengths[0]
-
-
-@pytest.mark.parametrize("sigma", [0.0, 0.5])
-def test_the_same_seed_gives_the_same_result_and_the_net_is_left_alone(sigma):
+def test_the_same_seed_gives_the_same_result_and_the_net_is_left_alone():
     net = Bumps()
     before, training = net.centres.detach().clone(), torch.random.get_rng_state()
-    settings = WhiteBox(noise_sigma=sigma, steps=20)
+    settings = WhiteBox(steps=20)
     one, two = (
         invert_white_box(net, Identity(), TARGETS, seed=3, num_candidates=40, settings=settings) for _ in range(2)
     )
@@ -161,8 +148,6 @@ def test_bad_input_is_refused_in_one_line():
         "restarts": lambda: WhiteBox(restarts=0),
         "steps": lambda: WhiteBox(steps=1.5),
         "learning_rate": lambda: WhiteBox(learning_rate=0),
-        "weight": lambda: WhiteBox(weight=-1),
-        "noise_sigma": lambda: WhiteBox(noise_sigma=math.inf),
         "latent_clamp": lambda: WhiteBox(latent_clamp=0),
     }
     for argument, refused in cases.items():

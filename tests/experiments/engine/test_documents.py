@@ -14,7 +14,8 @@ from rp_tutorial.experiments.engine.experiment import EXPERIMENTS
 from tools import publish
 
 DOCUMENTS = published()
-GONE = {"shifts": 0}  # a setting that there is no longer, and what it was in every stored run: nothing done
+# Settings that there are no longer, and what they were in every stored run: nothing done, or what is always done now.
+GONE = {"shifts": 0, "weight": 0.0, "noise_sigma": 0.0, "radius_cap": None, "public_layers": "last"}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=publish.file_name)

@@ -81,23 +81,6 @@ def test_the_last_layer_alone_is_trained_after_public_pretraining():
     assert float(net.net.fc_layer.scores.weight.abs().max()) > 0
 
 
-def test_all_layers_can_be_trained_on_public_statistics():
-    before = private_nets.public_net(lab(), QUICK).state_dict()
-    whole = dataclasses.replace(QUICK, public_layers="all", public=QUICK.scratch)
-    found = {}
-
-    def keep(net: nn.Module) -> nn.Module:
-        found.update(net.state_dict())
-        return net
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(private_nets, "folded", keep)
-        private_target(lab(), whole, epsilon=8.0, public=True)
-    moved = {name for name, value in before.items() if not torch.equal(value, found[name])}
-    assert "input_layer.0.weight" in moved
-    assert not any("running" in name or "mean" in name or "directions" in name for name in moved)
-
-
 def test_from_nothing_no_record_mixes_and_no_public_image_is_used(monkeypatch):
     monkeypatch.setattr(private_nets, "fit_exemplars", None)
     net = private_target(lab(), QUICK, epsilon=8.0, public=False)
@@ -116,7 +99,5 @@ def test_every_profile_has_a_recipe_with_a_delta_below_one_over_its_images():
 
 
 def test_bad_settings_are_refused():
-    with pytest.raises(InputError, match=r"^public_layers: got 'some'"):
-        private_target(lab(), dataclasses.replace(QUICK, public_layers="some"), epsilon=8.0, public=True)
     with pytest.raises(InputError, match=r"^epsilon: got 0"):
         private_target(lab(), QUICK, epsilon=0, public=True)
