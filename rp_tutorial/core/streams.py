@@ -18,7 +18,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from rp_tutorial.core.arguments import count, refuse
+from rp_tutorial.core.arguments import count, in_one_line, refuse
 
 SPREAD = 0x9E3779B1  # odd, so that purposes of one key have different seeds, and far apart
 
@@ -189,10 +189,8 @@ def generator_from(state: torch.Tensor) -> torch.Generator:
     if not isinstance(state, torch.Tensor) or (state.dtype, state.shape) != (expected.dtype, expected.shape):
         given = f"{state.dtype} {tuple(state.shape)}" if isinstance(state, torch.Tensor) else type(state).__name__
         raise refuse("state", given, f"the {len(expected)} bytes of a generator")
-    try:
+    with in_one_line("state", "what a generator has given"):
         generator.set_state(state.cpu().clone())  # of its own: torch 2.14 crashes on a row of a larger tensor
-    except RuntimeError as error:
-        raise refuse("state", str(error), "what a generator has given") from error
     return generator
 
 

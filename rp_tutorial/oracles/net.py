@@ -200,9 +200,12 @@ def _described(output: Any) -> str:
 
 
 def _marks(net: nn.Module) -> tuple[Any, ...]:
-    """What differs after a change: the modules and their hooks, the kind of their numbers and how often written to."""
+    """What differs after a change: the modules and their hooks, the kind of their numbers and how often written to.
+
+    The modules themselves, kept alive: an id would be given again.
+    """
     numbers = ((id(t), t.dtype, t.device, _writes(t)) for t in (*net.parameters(), *net.buffers()))
-    return tuple((id(m), len(m._forward_hooks), len(m._forward_pre_hooks)) for m in net.modules()), tuple(numbers)
+    return tuple((m, len(m._forward_hooks), len(m._forward_pre_hooks)) for m in net.modules()), tuple(numbers)
 
 
 def _held(net: nn.Module) -> tuple[list[Any], list[Any]]:

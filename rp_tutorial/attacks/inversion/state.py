@@ -13,7 +13,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from rp_tutorial.core.arguments import refuse
+from rp_tutorial.core.arguments import in_one_line, refuse
 from rp_tutorial.core.files import as_bytes, from_bytes, read_sealed, write_sealed
 
 WALK_ENDS = ("patience", "rejected steps", "iterations", "unbounded radius", "query limit")
@@ -74,14 +74,13 @@ class StateFile:
         """State, trace and oracle state, or None where there is no file. Never executes pickled code."""
         if not self._path.exists():
             return None
-        try:
+        with in_one_line(
+            "state_path", "a state of this attack (delete the file to start over)", what=f"{self._path}: "
+        ):
             content = from_bytes(read_sealed(self._path))
             found, stored = content["fingerprint"], content["state"]
             state = State(**{field.name: stored[field.name] for field in fields(State)})
             trace, oracle_state = content["trace"], content["oracle"]
-        except Exception as error:  # torch raises a dozen kinds for a file that is not what it should be
-            allowed = "a state of this attack (delete the file to start over)"
-            raise refuse("state_path", str(self._path), allowed) from error
         if found != self._fingerprint:
             allowed = "a state of the same attack: this one has other settings, targets, points or seed"
             raise refuse("state_path", str(self._path), allowed)
