@@ -15,6 +15,7 @@ from rp_tutorial.data.faces.registry import face_source
 from rp_tutorial.data.faces.task import FaceTask
 
 MINIMUM_BY_COUNT = 10  # images that make a person worth attacking where nobody said who is private
+SPLITS = {"train", "test", "val", "valid", "validation"}  # folders of data sets that others have split
 _LAYOUT = "allowed is a folder with private/PERSON/ and public/PERSON/, or with PERSON/ for everybody"
 
 People = Mapping[str, list[Path]]
@@ -47,8 +48,8 @@ def people_inside(folder: Path) -> tuple[dict[str, list[Path]], list[Path]]:
     people: dict[str, list[Path]] = {}
     others = []
     for entry in sorted(os.scandir(folder), key=lambda found: found.name):
-        if entry.name.startswith("."):
-            continue
+        if entry.name.startswith(".") or folder.resolve().is_relative_to(Path(entry.path).resolve()):
+            continue  # a link that leads back to where we are is nobody
         if not entry.is_dir():
             others.append(Path(entry.path))
             continue
@@ -79,9 +80,12 @@ def by_count(people: People, most: int) -> tuple[dict[str, list[Path]], dict[str
 def _people(root: Path, source: str, most: int) -> tuple[People, People, list[str]]:
     """Private people, public people, and remarks on what was left out."""
     sides = _sides(root, source)
-    found = {side: people_inside(folder) for side, folder in sorted(sides.items()) or [("", root)]}
+    if {"train", "test"} <= sides.keys():
+        found, notes = _joined(sides), ["train/ and test/ are one set here, split anew: a person's images are joined"]
+    else:
+        found, notes = {side: people_inside(folder) for side, folder in sorted(sides.items()) or [("", root)]}, []
     others = [file for _, files in found.values() for file in files]
-    notes, groups = [], []
+    groups = []
     if others:
         first = os.path.relpath(others[0], root)
         notes.append(f"files that are no images, left out: {len(others):,}, the first {first!r}")
@@ -92,7 +96,14 @@ def _people(root: Path, source: str, most: int) -> tuple[People, People, list[st
         if empty:
             notes.append(f"people without an image, left out: {len(empty):,}, the first {empty[0]!r}")
         groups.append({name: files for name, files in people.items() if files})
-    private, public = groups if sides else by_count(groups[0], most)
+    private, public = groups if len(groups) == 2 else by_count(groups[0], most)
+    inside = (
+        [name for name in public if sum(entry.is_dir() for entry in os.scandir(root / name)) > 1] if not sides else []
+    )
+    if not private and len(public) == len(inside) == 1:
+        raise InputError(
+            f"data: {source}: holds {inside[0]}/ alone, with the people in it; allowed is that folder itself"
+        )
     if not private:
         raise InputError(
             f"data: {source}: nobody of {len(public):,} people can be private: without private/ and public/ there "
@@ -101,8 +112,20 @@ def _people(root: Path, source: str, most: int) -> tuple[People, People, list[st
     return private, public, notes
 
 
+def _joined(sides: Mapping[str, Path]) -> dict[str, tuple[People, list[Path]]]:
+    """The people of folders that are parts of one data set, under one name each."""
+    people: dict[str, list[Path]] = {}
+    others = []
+    for folder in sides.values():
+        inside, left = people_inside(folder)
+        others += left
+        for name, files in inside.items():
+            people[name] = people.get(name, []) + files
+    return {"": (people, others)}
+
+
 def _sides(root: Path, source: str) -> dict[str, Path]:
-    """The folders private/ and public/, both or none."""
+    """The folders private/ and public/, both or none; or those of a split made by others: train/, test/ and so on."""
     if not root.exists():
         raise InputError(f"data: {source}: no such folder; {_LAYOUT}")
     if not root.is_dir():
@@ -111,7 +134,10 @@ def _sides(root: Path, source: str) -> dict[str, Path]:
         folders = [Path(entry.path) for entry in os.scandir(root) if entry.is_dir()]
     except OSError as error:
         raise InputError(f"data: {source}: cannot be read ({error.strerror})") from None
-    sides = {folder.name.lower(): folder for folder in folders if folder.name.lower() in ("private", "public")}
+    named = {folder.name.lower(): folder for folder in folders}
+    if len(named) > 1 and named.keys() <= SPLITS and {"train", "test"} <= named.keys():
+        return named
+    sides = {side: named[side] for side in ("private", "public") if side in named}
     if len(sides) == 1:
         (found,) = sides
         missing = "public" if found == "private" else "private"

@@ -11,6 +11,7 @@ import hashlib
 import os
 import warnings
 from collections.abc import Callable
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Self
 
@@ -27,6 +28,7 @@ LEAKING = ("risk_score", "is_high_risk")  # both contain the bit BMI > 30: no fa
 Reader = Callable[[], pd.DataFrame]
 READERS: Registry[Reader] = Registry("data", "rp_tutorial.data.tables")  # by the name that `--data` takes
 KAGGLE_HANDLE = "mohankrishnathalla/medical-insurance-cost-prediction"
+SEPARATORS, HEADER_LENGTH = ",;\t", 1_000_000
 MINIMUM_ROWS = 100  # below it, 40 % for testing hold fewer than four rows above the 90th percentile
 _IDENTIFIER = "person_id"
 _BY_HAND = (
@@ -117,12 +119,12 @@ def load_at_most(source: str | os.PathLike, rows: int | None, *, seed: int = 0) 
 def read_csv(path: str | os.PathLike) -> pd.DataFrame:
     """The rows of a CSV file, in the schema's column order and dtypes, every value checked.
 
-    Columns may come in any order, further columns are ignored, whole numbers may be written "48.0", and an empty or
-    "None" cell of `alcohol_freq` is the category "None". Everything else that differs from the schema is refused:
-    InputError, one line that starts with "data: PATH:".
+    A file or a pipe; commas, semicolons or tabs. Columns may come in any order, further columns are ignored, whole
+    numbers may be written "48.0", and an empty or "None" cell of `alcohol_freq` is the category "None". Everything else
+    that differs from the schema is refused: InputError, one line that starts with "data: PATH:".
     """
     shown = str(os.fspath(path)).replace("\n", " ")
-    frame = _parse(Path(path), shown)
+    frame = _parse(Path(path).expanduser(), shown)
     frame["alcohol_freq"] = frame["alcohol_freq"].fillna("None")
     for name in COLUMNS:
         if name not in CATEGORICAL:
@@ -199,42 +201,50 @@ def _csv_inside(folder: Path) -> Path:
     """The CSV file of the schema inside a downloaded folder: the first, by name, whose header has the columns."""
     found = sorted(folder.rglob("*.csv"))
     for path in found:
-        if set(COLUMNS) <= set(_header(path, str(path))):
+        if set(COLUMNS) <= set(_header(_content(path, str(path)), str(path))[0]):
             return path
     names = ", ".join(path.name for path in found) or "none"
     raise InputError(f"data: kaggle: no CSV with the {len(COLUMNS)} columns in the download (CSV files: {names})")
 
 
-def _header(path: Path, shown: str) -> list[str]:
-    """The column names of a file that looks like a CSV at all."""
-    absent = InputError(
-        f"data: {shown}: no such file; allowed are {', '.join(table_sources())} or the path of a CSV file"
-    )
+def _content(path: Path, shown: str) -> bytes:
+    """The bytes of a file or of a pipe, read once, if they look like text."""
     try:
-        with path.open("rb") as file:
-            start = file.read(4096)
-        if b"\0" in start:
-            raise InputError(f"data: {shown}: is not a CSV file (it holds binary data)")
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header = next(csv.reader(file), [])
+        if path.is_char_device() or path.is_block_device():
+            raise InputError(f"data: {shown}: is a device, not a CSV file")
+        content = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
-        raise absent from None
+        allowed = f"allowed are {', '.join(table_sources())} or the path of a CSV file"
+        raise InputError(f"data: {shown}: no such file; {allowed}") from None
     except IsADirectoryError:
         raise InputError(f"data: {shown}: is a directory, not a CSV file") from None
     except OSError as error:
         raise InputError(f"data: {shown}: cannot be read ({error.strerror})") from None
+    if b"\0" in content[:4096]:
+        raise InputError(f"data: {shown}: is not a CSV file (it holds binary data)")
+    if not content.strip():
+        raise InputError(f"data: {shown}: is empty")
+    return content
+
+
+def _header(content: bytes, shown: str) -> tuple[list[str], str]:
+    """The column names, and what separates them: of SEPARATORS the one that gives most names of the schema."""
+    try:
+        with TextIOWrapper(BytesIO(content), encoding="utf-8-sig", newline="") as file:
+            line = file.readline(HEADER_LENGTH)
+        headers = {separator: next(csv.reader([line], delimiter=separator), []) for separator in SEPARATORS}
     except UnicodeDecodeError:
         raise InputError(f"data: {shown}: is not UTF-8 text, so not a CSV file of this schema") from None
     except csv.Error as error:
         raise InputError(f"data: {shown}: is not a CSV file ({error})") from None
-    if not start.strip():
-        raise InputError(f"data: {shown}: is empty")
-    return header
+    separator = max(SEPARATORS, key=lambda s: len(set(headers[s]) & set(COLUMNS)))
+    return headers[separator], separator
 
 
 def _parse(path: Path, shown: str) -> pd.DataFrame:
     """The needed columns as pandas reads them: text as text, numbers as numbers where every cell is one."""
-    header = _header(path, shown)
+    content = _content(path, shown)
+    header, separator = _header(content, shown)
     missing = [name for name in COLUMNS if name not in header]
     if missing:
         more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
@@ -248,10 +258,11 @@ def _parse(path: Path, shown: str) -> pd.DataFrame:
             warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header: shifted columns
             options = {"index_col": False, "low_memory": False, "encoding": "utf-8-sig"}
             # round_trip: the nearest float64, so that what was written comes back and keeps its fingerprint
-            frame = pd.read_csv(path, dtype=dict.fromkeys(CATEGORICAL, str), float_precision="round_trip", **options)
+            options |= {"sep": separator, "float_precision": "round_trip"}
+            frame = pd.read_csv(BytesIO(content), dtype=dict.fromkeys(CATEGORICAL, str), **options)
     except UnicodeDecodeError:
         raise InputError(f"data: {shown}: is not UTF-8 text, so not a CSV file of this schema") from None
-    except (pd.errors.ParserError, pd.errors.ParserWarning, ValueError) as error:
+    except (pd.errors.ParserError, pd.errors.ParserWarning, ValueError, OverflowError) as error:
         reason = " ".join(str(error).split()).removeprefix("Error tokenizing data. C error: ")
         raise InputError(f"data: {shown}: cannot be read as a CSV file ({reason})") from None
     if frame.empty:
@@ -263,7 +274,8 @@ def _numbers(column: pd.Series, shown: str) -> pd.Series:
     """The column as float64; the first cell that is neither empty nor a number is named."""
     if column.dtype == bool:
         raise InputError(f"data: {shown}: column {column.name!r}, row 1: got {column[0]}, allowed is a number")
-    numbers = pd.to_numeric(column, errors="coerce")
+    as_text = column.dtype == object  # so that integers of any length are numbers too, and infinite ones are refused
+    numbers = pd.to_numeric(column.astype(str) if as_text else column, errors="coerce")
     bad = numbers.isna() & column.notna()
     if bad.any():
         row = int(np.flatnonzero(bad)[0])

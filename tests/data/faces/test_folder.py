@@ -111,6 +111,33 @@ def test_never_more_than_half_are_private_by_count(tmp_path: Path) -> None:
     assert len(task.public) == 30
 
 
+def test_a_split_made_by_others_is_joined_and_said(tmp_path: Path) -> None:
+    for index, images in enumerate((6, 7, 2, 3)):
+        write_person(tmp_path / "train" / f"n{index}", images, seed=index)
+        write_person(tmp_path / "Test" / f"n{index}", images, seed=100 + index)
+    task = load(tmp_path)
+    assert task.num_classes == 2  # n0 and n1: 12 and 14 images
+    assert len(task.public) == 4 + 6
+    assert any("train/ and test/ are one set here" in note for note in task.notes)
+
+
+def test_a_folder_one_level_too_high_names_the_right_one(tmp_path: Path) -> None:
+    for index in range(4):
+        write_person(tmp_path / "faces" / f"n{index}", 12, seed=index)
+    with pytest.raises(InputError, match=r"holds faces/ alone, with the people in it; allowed is that folder itself"):
+        load(tmp_path)
+    assert load(tmp_path / "faces").num_classes == 2
+
+
+def test_a_link_back_to_the_folder_is_nobody(tmp_path: Path) -> None:
+    for index in range(4):
+        write_person(tmp_path / f"n{index}", 12, seed=index)
+    whole = load(tmp_path).fingerprint
+    (tmp_path / "loop").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "up").symlink_to(tmp_path.parent, target_is_directory=True)
+    assert load(tmp_path).fingerprint == whole
+
+
 def test_nobody_may_be_private_and_public(own_people: Path) -> None:
     (own_people / "private" / "p0").rename(own_people / "private" / "Ann_Marie Lee")
     write_person(own_people / "public" / "ann-marie lee", 1, seed=77)

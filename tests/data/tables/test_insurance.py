@@ -1,7 +1,9 @@
 """The door to the insurance table: what it accepts, what it refuses in one line, and what it says about columns."""
 
+import os
 import sys
 import types
+from threading import Thread
 
 import numpy as np
 import pandas as pd
@@ -151,7 +153,7 @@ BAD_FILES = {
         "is not UTF-8 text",
     ),
     "another text": (lambda f: "Dear reader,\nthis is a letter.\n", "column 'person_id' is missing (and 53 more)"),
-    "semicolons": (lambda f: f.to_csv(index=False, sep=";"), "column 'person_id' is missing (and 53 more)"),
+    "a pipe between": (lambda f: f.to_csv(index=False, sep="|"), "column 'person_id' is missing (and 53 more)"),
     "a row too long": (lambda f: "\n".join([*lines(f)[:9], lines(f)[9] + ",1"]), "cannot be read as a CSV file"),
     "every row too long": (
         lambda f: "\n".join([lines(f)[0]] + [row + ",1" for row in lines(f)[1:]]),
@@ -184,6 +186,42 @@ BAD_FILES = {
 @pytest.mark.parametrize(("spoil", "expected"), BAD_FILES.values(), ids=BAD_FILES.keys())
 def test_a_bad_file_is_refused_in_one_line(frame, write, spoil, expected):
     assert expected in refusal(write(spoil(frame)))
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_semicolons_and_tabs_are_recognised(frame, tmp_path, separator, encoding):
+    frame.to_csv(tmp_path / "table.csv", index=False, sep=separator, encoding=encoding)
+    assert fingerprint(read_csv(tmp_path / "table.csv")) == fingerprint(read_csv_of(frame, tmp_path))
+
+
+def read_csv_of(frame, tmp_path):
+    frame.to_csv(tmp_path / "commas.csv", index=False)
+    return read_csv(tmp_path / "commas.csv")
+
+
+def test_a_home_folder_and_a_pipe_are_read(frame, tmp_path, monkeypatch):
+    expected = fingerprint(read_csv_of(frame, tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert fingerprint(read_csv("~/commas.csv")) == expected
+    os.mkfifo(tmp_path / "pipe")
+    content = (tmp_path / "commas.csv").read_bytes()
+    writer = Thread(target=(tmp_path / "pipe").write_bytes, args=(content,))
+    writer.start()
+    assert fingerprint(read_csv(tmp_path / "pipe")) == expected
+    writer.join()
+
+
+@pytest.mark.parametrize("column", ["age", "bmi", "person_id"])
+def test_a_number_of_400_digits_is_refused_in_one_line(frame, tmp_path, column):
+    spoilt = frame.astype({column: object})
+    spoilt.loc[3, column] = "9" * 400
+    spoilt.to_csv(tmp_path / "table.csv", index=False)
+    assert "\n" not in refusal(tmp_path / "table.csv")
+
+
+def test_a_device_is_refused(tmp_path):
+    assert "is a device" in refusal("/dev/zero")
 
 
 def test_a_missing_file_and_a_directory_are_refused(tmp_path):
