@@ -66,10 +66,11 @@ class CheckedNet:
         self.device = device_of(net) if device is None else check_device(device)
         self.threads = self._threads_asked_for = None if threads is None else count("threads", threads)
         self._seen: tuple[Any, ...] = ()
+        self._writes_inputs = True  # until it is seen not to
 
     def __call__(self, x: Tensor) -> Tensor:
-        """The net's logits for rows on its device."""
-        return self.chosen(self.in_own_precision(self.module, x))
+        """The net's logits for rows on its device, which stay as they are."""
+        return self.chosen(self.in_own_precision(self.module, x.clone() if self._writes_inputs else x))
 
     def as_batch(self, x: Tensor | ArrayLike) -> Tensor:
         """A tensor as it is; an array or a data frame of numbers as a tensor of the net's own dtype."""
@@ -113,7 +114,10 @@ class CheckedNet:
             raise refuse("net", f"weights on {device_of(self.module)}", f"weights on {self.device}, where they were")
         rows, random = self._with_company(x, spread), self._random_state()
         before = _held(self.module)  # alive until after, or another object could get the id of one that is gone
-        alone = self._asked(rows[:1])
+        self._writes_inputs, given = True, rows[:1].clone()
+        alone = self._asked(given)
+        self.in_own_precision(self.module, given)
+        self._writes_inputs = not torch.equal(given, rows[:1])
         keeps_nothing = _held(self.module)[1] == before[1]
         if not bool(alone.amax().isfinite()):
             raise InputError("net: got NaN or infinite logits for the first row of x, allowed are finite numbers")

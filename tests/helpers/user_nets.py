@@ -85,6 +85,13 @@ class Object(Module):
         return Output(super().forward(x))
 
 
+class WritesInputs(Module):
+    """In place on what it is given, as a preprocessing step may do."""
+
+    def forward(self, x):
+        return super().forward(x.mul_(2).sub_(0.5))
+
+
 class KeepsTensor(Module):
     """A skip connection through self: rows of two threads meet."""
 
@@ -270,6 +277,7 @@ NETS = {
     "one sigmoid output": Sigmoid,
     "tied logits": tied,
     "ill-scaled": ill_scaled,
+    "writes to its inputs": WritesInputs,
     "keeps a tensor": KeepsTensor,
     "keeps a tensor in a deque": KeepsRecent,
     "keeps a tensor, underscored": KeepsUnderscored,

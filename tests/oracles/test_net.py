@@ -92,7 +92,9 @@ def test_plain_labels_are_the_nets_own_or_are_refused_in_one_line(name):
             oracle(x - 10)
     else:
         own = truth(name, x, torch.zeros(1, x.shape[1])).argmax(dim=1)
+        given = x.clone()
         assert torch.equal(oracle(x), own)
+        assert torch.equal(x, given)
         assert torch.equal(PlainOracle(build(name), batch_size=1, **settings(name))(x), own)
 
 
