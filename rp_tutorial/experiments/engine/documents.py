@@ -5,13 +5,13 @@ the hash of the code that computed them (`python -m tools.publish`).
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from rp_tutorial.core.arguments import InputError, refuse
+from rp_tutorial.core.arguments import InputError, in_one_line, refuse
 from rp_tutorial.experiments.engine.experiment import experiment
 
 Document = dict[str, Any]
@@ -83,18 +83,9 @@ def _joined(run: list[Document]) -> list[Document]:
         return [run[0] | {"results": joined(run)}]
 
 
-@contextmanager
-def as_run_writes(document: Document) -> Iterator[None]:
-    """What goes wrong in results that are not as a run writes them, in one line."""
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:  # a file that anybody may have changed can be wrong in any way
-        said = f"{type(error).__name__} {str(error)[:80]!r}"
-        raise InputError(
-            f"results: got {said} from those of {document['experiment']}; allowed is what `rp-tutorial run` writes"
-        ) from error
+def as_run_writes(document: Document) -> AbstractContextManager[None]:
+    """What goes wrong in results that anybody may have changed since a run wrote them, in one line."""
+    return in_one_line("results", "what `rp-tutorial run` writes", what=f"those of {document['experiment']}: ")
 
 
 def _reason(document: Document) -> str:
