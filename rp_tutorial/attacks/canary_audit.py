@@ -32,7 +32,6 @@ class CanaryAudit:
     released gradients hold, in units of one appearance; `included` [m]: the coins.
     """
 
-    canaries: int
     guesses: int
     correct: int
     lower_bound: float
@@ -103,9 +102,7 @@ def audit_with_canaries(
     order = np.argsort(scores.numpy(), kind="stable")
     correct = int(included[order[m - each :]].sum() + (~included[order[:each]]).sum())
     bound = epsilon_lower_bound(m, 2 * each, correct, delta=record.delta, confidence=confidence)
-    return CanaryAudit(
-        m, 2 * each, correct, bound, record.epsilon, record.delta, confidence, scores.numpy(), included
-    )  # fmt: skip
+    return CanaryAudit(2 * each, correct, bound, record.epsilon, record.delta, confidence, scores.numpy(), included)
 
 
 def epsilon_lower_bound(canaries: int, guesses: int, correct: int, *, delta: float, confidence: float = 0.95) -> float:

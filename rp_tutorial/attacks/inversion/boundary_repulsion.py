@@ -68,7 +68,6 @@ class Inversion:
     search_queries: int
     forward_passes: int
     stopped: tuple[str, ...]
-    settings: BoundaryRepulsion
     trace: Trace | None
 
 
@@ -290,7 +289,6 @@ class _Attack:
             search_queries=state.searched * self.settings.repeats,
             forward_passes=state.forward_passes,
             stopped=tuple(REASONS[reason] for reason in state.stopped.tolist()),
-            settings=self.settings,
             trace=self._stacked_trace(),
         )
 

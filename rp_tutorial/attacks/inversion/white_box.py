@@ -45,7 +45,6 @@ class WhiteBoxInversion(Found):
 
     margin: Tensor
     start_margin: Tensor
-    settings: WhiteBox
 
 
 def invert_white_box(
@@ -75,9 +74,10 @@ def invert_white_box(
         candidates = candidate_latents(num_candidates, prior.latent_dim, seed=seed, clamp=settings.latent_clamp)
     check_points(candidates, None, len(targets), prior.latent_dim)
     ascent = _Ascent(net, prior, settings, device)
-    margins = ascent.margins_of_all(candidates.to(device, torch.float32), check_targets(targets, ascent.num_classes))
+    candidates = candidates.to(device, torch.float32)
+    margins = ascent.margins(candidates)[:, check_targets(targets, ascent.num_classes).to(device)]
     restarts = min(settings.restarts, len(candidates))
-    first = candidates.to(device, torch.float32)[margins.topk(restarts, dim=0).indices.T]  # [T, restarts, d]
+    first = candidates[margins.topk(restarts, dim=0).indices.T]  # [T, restarts, d]
     own = targets.to(device).repeat_interleave(restarts)
     ends = ascent.climb(first.flatten(0, 1), own).view_as(first)
     return _best(ascent, targets, first[:, 0], ends)
@@ -93,19 +93,12 @@ class _Ascent:
             raise refuse("net", f"outputs of shape {tuple(logits.shape)}", "logits [B, K]")
         self.num_classes = logits.shape[1]
 
-    def margins_of_all(self, latents: Tensor, targets: Tensor) -> Tensor:
-        """Margins [P, T] of latents [P, d] for every target [T]."""
+    def margins(self, latents: Tensor) -> Tensor:
+        """Margins [B, K] of latents [B, d]: every logit less the largest other."""
         logits = self._all_logits(latents)
         top = logits.topk(2, dim=1)
-        best, second = top.values[:, :1], top.values[:, 1:]
-        own = logits[:, targets.to(logits.device)]
-        return own - torch.where(top.indices[:, :1] == targets.to(logits.device), second, best)
-
-    def margins(self, latents: Tensor, targets: Tensor) -> Tensor:
-        """Margin [B] of each latent [B, d] for its own target [B]."""
-        logits = self._all_logits(latents)
-        own = logits.gather(1, targets[:, None])[:, 0]
-        return own - logits.scatter(1, targets[:, None], -torch.inf).max(dim=1).values
+        leads = top.indices[:, :1] == torch.arange(self.num_classes, device=logits.device)
+        return logits - torch.where(leads, top.values[:, 1:], top.values[:, :1])
 
     def climb(self, latents: Tensor, targets: Tensor) -> Tensor:
         """The ends [B, d] of the ascent from latents [B, d]."""
@@ -131,17 +124,16 @@ class _Ascent:
 
 def _best(ascent: _Ascent, targets: Tensor, start: Tensor, ends: Tensor) -> WhiteBoxInversion:
     """Of every target's ends [T, restarts, d] the one of the largest margin, if it beats the start [T, d]."""
-    own = targets.to(start.device)
-    reached = ascent.margins(ends.flatten(0, 1), own.repeat_interleave(ends.shape[1])).view(ends.shape[:2])
-    before = ascent.margins(start, own)
+    own, rows = targets.to(start.device), torch.arange(len(targets))
+    reached = ascent.margins(ends.flatten(0, 1)).view(*ends.shape[:2], -1)[rows, :, own]
+    before = ascent.margins(start)[rows, own]
     margin, which = reached.max(dim=1)
     raised = margin > before
-    latent = torch.where(raised[:, None], ends[torch.arange(len(ends)), which], start)
+    latent = torch.where(raised[:, None], ends[rows, which], start)
     return WhiteBoxInversion(
         targets=targets.cpu(),
         start=start.cpu(),
         latent=latent.cpu(),
         margin=torch.maximum(margin, before).cpu(),
         start_margin=before.cpu(),
-        settings=ascent.settings,
     )

@@ -46,7 +46,8 @@ def read_image(
             raise UnusableImageError("is empty")
         with Image.open(path, formats=_formats()) as image:
             _check_size(image.size, crop, exact)
-            handled = _frames(image)
+            # MPO is a JPEG with a preview behind it, which is no second frame to tell of.
+            handled = ["frames"] if image.format != "MPO" and getattr(image, "n_frames", 1) > 1 else []
             if crop is None:
                 image.draft(image.mode, (2 * size, 2 * size))  # JPEG alone: decoded at 1/2, 1/4 or 1/8 where enough
             upright = _upright(image, handled)
@@ -70,11 +71,6 @@ def _check_size(found: tuple[int, int], crop: int | None, exact: tuple[int, int]
         raise UnusableImageError(f"is {width}x{height}, allowed are sides from {max(SMALLEST_SIDE, crop or 0)}")
     if width * height > MOST_PIXELS:
         raise UnusableImageError(f"is {width}x{height}, allowed are up to {MOST_PIXELS // 10**6} million pixels")
-
-
-def _frames(image: Image.Image) -> list[str]:
-    """MPO is a JPEG with a preview behind it, which is no second frame to tell of."""
-    return ["frames"] if image.format != "MPO" and getattr(image, "n_frames", 1) > 1 else []
 
 
 def _upright(image: Image.Image, handled: list[str]) -> Image.Image:

@@ -103,7 +103,6 @@ def generate(n_rows: int = 100_000, *, seed: int = 0) -> pd.DataFrame:
     _add_health(table, rng, n_rows)
     _add_care(table, rng, n_rows)
     _add_policy(table, rng, n_rows)
-    _add_risk(table)
     _add_money(table, rng, n_rows)
     return pd.DataFrame({name: table[name] for name in COLUMNS})
 
@@ -143,6 +142,8 @@ def _add_health(table: dict, rng: np.random.Generator, n: int) -> None:
     table["ldl"] = np.maximum(np.round(rng.normal(109.3 + 0.225 * age, LDL_SD), 1), LDL_FLOOR)
     hba1c_mean, hba1c_sd = np.where(diabetes, 7.8, 5.4), np.where(diabetes, 1.15, 0.4)
     table["hba1c"] = np.round(rng.normal(hba1c_mean, hba1c_sd), 2)
+    table["risk_score"] = risk_score(age, table["bmi"], table["smoker"], table["chronic_count"])
+    table["is_high_risk"] = (table["risk_score"] >= HIGH_RISK).astype(np.int64)
 
 
 def _mean_disease_growth() -> float:
@@ -172,12 +173,6 @@ def _add_policy(table: dict, rng: np.random.Generator, n: int) -> None:
     table["policy_term_years"] = rng.integers(1, POLICY_TERM_MAX + 1, n)
     table["policy_changes_last_2yrs"] = rng.poisson(POLICY_CHANGE_RATE, n)
     table["provider_quality"] = np.round(np.clip(rng.normal(QUALITY_MEAN, QUALITY_SD, n), *QUALITY_RANGE), 2)
-
-
-def _add_risk(table: dict) -> None:
-    score = risk_score(table["age"], table["bmi"], table["smoker"], table["chronic_count"])
-    table["risk_score"] = score
-    table["is_high_risk"] = (score >= HIGH_RISK).astype(np.int64)
 
 
 def _add_money(table: dict, rng: np.random.Generator, n: int) -> None:

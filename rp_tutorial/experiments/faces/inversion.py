@@ -309,7 +309,7 @@ def run(lab: InversionLab) -> dict[str, Any]:
         "targets": len(lab.targets),
         "target_labels": lab.targets.tolist(),
         **lab.people,
-        "deviations": {name: list(pair) for name, pair in deviations(lab.settings.attack).items()},
+        "deviations": deviations(lab.settings.attack),
         "arms": arms,
         "comparisons": comparisons(arms),
     }

@@ -44,9 +44,7 @@ def claims(teachers: list[dict[str, Any]], constant: dict[str, float]) -> list[d
     """The paper's claim, for every vote at the largest budget: does Robust Privacy prevent extraction, or hinder it?"""
     rows = {(row["b"], row["budget"], row["measure"]): row for row in comparisons(teachers)}
     found = []
-    for teacher in teachers:
-        if teacher["defense"] != "smoothing":
-            continue
+    for teacher in (teacher for teacher in teachers if teacher["defense"] == "smoothing"):
         student, best = teacher["students"][-1], teachers[0]["students"][-1]
         for measure in MEASURES:
             row = rows[teacher["name"], student["budget"], measure]

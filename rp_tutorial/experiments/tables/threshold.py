@@ -191,8 +191,7 @@ class ThresholdLab(TableLab):
 def _histogram(bmi: np.ndarray, threshold: float, width: float) -> list[dict[str, Any]]:
     """Counts in bins of `width` that start at the threshold, left edges first; empty bins left out."""
     index = np.floor((bmi - threshold) / width + 1e-4).astype(int)  # float32 inputs lie beside their grid, not on it
-    bins, counts = np.unique(index, return_counts=True)
-    pairs = zip(bins.tolist(), counts.tolist(), strict=True)
+    pairs = zip(*(part.tolist() for part in np.unique(index, return_counts=True)), strict=True)
     return [{"bin_left": round(threshold + bin_index * width, 4), "count": found} for bin_index, found in pairs]
 
 

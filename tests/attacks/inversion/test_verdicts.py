@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from rp_tutorial.attacks.inversion.boundary_repulsion import BREP_MI, Inversion
+from rp_tutorial.attacks.inversion.boundary_repulsion import Inversion
 from rp_tutorial.attacks.inversion.verdicts import BATCH_ROWS, evaluate
 from rp_tutorial.core.arguments import InputError
 
@@ -41,7 +41,6 @@ def inversion(targets, found, kept_expansions, start, latent):
         search_queries=0,
         forward_passes=0,
         stopped=("patience",) * len(targets),
-        settings=BREP_MI,
         trace=None,
     )
 
