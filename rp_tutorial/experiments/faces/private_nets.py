@@ -148,12 +148,8 @@ def _net_from_nothing(lab: FaceLab) -> nn.Module:
 
     Per record, a slope's gradient costs as much time as a convolution's, and it has next to nothing to learn.
     """
-    return _frozen(with_group_norm(lab.new_net(lab.seed)), nn.PReLU)
-
-
-def _frozen(net: nn.Module, *kinds: type[nn.Module]) -> nn.Module:
-    """`net`, of which the layers of these kinds are not trained."""
+    net = with_group_norm(lab.new_net(lab.seed))
     for module in net.modules():
-        if isinstance(module, kinds):
+        if isinstance(module, nn.PReLU):
             module.requires_grad_(False)
     return net

@@ -80,9 +80,9 @@ def _compared(arms: list[dict[str, Any]], measure: str, *sides: Kinds) -> list[d
     A difference survives above 0; what stands alone survives if it is no more than a guess, whose cosine is 0 on
     average.
     """
-    groups = list(product(*sides))
+    groups, sigmas = list(product(*sides)), sorted({arm["sigma"] for arm in arms if arm["defense"] != "none"})
     rows = []
-    for sigma, kinds in product(_sigmas(arms), groups):
+    for sigma, kinds in product(sigmas, groups):
         found = [_arm(arms, kind, sigma) for kind in kinds]
         if None not in found:
             measured = [_measured(arm, measure) for arm in found]
@@ -110,10 +110,6 @@ def _arm(arms: list[dict[str, Any]], kind: tuple[str, int], sigma: float) -> dic
     at = 0.0 if kind[0] == "none" else sigma
     wanted = (*kind, at, False)
     return next((arm for arm in arms if (arm["defense"], arm["n"], arm["sigma"], arm["augmented"]) == wanted), None)
-
-
-def _sigmas(arms: list[dict[str, Any]]) -> list[float]:
-    return sorted({arm["sigma"] for arm in arms if arm["defense"] != "none"})
 
 
 def _interval(measured: dict[str, Any]) -> dict[str, Any]:

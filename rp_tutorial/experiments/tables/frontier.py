@@ -32,6 +32,8 @@ REPEATABLE = ("smoothing", "abstaining vote", "plain noise", "randomized respons
 TASK = EligibilitySettings(rows=40_000, records=300, test_rows=5_000, ns=(10, 1000), n_estimate=1_000)
 RP, OVER = "smoothing", ("DP-SGD", "randomized response", "plain noise")  # the claim, and whom it is about
 ATTACKS = ("success", "band_success", "success_in_ten")
+WORDS = {"sigma": "sigma {:g}", "n": "N = {}", "epsilon": "epsilon {:g}", "share": "{:.0%} silent"}  # in a name
+Released = tuple[str, dict[str, Any], Callable[[Any], Law]]  # a defence, its settings, the law of its release
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,18 +61,6 @@ class InsuranceFrontierSettings:
         )
         few = {"response_epsilons": (2.0,), "abstentions": (0.1,), "private_epsilons": (1.0, 3.0, 8.0)}
         return cls(task=small, **few, private_epochs=4, private_batch=256, delta=1e-4)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Point:
-    defense: str
-    settings: dict[str, Any]
-    law: Callable[[Any], Law]
-
-    @property
-    def name(self) -> str:
-        words = {"sigma": "sigma {:g}", "n": "N = {}", "epsilon": "epsilon {:g}", "share": "{:.0%} silent"}
-        return ", ".join([self.defense, *(words[k].format(v) for k, v in self.settings.items() if k in words)])
 
 
 class InsuranceLab(Lab):
@@ -103,38 +93,36 @@ class InsuranceLab(Lab):
         found += self._kind("abstaining", self.abstaining)
         return found + self._kind("private", self.private)
 
-    def _kind(self, name: str, defenses: Callable[[], Iterator[_Point]]) -> list[dict[str, Any]]:
+    def _kind(self, name: str, defenses: Callable[[], Iterator[Released]]) -> list[dict[str, Any]]:
         def points() -> list[dict[str, Any]]:
-            return [self.point(point) for point in defenses()]
+            return [self.point(*released) for released in defenses()]
 
         task = dataclasses.asdict(self.settings.task) | {"sigmas": None}
         return self.stage(f"insurance-{name}", points, without=("task",), uses=(task, self.bench.key))
 
-    def undefended(self) -> Iterator[_Point]:
-        yield _Point("none", {}, self.base)
+    def undefended(self) -> Iterator[Released]:
+        yield "none", {}, self.base
 
-    def noisy(self, sigma: float) -> Iterator[_Point]:
+    def noisy(self, sigma: float) -> Iterator[Released]:
         """The mechanisms of `eligibility` that can be released, at one noise scale."""
         for mechanism in self.bench.smoothed(sigma):
             if mechanism.defense is not None:
                 votes = {} if mechanism.n in (None, 1) else {"n": mechanism.n}
-                yield _Point(mechanism.defense, {"sigma": sigma} | votes, mechanism.law)
+                yield mechanism.defense, {"sigma": sigma} | votes, mechanism.law
 
-    def responses(self) -> Iterator[_Point]:
+    def responses(self) -> Iterator[Released]:
         for epsilon in self.settings.response_epsilons:
-            yield _Point(
-                "randomized response", {"epsilon": epsilon}, lambda x, e=epsilon: response_law(self.base(x), e)
-            )
+            yield "randomized response", {"epsilon": epsilon}, lambda x, e=epsilon: response_law(self.base(x), e)
 
-    def abstaining(self) -> Iterator[_Point]:
+    def abstaining(self) -> Iterator[Released]:
         for share in self.settings.abstentions:
-            yield _Point("abstaining net", {"share": share}, law_of(self.bench.abstaining(share)))
+            yield "abstaining net", {"share": share}, law_of(self.bench.abstaining(share))
 
-    def private(self) -> Iterator[_Point]:
+    def private(self) -> Iterator[Released]:
         for epsilon in self.settings.private_epsilons:
             net = self.private_net(epsilon)
             spent = {"epsilon": epsilon, "privacy": dataclasses.asdict(net.privacy)}
-            yield _Point("DP-SGD", spent, law_of(PlainOracle(net, num_classes=2)))
+            yield "DP-SGD", spent, law_of(PlainOracle(net, num_classes=2))
 
     def private_net(self, epsilon: float) -> PrivateNet:
         """The two-layer net of the task, trained by DP-SGD on the same rows, or read from the cache."""
@@ -151,18 +139,19 @@ class InsuranceLab(Lab):
 
         return self.weights(f"private-insurance-{epsilon:g}", net, train, recipe | {"rows": self.bench.key})
 
-    def point(self, point: _Point) -> dict[str, Any]:
+    def point(self, defense: str, settings: dict[str, Any], law_at: Callable[[Any], Law]) -> dict[str, Any]:
         """One row of the results."""
-        at_test, law = point.law(self.bench.test_x), self.bench.sweep(point.law)
+        at_test, law = law_at(self.bench.test_x), self.bench.sweep(law_at)
         right = at_test[np.arange(len(at_test)), self.bench.test_y + 1]
         once = often = self._guess(law)
-        if point.defense in REPEATABLE:
-            often = self._guess(law_of_releases(_without_silence(law), self.settings.releases))
+        if defense in REPEATABLE:
+            spoken = law if law[..., 0].any() else law[..., 1:]  # two symbols make far fewer sequences than three
+            often = self._guess(law_of_releases(spoken, self.settings.releases))
         rates = {"test_accuracy": right, **once, "success_in_ten": often["success"]}
-        row = {"defense": point.defense, "settings": point.settings, "name": point.name}
-        row["abstention"] = float(at_test[:, 0].mean())
-        for name, values in rates.items():
-            row |= _told(name, float(values.mean()), len(values))
+        name = ", ".join([defense, *(WORDS[key].format(value) for key, value in settings.items() if key in WORDS)])
+        row = {"defense": defense, "settings": settings, "name": name, "abstention": float(at_test[:, 0].mean())}
+        for rate, values in rates.items():
+            row |= _told(rate, float(values.mean()), len(values))
         return row | {"by_record": once["success"].round(3).tolist()}
 
     def prior_guess(self) -> dict[str, float]:
@@ -194,11 +183,6 @@ def interval_of_mean(mean: float, trials: int) -> list[float]:
 def _told(name: str, mean: float, trials: int) -> dict[str, Any]:
     """A rate and its interval, as a point holds them."""
     return {name: mean, f"{name.removeprefix('test_')}_ci": interval_of_mean(mean, trials)}
-
-
-def _without_silence(law: Law) -> Law:
-    """The law without the column of ABSTAIN where nobody ever abstains: two symbols make far fewer sequences."""
-    return law[..., 1:] if not law[..., 0].any() else law
 
 
 def _summaries(points: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -99,8 +99,8 @@ def test_the_accuracy_is_that_of_the_deployed_oracle(measure, points: dict) -> N
 def test_the_success_is_that_of_an_adversary_in_front_of_the_deployed_vote(measure, points: dict) -> None:
     """Real votes about every record, 50 times each, guessed from the law; 5 s.d., and .05 for the estimated law."""
     bench, name = measure.bench, "smoothing, sigma 1, N = 10"
-    point = next(p for p in measure.noisy(1.0) if p.name == name)
-    weight = bench.sweep(point.law) * bench.prior[:, None]
+    law = next(law for defense, _, law in measure.noisy(1.0) if defense == "smoothing")
+    weight = bench.sweep(law) * bench.prior[:, None]
     guess = 2 * weight[:, measure.above].sum(axis=1) >= weight.sum(axis=1)  # [B, symbol]
     oracle = VoteOracle(Smoothing(bench.net, num_classes=2, sigma=1.0, seed=8), n=10)
     x = bench.task.with_attribute(bench.records, bench.grid)[np.arange(len(bench.records)), bench.truth]
