@@ -130,7 +130,8 @@ def walker(
             return Attacked(found.inversion, found.told())
 
         def about(base: BoundaryRepulsion) -> dict[str, Any]:
-            return {"deviations": deviations(settings(base)), "start": start and asdict(start)}
+            changed = {field: list(pair) for field, pair in deviations(settings(base)).items()}
+            return {"deviations": changed, "start": start and asdict(start)}
 
         ATTACKS.add(name, Attack(name, run, exploits, guarantee, about=about), settings)
         return preset

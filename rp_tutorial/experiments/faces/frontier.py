@@ -193,7 +193,7 @@ def run(lab: FrontierLab) -> dict[str, Any]:
     return {
         "targets": len(lab.targets),
         **lab.people,
-        "deviations": deviations(lab.settings.attack),
+        "deviations": {name: list(pair) for name, pair in deviations(lab.settings.attack).items()},
         "points": points,
         **summaries([points]),
         "insurance": on_tables.run_insurance(lab.insurance),

@@ -309,7 +309,7 @@ def run(lab: InversionLab) -> dict[str, Any]:
         "targets": len(lab.targets),
         "target_labels": lab.targets.tolist(),
         **lab.people,
-        "deviations": deviations(lab.settings.attack),
+        "deviations": {name: list(pair) for name, pair in deviations(lab.settings.attack).items()},
         "arms": arms,
         "comparisons": comparisons(arms),
     }
