@@ -78,11 +78,6 @@ class InsuranceLab(Lab):
         """Which candidate values of BMI count as obese."""
         return self.bench.grid >= self.settings.obese - 1e-9
 
-    @cached_property
-    def base(self) -> Callable[[Any], Law]:
-        """The law of the undefended net's release."""
-        return law_of(self.bench.plain)
-
     def points(self) -> list[dict[str, Any]]:
         """Every defence as a point, computed or remembered kind by kind; a further noise scale is a kind of its own."""
         s = self.settings
@@ -101,7 +96,7 @@ class InsuranceLab(Lab):
         return self.stage(f"insurance-{name}", points, without=("task",), uses=(task, self.bench.key))
 
     def undefended(self) -> Iterator[Released]:
-        yield "none", {}, self.base
+        yield "none", {}, law_of(self.bench.plain)
 
     def noisy(self, sigma: float) -> Iterator[Released]:
         """The mechanisms of `eligibility` that can be released, at one noise scale."""
@@ -111,8 +106,9 @@ class InsuranceLab(Lab):
                 yield mechanism.defense, {"sigma": sigma} | votes, mechanism.law
 
     def responses(self) -> Iterator[Released]:
+        base = law_of(self.bench.plain)
         for epsilon in self.settings.response_epsilons:
-            yield "randomized response", {"epsilon": epsilon}, lambda x, e=epsilon: response_law(self.base(x), e)
+            yield "randomized response", {"epsilon": epsilon}, lambda x, e=epsilon: response_law(base(x), e)
 
     def abstaining(self) -> Iterator[Released]:
         for share in self.settings.abstentions:
