@@ -23,9 +23,10 @@ $(STAMP): pyproject.toml constraints.txt
 book: $(STAMP)
 	$(PY) -m tools.book
 
+# Two files of tests at a time; passive, as threads that wait for each other by spinning would keep two cores busy.
 test: book
 	$(PY) -m tools.browser
-	$(PY) -m pytest --durations=25
+	OMP_WAIT_POLICY=passive $(PY) -m pytest -n 2 --dist loadfile --durations=25
 
 # All tests but those that build and run chapters, as two other processors: tools/any_cpu.py.
 test-anycpu: $(STAMP)

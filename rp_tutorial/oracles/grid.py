@@ -40,7 +40,8 @@ class Grid:
     origin: float | Tensor = 0.0
 
     def __post_init__(self) -> None:
-        steps = torch.as_tensor(self.step, dtype=torch.float64)
+        with in_one_line("step", "a number, or one for each feature"):
+            steps = torch.as_tensor(self.step, dtype=torch.float64)
         if steps.ndim > 1 or not bool(((steps > 0) & steps.isfinite()).all()):
             raise refuse("step", self.step, "one positive finite number, or one for each feature")
 

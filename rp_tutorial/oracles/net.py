@@ -114,10 +114,10 @@ class CheckedNet:
             raise refuse("net", f"weights on {device_of(self.module)}", f"weights on {self.device}, where they were")
         rows, random = self._with_company(x, spread), self._random_state()
         before = _held(self.module)  # alive until after, or another object could get the id of one that is gone
-        self._writes_inputs, given = True, rows[:1].clone()
-        alone = self._asked(given)
+        self._writes_inputs, given = True, rows.clone()
+        alone = self._asked(rows[:1])
         self.in_own_precision(self.module, given)
-        self._writes_inputs = not torch.equal(given, rows[:1])
+        self._writes_inputs = not torch.equal(given, rows)
         keeps_nothing = _held(self.module)[1] == before[1]
         if not bool(alone.amax().isfinite()):
             raise InputError("net: got NaN or infinite logits for the first row of x, allowed are finite numbers")

@@ -48,6 +48,8 @@ class VoteCounter:
         noise_scale: ArrayLike | None,
         **how: Any,
     ) -> None:
+        if not isinstance(grid, Grid | None):
+            raise refuse("grid", grid, "a Grid, or None")
         if grid is not None and noise_scale is not None:
             raise refuse("noise_scale", "one beside a grid", "one of the two")
         self.net, self.sigma = CheckedNet(net, **how), positive("sigma", sigma)

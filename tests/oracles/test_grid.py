@@ -143,6 +143,8 @@ def test_the_error_counts_every_feature_of_every_row_of_a_table():
     ("x", lambda: Grid(step=1 / 255).indices(torch.tensor([[0.3]]))),
     ("x", lambda: Grid(step=2**-24).indices(torch.tensor([[100.0]]))),
     ("step", lambda: Grid(step=0.0)),
+    ("step", lambda: Grid(step="fine")),
+    ("grid", lambda: Smoothing(nn.Flatten(), num_classes=3, sigma=0.25, grid=0.5)),
     ("step", lambda: Grid(step=float("nan"))),
     ("step", lambda: Grid(step=1e-6).sample((1,), torch.Generator(), sigma=1.0)),
 ])  # fmt: skip
