@@ -270,13 +270,17 @@ def test_group_normalisation_takes_the_place_of_batch_normalisation_and_dropout_
     assert all(module.p == 0 for module in net.modules() if isinstance(module, nn.Dropout))
 
 
+def drawn(*shape):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(1))
+
+
 @pytest.mark.parametrize(("layer", "groups"), [
     (nn.BatchNorm2d(16), 4), (nn.BatchNorm2d(6), 3), (nn.BatchNorm2d(7), 1), (nn.BatchNorm1d(64), 4),
     (nn.BatchNorm1d(6), 1), (nn.BatchNorm1d(4), 1), (nn.BatchNorm1d(12), 3)])  # fmt: skip
 def test_groups_divide_the_channels_and_have_a_spread(layer, groups):
     normal = with_group_norm(nn.Sequential(layer))[0]
     assert (normal.num_groups, normal.num_channels) == (groups, layer.num_features)
-    x = torch.randn(5, layer.num_features, *([3, 3] if isinstance(layer, nn.BatchNorm2d) else []))
+    x = drawn(5, layer.num_features, *([3, 3] if isinstance(layer, nn.BatchNorm2d) else []))
     assert (normal(x).flatten(1).std(dim=0) > 0.1).all(), "records come out alike"
 
 
@@ -287,7 +291,7 @@ def test_a_batch_norm_of_two_numbers_has_no_group_and_is_refused():
 
 def test_activations_in_place_are_no_longer_and_the_net_trains():
     net = nn.Sequential(nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(54, 2))
-    x, y = torch.randn(20, 3, 5, 5), torch.arange(20) % 2
+    x, y = drawn(20, 3, 5, 5), torch.arange(20) % 2
     trained = fit_privately(with_group_norm(net), x, y, epsilon=5.0, epochs=1, batch_size=5)
     assert not trained.net[2].inplace
     assert net[2].inplace
@@ -309,13 +313,13 @@ class InPlace(nn.Sequential):
     (Unused(nn.Linear(2, 2), nn.Linear(2, 2)), {}), (InPlace(nn.Linear(2, 2), nn.Linear(2, 2)), {}),
     (nn.Sequential(nn.Linear(2, 2)).double(), {}), (nn.Linear(3, 2), {})])  # fmt: skip
 def test_a_net_that_cannot_be_trained_record_by_record_is_one_line(net, change):
-    x, y = torch.randn(20, 2), torch.arange(20) % 2
+    x, y = drawn(20, 2), torch.arange(20) % 2
     with pytest.raises(InputError, match=r"^net: got [^\n]*$"):
         fit_privately(net, x, y, epsilon=5.0, epochs=1, batch_size=5, **change)
 
 
 def test_records_and_weights_that_are_not_finite_are_refused():
-    x, y = torch.randn(20, 2), torch.arange(20) % 2
+    x, y = drawn(20, 2), torch.arange(20) % 2
     with pytest.raises(InputError, match=r"^inputs: got NaN"):
         fit_privately(nn.Linear(2, 2), x.where(torch.arange(20)[:, None] > 0, torch.nan), y, epsilon=5.0)
     with pytest.raises(InputError, match=r"^learning_rate: got"):
