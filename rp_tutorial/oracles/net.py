@@ -125,7 +125,8 @@ class CheckedNet:
         if not torch.equal(self._random_state(), random) or not _close(again, alone, atol=self._resolution(alone)):
             raise InputError("net: got one that draws, or gives a row other logits when asked again, allowed is a "
                              "function of x")  # fmt: skip
-        together, atol = self._asked(rows), self._rounding(rows)
+        together = self._asked(rows)
+        atol = self._rounding(rows, together)
         if not _close(together[:1], alone, atol=atol):
             raise InputError("net: got other logits for a row in a batch than alone, allowed is one row, one answer")
         alike = self._threads_asked_for is None and keeps_nothing and self._undisturbed(rows, together, atol)
@@ -137,8 +138,9 @@ class CheckedNet:
     def agrees_with(self, faster: Callable[[Tensor], Tensor], x: Tensor, *, spread: float) -> bool:
         """Whether another way to the logits gives those of an ordinary call, on the rows that `check` asks about."""
         rows = self._with_company(x, spread)
+        exact = self._asked(rows)
         try:
-            return _close(self.in_own_precision(faster, rows), self._asked(rows), atol=self._rounding(rows))
+            return _close(self.in_own_precision(faster, rows), exact, atol=self._rounding(rows, exact))
         except (RuntimeError, IndexError):
             return False
 
@@ -169,9 +171,8 @@ class CheckedNet:
         """How far apart two computations of these logits may lie, by the dtype of the arithmetic."""
         return RESOLUTION.get(self.autocast or logits.dtype, max(RESOLUTION.values())) * _largest(logits)
 
-    def _rounding(self, rows: Tensor) -> float:
+    def _rounding(self, rows: Tensor, exact: Tensor) -> float:
         """The same for a net that may take the difference of two large numbers: what rounded rows do to its logits."""
-        exact = self._asked(rows)
         moved = self._asked(rows * (1 + ULPS * torch.finfo(self.autocast or exact.dtype).eps)) - exact
         return max(self._resolution(exact), ULPS * _largest(moved))
 

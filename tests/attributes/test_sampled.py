@@ -3,25 +3,20 @@
 import numpy as np
 import pytest
 import torch
-from bmi_line import BMI, DOMAIN, SCALE, threshold_net, with_attribute
+from bmi_line import BMI, DOMAIN, SCALE, net_of_three_classes, threshold_net, with_attribute
 
 from rp_tutorial.attributes.pieces import label_pieces
 from rp_tutorial.attributes.rap import inference_set, rap_set
 from rp_tutorial.attributes.sampled import sampled_inference_set, sampled_rap_set
 from rp_tutorial.attributes.sets import IntervalSet
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.models.mlp import two_layer_net
 from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.oracles.smoothing import PredictOracle, Smoothing, VoteOracle
 
 
 def test_inference_sets_of_a_net_are_what_its_own_queries_find():
     """Exact pieces against grid and bisection on the plain oracle, for three classes."""
-    net = two_layer_net(3, num_classes=3, hidden=12, seed=2).double()
-    with torch.no_grad():
-        net[0].weight.mul_(3)
-        net[2].bias.sub_(net(torch.randn(300, 3, generator=torch.Generator().manual_seed(1)).double()).mean(0))
-    x = torch.randn(25, 3, generator=torch.Generator().manual_seed(0)).double()
+    net, x = net_of_three_classes()
     oracle = PlainOracle(net, num_classes=3)
     released = oracle(x)
     exact = inference_set(label_pieces(net, x, attribute=0), released, scale=SCALE, domain=DOMAIN)
