@@ -25,10 +25,21 @@ class InputError(ValueError):
     Chapter: practice/choosing-parameters.
     """
 
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
+
+
+def one_line(text: str) -> str:
+    """`text` with a blank for whatever a terminal would not print as it is: line breaks, escape codes, half characters.
+
+    What it holds may be somebody else's: the name of a file, a cell of a table.
+    """
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else " " for letter in text)
+
 
 def refuse(argument: str, given: object, allowed: str) -> InputError:
     """The error to raise: `raise refuse("sigma", sigma, "a number above 0")`."""
-    return InputError(f"{argument}: got {given!r}, allowed is {allowed}".replace("\n", " "))
+    return InputError(f"{argument}: got {given!r}, allowed is {allowed}")
 
 
 @contextmanager

@@ -123,6 +123,9 @@ class Purpose(IntEnum):
     BENCHMARK_INPUTS = 200
     BENCHMARK_NOISE = 201
 
+    # Tools
+    FUZZED_INPUTS = 210
+
 
 def torch_generator(purpose: Purpose, *key: int, device: torch.device | str = "cpu") -> torch.Generator:
     """A generator on `device` that depends on the purpose and the whole key, whatever was drawn before."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from rp_tutorial.core.arguments import one_line
 from rp_tutorial.experiments.engine.documents import as_run_writes, published, seeds_joined
 from rp_tutorial.ledger.claim import OPEN, Claim, Measurement, verdict
 from rp_tutorial.ledger.comparison_claims import CLAIMS as COMPARISON_CLAIMS
@@ -50,7 +51,7 @@ def render(claims: pd.DataFrame, form: str) -> str:
 
 def _inert(cell: object) -> str:
     """Text that stays in its cell and is none of HTML's, wherever its document comes from."""
-    return html.escape(" ".join(str(cell).split()), quote=False).replace("|", "\\|")
+    return html.escape(str(cell), quote=False).replace("|", "\\|")
 
 
 def _measured(claim: Claim, document: dict[str, Any]) -> tuple[str, ...]:
@@ -68,5 +69,5 @@ def _row(claim: Claim, measured: Measurement | None, document: dict[str, Any] | 
         said = {True: "yes", False: "no", OPEN: "open", None: f"{measured.value:.4g}"}
         ours = said[measured.holds]
         interval = f"{measured.low:.4g} to {measured.high:.4g}" if measured.holds is None else ""
-    run = (document["profile"], document["data"]) if document else ("", "")
+    run = (one_line(document["profile"]), one_line(document["data"])) if document else ("", "")
     return (claim.where, claim.text, claim.paper, ours, interval, verdict(claim, measured), *run, claim.note)

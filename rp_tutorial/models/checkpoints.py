@@ -8,6 +8,7 @@ leaves a random network behind, so it is refused. Our own weights are safetensor
 import math
 import os
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -125,10 +126,10 @@ def _read(path: Path) -> object:
     try:
         if path.suffix == OWN_SUFFIX:
             return safetensors.torch.load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except MemoryError:
-        raise
-    except Exception as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a file that may be anything: it is read whole or refused
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a MemoryError too: of a length that a damaged file announces
         kind = "a whole .safetensors file" if path.suffix == OWN_SUFFIX else "a whole file by torch.save, tensors only"
         raise refuse("path", f"{path}, which cannot be read ({_reason(error)})", kind) from error
 
@@ -181,8 +182,9 @@ def _is_dense(tensor: Tensor) -> bool:
 
 
 def _is_sound(tensor: Tensor, own: Tensor) -> bool:
-    """Finite, and floats where the net has floats."""
-    return tensor.is_floating_point() == own.is_floating_point() and bool(torch.isfinite(tensor).all())
+    """Numbers of the net's kind, floats where it has floats, that are finite in its precision too."""
+    alike = (tensor.is_floating_point(), tensor.is_complex()) == (own.is_floating_point(), own.is_complex())
+    return alike and bool(torch.isfinite(tensor.to(own.dtype)).all())
 
 
 def _listed(what: str, names: list[str]) -> str:

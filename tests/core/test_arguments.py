@@ -68,5 +68,14 @@ def test_message_stays_one_line_for_a_value_whose_text_has_many():
     assert "\n" not in str(refuse("x", np.zeros((3, 3)), "a number"))
 
 
+@pytest.mark.parametrize("odd", ["\n", "\r\n", "\x0b", "\x1e", "\x85", "\u2028", "\x1b[2J", "\udcff", "\0"])
+def test_what_a_terminal_would_not_print_as_it_is_becomes_a_blank_in_every_message(odd):
+    """The name of a file or of a column may be anything, and every message is one line."""
+    said = str(InputError(f"data: a{odd}.csv: is empty"))
+    assert said.isprintable()
+    assert (said[:7], said[-14:]) == ("data: a", ".csv: is empty")
+    assert str(InputError("data: Bücher  .csv: is empty")) == "data: Bücher  .csv: is empty"
+
+
 def test_input_error_is_a_value_error():
     assert issubclass(InputError, ValueError)

@@ -169,3 +169,12 @@ def test_a_cell_stays_a_cell_in_markdown_and_csv():
     assert len({row.replace("\\|", "").count("|") for row in rows}) == 1
     assert "<script>" not in "".join(rows)
     assert ",=cmd" not in render(claims, "csv")
+
+
+def test_names_that_a_terminal_or_a_file_could_not_hold_stay_in_their_line():
+    (document,) = published("guarantee-audit")
+    found = table([document | {"profile": "a\n\x1b[2Jb", "data": "x\udcff.csv"}])
+    for form in ("text", "markdown", "csv", "json"):
+        shown = render(found, form)
+        assert all(line.isprintable() for line in shown.split("\n"))
+        assert len(shown.encode()) > 1000

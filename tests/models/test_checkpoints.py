@@ -147,6 +147,34 @@ def test_integers_or_complex_numbers_in_place_of_floats_are_refused(tmp_path):
         assert "1 not of finite real numbers (fc_layer.bias)" in refusal(tmp_path / "net.tar")
 
 
+def test_a_complex_counter_is_refused_though_the_net_has_an_integer_there(tmp_path):
+    net = nn.Sequential(nn.BatchNorm1d(2))
+    weights = net.state_dict()
+    torch.save(weights | {"0.num_batches_tracked": torch.tensor(1 + 2j)}, tmp_path / "net.pt")
+    assert "not of finite real numbers (0.num_batches_tracked)" in refusal(tmp_path / "net.pt", net)
+
+
+def test_numbers_that_are_infinite_in_the_precision_of_the_net_are_refused(tmp_path):
+    net = nn.Linear(2, 2)
+    torch.save({"weight": torch.full((2, 2), 1e300, dtype=torch.float64), "bias": torch.zeros(2)}, tmp_path / "net.pt")
+    assert "1 not of finite real numbers (weight)" in refusal(tmp_path / "net.pt", net)
+
+
+def test_a_file_that_announces_more_than_memory_holds_is_refused(tmp_path, monkeypatch):
+    def out_of_memory(*_, **__):
+        raise MemoryError
+
+    torch.save(small_net().state_dict(), tmp_path / "net.pt")
+    monkeypatch.setattr(checkpoints.torch, "load", out_of_memory)
+    assert "cannot be read (MemoryError)" in refusal(tmp_path / "net.pt")
+
+
+def test_what_torch_thinks_of_a_damaged_file_is_not_said_beside_the_one_line(tmp_path, recwarn):
+    (tmp_path / "net.pt").write_bytes(b"\x80\x58" + bytes(40))
+    assert "cannot be read" in refusal(tmp_path / "net.pt")
+    assert not recwarn.list
+
+
 def test_half_precision_weights_load_as_the_net_has_them(tmp_path):
     half = {name: tensor.half() if tensor.ndim else tensor for name, tensor in small_net().state_dict().items()}
     torch.save(half, tmp_path / "net.pt")

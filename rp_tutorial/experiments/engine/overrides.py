@@ -5,8 +5,9 @@ import dataclasses
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, get_origin, get_type_hints
+from warnings import catch_warnings, simplefilter
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from rp_tutorial.core.arguments import InputError, refuse
 
@@ -21,10 +22,10 @@ def overridden(settings: Any, changes: Mapping[str, Any]) -> Any:
     hints = get_type_hints(type(settings))
     changed = {}
     for name, value in changes.items():
-        outer, _, inner = name.partition(INNER)
+        outer, reaches_in, inner = name.partition(INNER)
         if outer not in hints or outer == "device":
             raise refuse("set", name, "one of " + ", ".join(field for field in hints if field != "device"))
-        if inner:
+        if reaches_in:
             within = getattr(settings, outer)
             if not dataclasses.is_dataclass(within):
                 raise refuse("set", name, f"{outer} itself: it has no settings inside")
@@ -45,12 +46,15 @@ def parsed(assignments: list[str]) -> dict[str, str]:
 
 def _checked(name: str, hint: Any, value: Any) -> Any:
     if isinstance(value, str):  # a number, a tuple, True, None, or else the text itself
-        with suppress(ValueError, SyntaxError):
+        with suppress(ValueError, TypeError, SyntaxError, MemoryError, RecursionError), catch_warnings():
+            simplefilter("ignore")  # what Python thinks of a text that may be no Python
             value = ast.literal_eval(value.strip())
     if get_origin(hint) is tuple and not isinstance(value, list | tuple):
         value = (value,)
+    # Settings are finite; a dataclass sees to that itself.
+    config = None if dataclasses.is_dataclass(hint) else ConfigDict(allow_inf_nan=False)
     try:
-        return TypeAdapter(hint).validate_python(value)
+        return TypeAdapter(hint, config=config).validate_python(value)
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(f"set: got {name} = {value!r}; {first['msg'].lower()}") from None

@@ -37,6 +37,13 @@ def test_what_is_inside_a_setting_is_reached_and_the_rest_stays() -> None:
         ("sigmas", "key=value"),
         ("=1", "key=value"),
         ("device=cuda", "set: got 'device'"),
+        ("n__=1", "n itself"),
+        ("sigmas=1e400", "finite number"),
+        ("sigmas=inf,2", "valid number"),
+        ("alpha=nan", "finite number"),
+        ("alpha=" + "-" * 5000 + "1", "set: got alpha"),
+        ("n=" + "[" * 500, "set: got n"),
+        ("n=1if", "set: got n"),
     ],
 )
 def test_anything_else_is_one_clear_line(assignment: str, words: str) -> None:

@@ -1,0 +1,1 @@
+"""Fuzzing of what reads files and settings: `python -m tools.fuzz`."""
