@@ -26,7 +26,7 @@ from .core.arguments import InputError as InputError
 from .core.labels import ABSTAIN as ABSTAIN
 from .data.faces.registry import face_source as face_source
 from .data.faces.sources import load_faces as load_faces
-from .data.tables.insurance import load_table as load_table
+from .data.tables.sources import load_table as load_table
 from .data.tables.tasks import threshold_task as threshold_task
 from .experiments.engine.documents import joined as joined
 from .experiments.engine.documents import published as published

@@ -16,11 +16,11 @@ import typer
 from tqdm import tqdm
 
 from rp_tutorial import __version__
-from rp_tutorial.core.arguments import InputError, one_of
+from rp_tutorial.core.arguments import InputError, one_of, refuse
 
 if TYPE_CHECKING:
     from rp_tutorial.data.faces.task import FaceTask
-    from rp_tutorial.data.tables.insurance import InsuranceTable
+    from rp_tutorial.data.tables.people import PeopleTable
 
 app = typer.Typer(
     add_completion=False,
@@ -28,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Robust Privacy: run the book's experiments, check data, read the ledger of claims.",
 )
-data_app = typer.Typer(help="Fetch or check a data set.")
+data_app = typer.Typer(help="Fetch, check or describe a data set.")
 app.add_typer(data_app, name="data")
 
 # The root of typer's usage errors, the child of Exception: its module moved when typer took click in, this did not.
@@ -39,6 +39,7 @@ DATA_HELP = (
 FORMATS = ("text", "markdown", "csv", "json")
 DATA_SETS = {"insurance": "kaggle", "faces": "lfw"}  # and what is fetched of each
 SET_HELP = "a setting other than the profile's, as sigmas=0.1,0.2 or attack.patience=5; may be repeated"
+SCHEMA_HELP = "a TOML file that says what the columns of a CSV are, as `data describe` writes it"
 WITH_HELP = "a Python file that registers defences, attacks, data or experiments of your own; may be repeated"
 WHOLE = {"identities": 1000, "train_images": 500_000, "test_images": 200_000, "public_images": 200_000}
 
@@ -98,12 +99,32 @@ def check(
             "faces: folder:PATH, celeba:PATH, lfw or synthetic"
         ),
     ],
+    schema: Annotated[str | None, typer.Option(help=SCHEMA_HELP)] = None,
 ) -> None:
     """Check data and print what the experiments would make of them.
 
     Tables are checked against the schema. Of faces every image is read; nothing is downloaded.
     """
-    _print_data(one_of("name", name, DATA_SETS), source, download=False)
+    _print_data(one_of("name", name, DATA_SETS), source, download=False, schema=schema)
+
+
+@data_app.command()
+def describe(
+    file: Annotated[str, typer.Argument(help="a CSV file of any shape")],
+    out: Annotated[str | None, typer.Option(help="the TOML file to write; left out, it is printed")] = None,
+) -> None:
+    """Look at a CSV file and write a schema for it, to be checked by hand and given as --schema."""
+    from rp_tutorial.core.files import write_atomically
+    from rp_tutorial.data.tables.describe import describe as described
+
+    if out is not None and Path(out).exists():
+        raise refuse("out", out, "a new file: what is there may have been changed by hand")
+    text = described(file)
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        write_atomically(Path(out), text)
+        typer.echo(f"{out} written: check its lines, then give it as --schema {out}")
 
 
 @app.command()
@@ -111,6 +132,7 @@ def run(
     experiment: Annotated[str, typer.Argument(help="its name, as doctor lists them, or all")],
     profile: Annotated[str, typer.Option(help="smoke, cpu or gpu")] = "cpu",
     data: Annotated[str, typer.Option(help=DATA_HELP)] = "synthetic",
+    schema: Annotated[str | None, typer.Option(help=SCHEMA_HELP)] = None,
     seed: Annotated[int, typer.Option(help="everything random follows from it")] = 0,
     out: Annotated[str, typer.Option(help="folder for results.json, tables and charts")] = "results",
     device: Annotated[str | None, typer.Option(help="cpu or cuda; left out, the profile chooses")] = None,
@@ -126,7 +148,7 @@ def run(
 
     one_of("experiment", experiment, (*EXPERIMENTS, "all"))
     one_of("profile", profile, PROFILES)
-    options = {"profile": profile, "data": data, "seed": seed, "force": force, "device": device}
+    options = {"profile": profile, "data": data, "schema": schema, "seed": seed, "force": force, "device": device}
     for name in EXPERIMENTS if experiment == "all" else (experiment,):
         folder = Path(out) / name if experiment == "all" else Path(out)
         asked = EXPERIMENTS[name]
@@ -225,12 +247,14 @@ def _leave(message: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
-def _print_data(name: str, source: str, *, download: bool) -> None:
+def _print_data(name: str, source: str, *, download: bool, schema: str | None = None) -> None:
     """One of DATA_SETS, whole. `download` is about faces: a table is fetched where its source says so."""
     if name == "insurance":
-        from rp_tutorial.data.tables.insurance import load_table
+        from rp_tutorial.data.tables.sources import load_table
 
-        _print_table(load_table(source))
+        _print_table(load_table(source, schema=schema))
+    elif schema is not None:
+        raise refuse("schema", schema, "none for faces; it describes a table")
     else:
         from rp_tutorial.data.faces.sources import load_faces
 
@@ -238,14 +262,18 @@ def _print_data(name: str, source: str, *, download: bool) -> None:
         _print_faces(load_faces(source, size=32, download=download, **whole))
 
 
-def _print_table(table: InsuranceTable) -> None:
-    """A data set in four lines: size, the attribute, the threshold, the fingerprint."""
+def _print_table(table: PeopleTable) -> None:
+    """A data set in a few lines: size, the attribute, the threshold, the fingerprint."""
     values, unit = table.frame[table.attribute], table.unit
     columns = f"{len(table.numeric)} numeric and {len(table.categorical)} categorical inputs"
     typer.echo(f"{table.source}: {len(values):,} rows, {columns}")
+    if table.dropped:
+        typer.echo(f"left out for missing values: {table.dropped:,} rows")
     low, high = values.min(), values.max()
     typer.echo(f"{table.attribute}: mean {values.mean():.2f}, sd {values.std():.2f}, {low:g} to {high:g} {unit}")
     typer.echo(f"90th percentile: {values.quantile(0.9):g} {unit}")
+    if table.label is not None and table.label.column is not None:
+        typer.echo(f"decided 1 by {table.label.column}: {table.frame[table.label.column].mean():.1%}")
     typer.echo(f"fingerprint: {table.fingerprint}")
 
 

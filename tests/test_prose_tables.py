@@ -58,16 +58,16 @@ SAID_OF_THE_THRESHOLD = (
     ("That column starts where the paper's does and grows as the paper's does;",
      lambda: np.abs(np.subtract(closed_form("mean_distance_std"), PAPER_RADII)).max() < 0.07),
     ("A certified radius of several kg/m² stands beside an expansion of at most one.",
-     lambda: min(PAPER_RADII) * threshold()["attribute_std_bmi"] > 2),
+     lambda: min(PAPER_RADII) * threshold()["attribute_std"] > 2),
     ("Left of the dashed line the smoothed nets do answer 1, and the larger $\\sigma$, the further one has to",
-     lambda: min(reach("reach_bmi")) > 0 and rising(reach("expected_reach_bmi"))),
+     lambda: min(reach("reach")) > 0 and rising(reach("expected_reach"))),
     ("Our run moves fewer records than the paper, so its reach is shorter;",
-     lambda: all(np.less(reach("expected_reach_bmi"), reach("expected_reach_bmi_paper")))),
+     lambda: all(np.less(reach("expected_reach"), reach("expected_reach_paper")))),
     ("The predicted mean lands in the bin that the paper reads off its histogram, for $\\sigma = 1$",
-     lambda: 0.2 < reach("expected_reach_bmi_paper")[0] < 0.4 and 0.8 < reach("expected_reach_bmi_paper")[2] < 1.0),
+     lambda: 0.2 < reach("expected_reach_paper")[0] < 0.4 and 0.8 < reach("expected_reach_paper")[2] < 1.0),
     ("Both directions come out as in the paper",
-     lambda: all(ablation(100, a)["reach_bmi"] > ablation(1000, a)["reach_bmi"] for a in (0.01, 0.99))
-     and all(ablation(n, 0.99)["reach_bmi"] > ablation(n, 0.01)["reach_bmi"] for n in (100, 1000))),
+     lambda: all(ablation(100, a)["reach"] > ablation(1000, a)["reach"] for a in (0.01, 0.99))
+     and all(ablation(n, 0.99)["reach"] > ablation(n, 0.01)["reach"] for n in (100, 1000))),
     ("Table 1's accuracies and abstentions are reproduced, and follow from a normal attribute",
      lambda: np.abs(np.subtract(smoothed("accuracy"), (0.9636, 0.9276, 0.8904))).max() < 0.004
      and np.abs(np.subtract(smoothed("accuracy"), closed_form("accuracy"))).max() < 0.004),
@@ -100,7 +100,7 @@ def base(what: str, data: str = GENERATED) -> float:
 
 
 BOTH = (GENERATED, ROWS)
-SET, MASS, WIDTH = "median_length_bmi", "median_prior_mass", "median_posterior_width_bmi"
+SET, MASS, WIDTH = "median_length", "median_prior_mass", "median_posterior_width"
 EXACT, IDEAL, VOTE, PREDICT = "attribute smoothing, exact", "isotropic, ideal", "isotropic VOTE", "isotropic PREDICT"
 COPY, LIE, SILENT = "plain noise", "randomized response", "abstaining net"
 FUNCTIONS = ("base", EXACT, IDEAL, SILENT, "deterministic certificate")
@@ -113,7 +113,7 @@ def imputed(what: str, data: str) -> float:
 
 SAID_OF_THE_PROGRAMME = (
     ("proves the base net constant on a long interval of BMI for almost everybody",
-     lambda: all(oracles(d).loc[("deterministic certificate", 0, 0), "median_certified_length_bmi"]
+     lambda: all(oracles(d).loc[("deterministic certificate", 0, 0), "median_certified_length"]
                  > 0.95 * base(SET, d) for d in BOTH)),
     ("It costs nothing and it hides nothing that the net did not hide.",
      lambda: all((of(EXACT, what, data=d) == base(what, d)).all() for d in BOTH for what in ("accuracy", SET, WIDTH))),
@@ -135,7 +135,7 @@ SAID_OF_THE_PROGRAMME = (
     ("By the set, its prior mass and the width it tells at least as much; the advantages are close.",
      lambda: all((of(SILENT, what, data=d) <= of(PREDICT, what, 1000, d) + grid).all()
                  for d in BOTH for what, grid in ((SET, 0.051), (MASS, 1e-9), (WIDTH, 0.05)))
-     and np.abs(of(SILENT, "advantage_at_1_bmi") - of(PREDICT, "advantage_at_1_bmi", 1000)).max() < 0.05),
+     and np.abs(of(SILENT, "advantage_near") - of(PREDICT, "advantage_near", 1000)).max() < 0.05),
     ("more votes buy accuracy back and take the width away.",
      lambda: all((of(VOTE, "accuracy", n, d) > of(m, "accuracy", k, d)).all()
                  and (of(VOTE, WIDTH, n, d) < of(m, WIDTH, k, d)).all()

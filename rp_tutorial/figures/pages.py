@@ -12,7 +12,8 @@ def pages(document: dict[str, Any]) -> dict[str, str]:
     if document["experiment"] != "insurance-threshold":
         return {}
     results = document["results"]
-    figure1 = release_histogram(threshold.tables(results)["figure1"], threshold=results["threshold_bmi"])
+    told = {"attribute": results["attribute"], "unit": results["unit"], "width": results["bin_width"]}
+    figure1 = release_histogram(threshold.tables(results)["figure1"], threshold=results["threshold"], **told)
     return {"figure1.html": page(figure1)}
 
 

@@ -12,22 +12,24 @@ import pandas as pd
 from rp_tutorial.figures.base import ABOVE, BELOW, REFERENCE, WIDTH, finish, panels, slider
 
 
-def release_histogram(table: pd.DataFrame, *, threshold: float) -> alt.FacetChart:
+def release_histogram(
+    table: pd.DataFrame, *, threshold: float, attribute: str = "BMI", unit: str = "kg/m²", width: float = 0.2
+) -> alt.FacetChart:
     """Figures 1 and 4 of the paper: BMI of everything released as class 1, a panel a classifier, log counts.
 
-    table: columns classifier, bin_left, count, as `tables()["figure1"]` of the experiment. Threshold in kg/m^2.
+    table: columns classifier, bin_left, count, as `tables()["figure1"]` of the experiment. threshold, and width of a
+    bin, in the attribute's unit.
     """
-    width = 0.2
     shown = table.assign(
         bin_right=table["bin_left"] + width,
         side=(table["bin_left"] >= threshold - 1e-6).map({True: "above B", False: "below B"}),
         B=threshold,
         floor=0.8,
     )[["classifier", "bin_left", "bin_right", "count", "side", "B", "floor"]]
-    shown = shown[shown["bin_left"] < threshold + 8]  # the right tail is the population's, not the mechanism's
+    shown = shown[shown["bin_left"] < threshold + 40 * width]  # the right tail is the population's, not the mechanism's
     base = alt.Chart(shown)
     bars = base.mark_bar(binSpacing=0).encode(
-        x=alt.X("bin_left:Q", title="BMI (kg/m²)", scale=alt.Scale(zero=False), bin=alt.Bin(binned=True)),
+        x=alt.X("bin_left:Q", title=f"{attribute} ({unit})", scale=alt.Scale(zero=False), bin=alt.Bin(binned=True)),
         x2="bin_right:Q",
         y=alt.Y("count:Q", title="count, log", scale=alt.Scale(type="log", domainMin=0.8)),
         y2="floor:Q",
@@ -41,7 +43,7 @@ def release_histogram(table: pd.DataFrame, *, threshold: float) -> alt.FacetChar
     classifiers = ", ".join(map(str, dict.fromkeys(table["classifier"])))
     return finish(
         panels(chart, "classifier", table["classifier"]),
-        f"Histograms of the BMI of inputs released as class 1, one panel for each of {classifiers}. "
+        f"Histograms of the {attribute} of inputs released as class 1, one panel for each of {classifiers}. "
         f"A dashed line marks the threshold B = {threshold:g}. Bars to its left are releases below the threshold.",
     )
 

@@ -37,7 +37,7 @@ def _radius(results: dict[str, Any], *, sigma: float) -> Measurement:
 def _reach(results: dict[str, Any], *, sigma: float) -> Measurement:
     """The closed form's reach for the paper's number of records: the quantity that depends on that number."""
     row = _row(results["trajectory"]["classifiers"], sigma=sigma)
-    return Measurement(row["expected_reach_bmi_paper"], *row["reach_range_bmi_paper"])
+    return Measurement(row["expected_reach_paper"], *row["reach_range_paper"])
 
 
 def _audit_cell(results: dict[str, Any], n_cert: int, n_vote: int) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def _increasing(values: Iterable[float]) -> bool:
 
 
 def _ablation_reach(results: dict[str, Any], n: int, alpha: float) -> float:
-    return _row(results["ablation"], n=n, alpha=alpha)["reach_bmi"]
+    return _row(results["ablation"], n=n, alpha=alpha)["reach"]
 
 
 def _arm(results: dict[str, Any], defense: str, sigma: float = 0.0, n: int = 1) -> dict[str, Any] | None:
@@ -138,7 +138,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "Figure 1", "expansion grows with sigma", "yes", _THRESHOLD,
-        direction(lambda r: _increasing(row["reach_bmi"] for row in r["trajectory"]["classifiers"][1:])),
+        direction(lambda r: _increasing(row["reach"] for row in r["trajectory"]["classifiers"][1:])),
     ),
     Claim(
         "Figure 4", "a smaller N reaches further left (alpha = .01)", "yes", _THRESHOLD,

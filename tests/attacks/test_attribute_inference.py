@@ -11,7 +11,7 @@ from torch import nn
 from rp_tutorial.attacks.attribute_inference import Inference, infer_attribute
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.labels import ABSTAIN
-from rp_tutorial.data.tables.insurance import load_table
+from rp_tutorial.data.tables.sources import load_table
 from rp_tutorial.data.tables.tasks import ThresholdTask, threshold_task
 from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.oracles.plain import PlainOracle

@@ -16,7 +16,7 @@ def test_the_threshold_experiment_has_figure_1_as_a_page() -> None:
     (document,) = published("insurance-threshold", "synthetic")
     found = pages(document)
     assert set(found) == {"figure1.html"}
-    assert "Histograms of the BMI of inputs released as class 1" in found["figure1.html"]
+    assert "Histograms of the bmi of inputs released as class 1" in found["figure1.html"]
 
 
 def test_an_experiment_without_a_chart_of_its_own_has_no_page() -> None:

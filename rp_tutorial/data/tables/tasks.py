@@ -1,10 +1,12 @@
 """Tasks about an attribute: from a table to tensors a net is trained on, and back to the attribute's unit.
 
-`threshold_task` has the paper's label (section 5): does the attribute exceed its 90th percentile? `labelled_task` takes
-any label. Encoding and scaling are fitted on the training rows alone. Nets, attacks and noise live elsewhere.
+`threshold_task` has the paper's label (section 5): does the attribute exceed its 90th percentile? `table_task` has the
+label that the table's own schema says, `labelled_task` takes any. Encoding and scaling are fitted on the
+training rows alone. Nets, attacks and noise live elsewhere.
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -13,7 +15,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from rp_tutorial.core.arguments import InputError, open_unit, refuse
 from rp_tutorial.core.streams import Purpose, numpy_generator
-from rp_tutorial.data.tables.insurance import InsuranceTable
+from rp_tutorial.data.tables.people import PeopleTable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +78,7 @@ class ThresholdTask(AttributeTask):
 
 
 def threshold_task(
-    table: InsuranceTable, *, quantile: float = 0.9, train_fraction: float = 0.6, seed: int = 0
+    table: PeopleTable, *, quantile: float = 0.9, train_fraction: float = 0.6, seed: int = 0
 ) -> ThresholdTask:
     """The task "is the attribute above this quantile of the training rows?", split at random by `seed`.
 
@@ -91,15 +93,29 @@ def threshold_task(
     Chapter: foundations/side-channel.
     """
     quantile = open_unit("quantile", quantile)
-    split = _split(len(table.frame), open_unit("train_fraction", train_fraction), seed)
-    attribute = table.frame[table.attribute].to_numpy(dtype=float)
-    threshold = float(np.quantile(attribute[split[0]], quantile))
-    meaning = f"{table.attribute} above {threshold:g} {table.unit}"
-    return ThresholdTask(**_encoded(table, attribute > threshold, split, meaning), threshold=threshold)
+    return _above(table, lambda attribute: float(np.quantile(attribute, quantile)), train_fraction, seed)
+
+
+def table_task(table: PeopleTable, *, train_fraction: float = 0.6, seed: int = 0) -> AttributeTask:
+    """The task that the table's schema says: its rule about the attribute (a `ThresholdTask`), or its label column.
+
+    Encoding and split as in `threshold_task`, and the same InputError; further for a table without a schema.
+    """
+    rule = table.label
+    if rule is None:
+        raise refuse("table", table.source, "one that was loaded with a schema, which says what is decided")
+    split = {"train_fraction": train_fraction, "seed": seed}
+    if rule.quantile is not None:
+        return threshold_task(table, quantile=rule.quantile, **split)
+    if rule.above is not None:
+        return _above(table, lambda attribute: rule.above, **split)
+    label = table.frame[rule.column].to_numpy(dtype=float) == 1
+    meaning = f"1 in {rule.column}" if rule.positive is None else f"{rule.positive!r} in {rule.column}"
+    return labelled_task(table, label, meaning=meaning, **split)
 
 
 def labelled_task(
-    table: InsuranceTable, label: np.ndarray, *, meaning: str, train_fraction: float = 0.6, seed: int = 0
+    table: PeopleTable, label: np.ndarray, *, meaning: str, train_fraction: float = 0.6, seed: int = 0
 ) -> AttributeTask:
     """The task of a given label, bool [rows of the table]; encoding and split as in `threshold_task`.
 
@@ -112,7 +128,18 @@ def labelled_task(
     return AttributeTask(**_encoded(table, label, split, meaning))
 
 
-def _encoded(table: InsuranceTable, label: np.ndarray, split: tuple[np.ndarray, np.ndarray], meaning: str) -> dict:
+def _above(
+    table: PeopleTable, threshold_of: Callable[[np.ndarray], float], train_fraction: float, seed: int
+) -> ThresholdTask:
+    """The label "attribute > threshold", where the training rows' attribute says the threshold."""
+    split = _split(len(table.frame), open_unit("train_fraction", train_fraction), seed)
+    attribute = table.frame[table.attribute].to_numpy(dtype=float)
+    threshold = threshold_of(attribute[split[0]])
+    meaning = f"{table.attribute} above {threshold:g} {table.unit}"
+    return ThresholdTask(**_encoded(table, attribute > threshold, split, meaning), threshold=threshold)
+
+
+def _encoded(table: PeopleTable, label: np.ndarray, split: tuple[np.ndarray, np.ndarray], meaning: str) -> dict:
     """The fields that every task has."""
     train, test = split
     _refuse_single_label(table, label, train, test, meaning)
@@ -142,7 +169,7 @@ def _split(n_rows: int, train_fraction: float, seed: int) -> tuple[np.ndarray, n
     return order[:n_train], order[n_train:]
 
 
-def _refuse_single_label(table: InsuranceTable, label, train, test, meaning: str) -> None:
+def _refuse_single_label(table: PeopleTable, label, train, test, meaning: str) -> None:
     for name, rows in (("training", train), ("test", test)):
         above = int(label[rows].sum())
         if above in (0, len(rows)):
@@ -152,7 +179,7 @@ def _refuse_single_label(table: InsuranceTable, label, train, test, meaning: str
             )
 
 
-def _encoder(table: InsuranceTable) -> ColumnTransformer:
+def _encoder(table: PeopleTable) -> ColumnTransformer:
     one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False, feature_name_combiner="{}={}".format)
     parts = [
         ("numeric", StandardScaler(), list(table.numeric)),  # a constant column is divided by 1, not by 0

@@ -28,12 +28,14 @@ class Kind:
     """A kind of data: faces, tables, or nothing. It knows its sources and how they are written.
 
     sources: what `--data` may be, as a reader writes it. takes: whether it is, by its writing alone. shown: the same
-    without where it lies, which is nobody's business.
+    without where it lies, which is nobody's business. schema: what `--schema` gives -> a dataclass that says what the
+    data mean; None where data need none.
     """
 
     sources: Callable[[], tuple[str, ...]]
     takes: Callable[[str], bool]
     shown: Callable[[str], str]
+    schema: Callable[[Any], Any] | None = None
 
 
 NO_DATA = Kind(lambda: ("synthetic",), lambda data: data == "synthetic", str)  # what an experiment makes itself
@@ -78,20 +80,26 @@ class Experiment:
         seed: int = 0,
         *,
         data: str = "synthetic",
+        schema: Any = None,
         device: str | None = None,
         stages: Stages | None = None,
         **changes: Any,
     ) -> Any:
         """The lab of a run at these settings, to measure in by hand; nets and stages are those that `run` remembers.
 
-        Raises InputError for an unknown profile, setting, data or device, or a bad seed.
+        schema: what a CSV of one's own means, a path or a dict (`load_table`).
+        Raises InputError for an unknown profile, setting, data or device, a bad seed, or a schema that does not fit.
         """
         here = "cuda" if profile == "gpu" and torch.cuda.is_available() else "cpu"
         settings = dataclasses.replace(self.settings(profile, **changes), device=str(check_device(device or here)))
         if not self.reads.takes(data):
             raise refuse("data", data, f"one of {', '.join(self.reads.sources())} (of {self.name})")
+        if schema is not None:
+            if self.reads.schema is None:
+                raise refuse("schema", schema, f"none: {self.name} reads no table")
+            schema = self.reads.schema(schema)
         seed = count("seed", seed, minimum=0)
-        return self.lab_class(settings, data=data, seed=seed, stages=stages or Stages(self.name))
+        return self.lab_class(settings, data=data, seed=seed, stages=stages or Stages(self.name), schema=schema)
 
     @property
     def code(self) -> str:

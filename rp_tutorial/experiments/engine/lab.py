@@ -20,15 +20,16 @@ TRAINING = ("core", "data", "models", "training")  # what a trained net depends 
 
 
 class Lab:
-    """One experiment at one seed, on one set of data: `settings`, `data`, `seed`, `stages`.
+    """One experiment at one seed, on one set of data: `settings`, `data`, `seed`, `stages`, `schema`.
 
-    `key` says what the data are; every stage depends on it. A lab makes or reads what it needs when first asked for it.
+    `schema` is a dataclass that says what the data mean, or None where they say so themselves. `key` says what the data
+    are; every stage depends on it. A lab makes or reads what it needs when first asked for it.
     """
 
     nets = ""  # labs that name the same owner share trained nets; by itself an experiment keeps its own
 
-    def __init__(self, settings: Any, *, data: str, seed: int, stages: Stages) -> None:
-        self.settings, self.data, self.seed, self.stages = settings, data, seed, stages
+    def __init__(self, settings: Any, *, data: str, seed: int, stages: Stages, schema: Any = None) -> None:
+        self.settings, self.data, self.seed, self.stages, self.schema = settings, data, seed, stages, schema
         self.key: dict[str, Any] = {"data": data, "seed": seed}
         self.prepare()
 
@@ -38,7 +39,7 @@ class Lab:
     def changed(self, **settings: Any) -> Self:
         """The same lab with other settings, nets and stages from the same memory."""
         changed = dataclasses.replace(self.settings, **settings)
-        return type(self)(changed, data=self.data, seed=self.seed, stages=self.stages)
+        return type(self)(changed, data=self.data, seed=self.seed, stages=self.stages, schema=self.schema)
 
     def stage(
         self, name: str, compute: Callable[..., Any], *, without: Iterable[str] = (), uses: Iterable[Any] = ()

@@ -24,6 +24,7 @@ def run(
     *,
     profile: str = "cpu",
     data: str = "synthetic",
+    schema: Any = None,
     seed: int = 0,
     out: str | os.PathLike[str] | None = None,
     force: bool = False,
@@ -33,8 +34,9 @@ def run(
 ) -> dict[str, Any]:
     """Run an experiment, or remember it, and return what results.json holds (and is written to `out`, if given).
 
-    Fields: experiment, profile, data, seed, settings, results, seconds, versions, code. `changes` are settings other
-    than the profile's (`Experiment.settings`). `force` computes every stage anew. `progress` is called with the name
+    Fields: experiment, profile, data, seed, settings, results, seconds, versions, code; schema, where one was given:
+    what a CSV of one's own means, a path or a dict (`load_table`). `changes` are settings other than the profile's
+    (`Experiment.settings`). `force` computes every stage anew. `progress` is called with the name
     of every stage as it begins, remembered or not.
     Raises InputError for an unknown experiment, profile, setting, data or device, a bad seed, or an `out` that is not
     a folder.
@@ -50,11 +52,12 @@ def run(
     started = time.perf_counter()
     folder = None if out is None else _writable_folder(out)
     stages = Stages(name, force=force, progress=progress)
-    lab = asked.lab(profile, seed, data=data, device=device, stages=stages, **changes)
+    lab = asked.lab(profile, seed, data=data, schema=schema, device=device, stages=stages, **changes)
     document = {
         "experiment": name,
         "profile": profile,
         "data": asked.reads.shown(data),
+        **({} if lab.schema is None else {"schema": dataclasses.asdict(lab.schema)}),
         "seed": seed,
         "settings": dataclasses.asdict(lab.settings),
         "results": asked.run(lab),

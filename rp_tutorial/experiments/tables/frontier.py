@@ -3,7 +3,8 @@
 The task is that of `eligibility`: a net decides from BMI and other attributes, and a decision is released. The
 adversary knows everything about a person but BMI, the population, the mechanism and its law, and guesses whether BMI
 is at least 30. No query and no simulation stands between it and Bayes' rule (`attacks.bayes_guess`), so a defence that
-looks good here is not one that a cleverer guess breaks. It is a section of the experiment `frontier`.
+looks good here is not one that a cleverer guess breaks. It is a section of the experiment `frontier`, and on its own
+`insurance-frontier`, which takes any table: of one with a schema the decision and the attribute are the schema's.
 """
 
 import dataclasses
@@ -12,13 +13,16 @@ from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from rp_tutorial.attacks.bayes_guess import band_success, law_of_releases, side_success
 from rp_tutorial.core.streams import Purpose, child_seed
 from rp_tutorial.core.threads import one_thread
+from rp_tutorial.experiments.engine.experiment import Experiment, register
 from rp_tutorial.experiments.engine.lab import Lab
 from rp_tutorial.experiments.tables.eligibility import EligibilityLab, EligibilitySettings, Law, law_of, response_law
+from rp_tutorial.experiments.tables.lab import tables_but
 from rp_tutorial.models.mlp import two_layer_net
 from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.statistics.binomial import clopper_pearson
@@ -49,8 +53,8 @@ class InsuranceFrontierSettings:
     private_batch: int = 1024  # expected, of a Poisson sample
     clip: float = 0.5
     private_learning_rate: float = 1.0
-    obese: float = 30.0  # the bit that is guessed: BMI of at least this
-    within: float = 1.0  # the band: a guess of BMI that is off by at most this
+    at_least: float | None = 30.0  # the bit that is guessed: BMI of at least this; None: the median of training rows
+    within: float = 1.0  # the band: a guess of BMI that is off by at most this; in `near`, of a table with a schema
     releases: int = 10  # fresh releases about the same person, for the adversary that can have several
 
     @classmethod
@@ -63,6 +67,14 @@ class InsuranceFrontierSettings:
         return cls(task=small, **few, private_epochs=4, private_batch=256, delta=1e-4)
 
 
+@dataclasses.dataclass(frozen=True)
+class TableFrontierSettings(InsuranceFrontierSettings):
+    """The same of the experiment `insurance-frontier`, which does not know where the attribute's bit is."""
+
+    at_least: float | None = None
+    device: str = "cpu"
+
+
 class InsuranceLab(Lab):
     """The people of `eligibility`, every defence in front of one net or a private one, and what is guessed of them."""
 
@@ -70,13 +82,22 @@ class InsuranceLab(Lab):
 
     @cached_property
     def bench(self) -> EligibilityLab:
-        """The records whose BMI is guessed, and the net."""
-        return EligibilityLab(self.settings.task, data=self.data, seed=self.seed, stages=self.stages)
+        """The records whose attribute is guessed, and the net."""
+        given = {"data": self.data, "seed": self.seed, "stages": self.stages, "schema": self.schema}
+        return EligibilityLab(self.settings.task, **given)
+
+    @cached_property
+    def at_least(self) -> float:
+        """Where the bit begins that is guessed, in the attribute's unit."""
+        if self.settings.at_least is not None:
+            return self.settings.at_least
+        task = self.bench.task
+        return float(task.attribute_of(task.x_train).median())
 
     @cached_property
     def above(self) -> NDArray[np.bool_]:
-        """Which candidate values of BMI count as obese."""
-        return self.bench.grid >= self.settings.obese - 1e-9
+        """Which candidate values have the bit."""
+        return self.bench.grid >= self.at_least - 1e-6 * self.bench.step
 
     def points(self) -> list[dict[str, Any]]:
         """Every defence as a point, computed or remembered kind by kind; a further noise scale is a kind of its own."""
@@ -227,16 +248,15 @@ def run_insurance(lab: InsuranceLab) -> dict[str, Any]:
     """Every defence as a point, and the front of (accuracy up, success of the guess of obesity down).
 
     A point: defense, settings, name, test_accuracy, accuracy_ci, abstention (counted as wrong), and for each of
-    ATTACKS its rate and rate_ci over the records: success (is BMI >= `obese`?), band_success (BMI within `within`),
+    ATTACKS its rate and rate_ci over the records: success (is BMI >= `at_least`?), band_success (BMI within `within`),
     success_in_ten (the first, after `releases` fresh releases), and by_record (the first, for each record, so that
     points can be compared in pairs). difference and difference_ci: success minus that against the undefended net.
     Beside the points: records, test_rows, prior (the three rates of a guess without any release), front, and dominance
     (the claim about RP's vote at each point of the other families, as in `families.dominance`).
     """
-    task = lab.settings.task
     return {
-        "records": task.records,
-        "test_rows": task.test_rows,
+        "records": len(lab.bench.records),
+        "test_rows": len(lab.bench.test_x),
         "prior": lab.prior_guess(),
         **_summaries(lab.points()),
     }
@@ -258,3 +278,53 @@ def join_insurance(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
         **_summaries(points),
         "seeds": len(runs),
     }
+
+
+class TableFrontierLab(InsuranceLab):
+    """The same lab as an experiment of its own, whose settings say what was read in the schema."""
+
+    settings: TableFrontierSettings
+
+    def prepare(self) -> None:
+        on_device = dataclasses.replace(self.settings.task, device=self.settings.device)
+        self.settings = dataclasses.replace(self.settings, task=on_device)
+        self.settings = dataclasses.replace(self.settings, task=self.bench.settings)
+
+
+PROFILES = {
+    "smoke": TableFrontierSettings.smoke(),
+    "cpu": TableFrontierSettings(),
+    "gpu": TableFrontierSettings(task=dataclasses.replace(TASK, rows=None, records=1_000, test_rows=40_000)),
+}
+NEEDS = {
+    "smoke": "2 cores, 2 GiB, seconds; the extra dp",
+    "cpu": "2 cores, 2 GiB, some minutes; the extra dp",
+    "gpu": "2 cores, 4 GiB, more records (no GPU is needed); the extra dp",
+}
+
+
+def run(lab: TableFrontierLab) -> dict[str, Any]:
+    """What `run_insurance` finds, and which bit of which attribute is guessed."""
+    about = {"attribute": lab.bench.attribute, "unit": lab.bench.task.unit, "at_least": lab.at_least}
+    return about | {"within": lab.settings.within * lab.bench.near} | run_insurance(lab)
+
+
+def tables(results: dict[str, Any]) -> dict[str, pd.DataFrame]:
+    """The points, and the tests of the claim about votes, as tidy tables."""
+    return {
+        name: pd.DataFrame(results[name]).drop(columns="by_record", errors="ignore") for name in ("points", "dominance")
+    }
+
+
+def summary(results: dict[str, Any]) -> str:
+    """Accuracy and success of every defence, the most accurate first, for a terminal."""
+    shown = tables(results)["points"].sort_values("test_accuracy", ascending=False)
+    bit = f"{results['attribute']} of at least {results['at_least']:g} {results['unit']}"
+    rows = shown[["name", "test_accuracy", *ATTACKS]].round(3).to_string(index=False)
+    return f"guessed: {bit}; without a release right for {results['prior']['success']:.1%}\n{rows}"
+
+
+EXPERIMENT = register(Experiment(
+    "insurance-frontier", TableFrontierLab, run, PROFILES, tables_but("diabetes"), tables, summary, NEEDS,
+    seeds=(),  # published as a section of `frontier`
+))  # fmt: skip

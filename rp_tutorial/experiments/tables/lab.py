@@ -1,5 +1,6 @@
-"""What the experiments on the insurance table share: a task made from a table, and a net that decides it."""
+"""What the experiments on tables share: a task made from a table, and a net that decides it."""
 
+import dataclasses
 from abc import abstractmethod
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +10,10 @@ from torch import nn
 
 from rp_tutorial.core.streams import Purpose, child_seed
 from rp_tutorial.data.faces.sources import is_face_source
-from rp_tutorial.data.tables.insurance import InsuranceTable, load_at_most, table_sources
+from rp_tutorial.data.tables.people import PeopleTable
+from rp_tutorial.data.tables.registry import table_sources
+from rp_tutorial.data.tables.roles import Schema, read_schema
+from rp_tutorial.data.tables.sources import load_at_most
 from rp_tutorial.data.tables.tasks import AttributeTask
 from rp_tutorial.experiments.engine.experiment import Kind
 from rp_tutorial.experiments.engine.lab import Lab
@@ -25,6 +29,7 @@ def tables_but(*without: str) -> Kind:
         lambda: (*(name for name in table_sources() if name not in without), "a CSV path"),
         lambda data: data not in without and (data in table_sources() or not is_face_source(data)),
         lambda data: Path(data).name,
+        read_schema,
     )
 
 
@@ -34,16 +39,28 @@ TABLES = tables_but()
 class TableLab(Lab):
     """A task on the rows of a table, and the paper's two-layer net, trained when first asked for.
 
-    A table of fewer rows than `settings.rows` is used whole. Raises InputError for data that cannot be used.
+    A table of fewer rows than `settings.rows` is used whole. `attribute` is the name of what is private; settings in
+    its unit count in `near`, the difference in it that is small: 1 kg/m^2 of BMI. Raises InputError for data that
+    cannot be used.
     """
 
+    schema: Schema | None
+
     def prepare(self) -> None:
-        table = load_at_most(self.data, self.settings.rows, seed=self.seed)
+        table = load_at_most(self.data, self.settings.rows, schema=self.schema, seed=self.seed)
+        self.attribute, self.near = table.attribute, table.near
         self.task = self.new_task(table)
         self.key["data"] = table.fingerprint
+        if self.schema is not None:
+            self.settings = dataclasses.replace(self.settings, **self.said_by_schema(table))
+            self.key["schema"] = dataclasses.asdict(self.schema)
 
     @abstractmethod
-    def new_task(self, table: InsuranceTable) -> AttributeTask:
+    def said_by_schema(self, table: PeopleTable) -> dict[str, Any]:
+        """The settings that a schema says instead of the profile."""
+
+    @abstractmethod
+    def new_task(self, table: PeopleTable) -> AttributeTask:
         """The rows with the label of this experiment."""
 
     @property

@@ -1,10 +1,12 @@
 """Experiment `insurance-threshold`: the paper's section 5 and appendix A, from raw table to numbers.
 
-A net decides whether BMI exceeds its 90th percentile; PREDICT releases, CERTIFY measures, and the trajectory
-b' = B - j s asks how far left of the threshold a positive release is ever seen. Everything is set beside the closed
-form of `halfspace`. The charts are in `figures`, the paper's own figures in `ledger`.
+A net decides whether BMI exceeds its 90th percentile, or another attribute the threshold that a schema says; PREDICT
+releases, CERTIFY measures, and the trajectory b' = B - j s asks how far left of the threshold a positive release is
+ever seen. Everything is set beside the closed form of `halfspace`. The charts are in `figures`, the paper's own figures
+in `ledger`.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,11 +16,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from rp_tutorial.core.arguments import InputError
+from rp_tutorial.core.arguments import InputError, refuse
 from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.core.streams import Purpose
-from rp_tutorial.data.tables.insurance import InsuranceTable
-from rp_tutorial.data.tables.tasks import ThresholdTask, threshold_task
+from rp_tutorial.data.tables.people import PeopleTable
+from rp_tutorial.data.tables.tasks import ThresholdTask, table_task, threshold_task
 from rp_tutorial.experiments.engine.experiment import Experiment, register
 from rp_tutorial.experiments.tables.lab import TABLES, TableLab
 from rp_tutorial.oracles.votes import significant_plurality
@@ -31,7 +33,9 @@ PAPER_POSITIVES = 4000  # a tenth of the paper's 40,000 test rows: the records b
 
 @dataclass(frozen=True)
 class ThresholdSettings:
-    """Settings of one run. Noise scales are in std of the training rows, the trajectory is in kg/m^2."""
+    """Settings of one run. Noise scales are in std of the training rows, the trajectory in kg/m^2 or, of a table with
+    a schema, in what it calls near.
+    """
 
     rows: int | None  # rows kept of the data; None: all of them (100,000 for the generator)
     trajectory_records: int | None  # positive test records moved along the trajectory; None: all, as the paper
@@ -68,18 +72,31 @@ NEEDS = {
 
 
 class ThresholdLab(TableLab):
-    """The task "is BMI above its 90th percentile?", the paper's net for it, and what is measured on the two."""
+    """The task "is the attribute above its 90th percentile?", the paper's net for it, and what is measured on both."""
 
     settings: ThresholdSettings
     task: ThresholdTask
 
-    def new_task(self, table: InsuranceTable) -> ThresholdTask:
+    def new_task(self, table: PeopleTable) -> ThresholdTask:
         s = self.settings
-        return threshold_task(table, quantile=s.quantile, train_fraction=s.train_fraction, seed=self.seed)
+        split = {"train_fraction": s.train_fraction, "seed": self.seed}
+        if table.label is None:
+            return threshold_task(table, quantile=s.quantile, **split)
+        if table.label.column is not None:
+            raise refuse(
+                "schema", f"label.column = {table.label.column!r}",
+                "label.quantile or label.above: insurance-threshold decides by the attribute alone",
+            )  # fmt: skip
+        return table_task(table, **split)
+
+    def said_by_schema(self, table: PeopleTable) -> dict[str, Any]:
+        """The quantile, and where a value was given instead the one that it is of the training rows."""
+        rule = table.label
+        return {"quantile": rule.quantile or float((self.task.y_train == 0).double().mean())}
 
     @property
     def training(self) -> dict[str, Any]:
-        """An l1 penalty on the first-layer weights of every input but BMI, as in the paper."""
+        """An l1 penalty on the first-layer weights of every input but the attribute, as in the paper."""
         s, others = self.settings, [c for c in range(self.task.x_train.shape[1]) if c != self.task.attribute_column]
         return {"split": [s.quantile, s.train_fraction], "fit": {"steps": s.steps, "l1": s.l1, "l1_columns": others}}
 
@@ -118,7 +135,7 @@ class ThresholdLab(TableLab):
             "abstention": float((released == ABSTAIN).double().mean()),
             "error": float(((released != ABSTAIN) & (released != task.y_test)).double().mean()),
             "mean_radius_std": float(radius.mean()),
-            "mean_radius_bmi": float(radius.mean()) * task.attribute_std,
+            "mean_radius": float(radius.mean()) * task.attribute_std,
             "radius_standard_error_std": float(radius.std() / np.sqrt(len(radius))),
         }
 
@@ -146,29 +163,34 @@ class ThresholdLab(TableLab):
 
     @cached_property
     def augmented_set(self) -> tuple[Tensor, Tensor, np.ndarray]:
-        """D_t,1 (test rows the base net answers with 1), the moved copies [R * J, d], and the offsets [J] in kg/m^2."""
+        """D_t,1 (test rows the base net answers with 1), the moved copies [R * J, d], and the offsets [J]."""
         s, task = self.settings, self.task
         positives = task.x_test[self.plain(task.x_test) == 1]
         records = positives if s.trajectory_records is None else positives[: s.trajectory_records]
-        offsets = np.arange(s.trajectory_points + 1) * s.trajectory_step
+        offsets = np.arange(s.trajectory_points + 1) * s.trajectory_step * self.near
         probes = task.with_attribute(records, torch.as_tensor(task.threshold - offsets))
         return positives, probes.flatten(0, 1), offsets
 
     def _release_row(self, name: str, sigma: float | None, kept: Tensor, moved: Tensor) -> dict[str, Any]:
-        """Histogram of the BMI of everything released as 1, and how far left of the threshold it reaches.
+        """Histogram of the attribute of everything released as 1, and how far left of the threshold it reaches.
 
         kept [P, d]: the records of D_t,1 released as 1 as they are; moved [R * J]: which moved copies are.
         """
         moved_offset = np.tile(self.augmented_set[2], self.records)[moved.numpy()]
-        bmi = np.concatenate([self.task.attribute_of(kept).numpy(), self.task.threshold - moved_offset])
+        values = np.concatenate([self.task.attribute_of(kept).numpy(), self.task.threshold - moved_offset])
         reach = float(moved_offset.max(initial=0.0))
         return {
             "classifier": name,
             "sigma": sigma,
-            "reach_bmi": reach,
-            "leftmost_bmi": self.task.threshold - reach,
-            "histogram": _histogram(bmi, self.task.threshold, self.settings.bin_width),
+            "reach": reach,
+            "leftmost": self.task.threshold - reach,
+            "histogram": _histogram(values, self.task.threshold, self.bin_width),
         }
+
+    @property
+    def bin_width(self) -> float:
+        """Of the histograms, in the attribute's unit."""
+        return self.settings.bin_width * self.near
 
     @property
     def records(self) -> int:
@@ -181,28 +203,30 @@ class ThresholdLab(TableLab):
         std = self.task.attribute_std
         law = {"sigma": sigma, "n": n, "alpha": alpha, "offsets": self.augmented_set[2] / std}
         return {
-            "expected_reach_bmi": std * halfspace.expected_reach(**law, records=self.records),
-            "reach_range_bmi": [std * edge for edge in halfspace.reach_range(**law, records=self.records)],
-            "expected_reach_bmi_paper": std * halfspace.expected_reach(**law, records=PAPER_POSITIVES),
-            "reach_range_bmi_paper": [std * edge for edge in halfspace.reach_range(**law, records=PAPER_POSITIVES)],
+            "expected_reach": std * halfspace.expected_reach(**law, records=self.records),
+            "reach_range": [std * edge for edge in halfspace.reach_range(**law, records=self.records)],
+            "expected_reach_paper": std * halfspace.expected_reach(**law, records=PAPER_POSITIVES),
+            "reach_range_paper": [std * edge for edge in halfspace.reach_range(**law, records=PAPER_POSITIVES)],
         }
 
 
-def _histogram(bmi: np.ndarray, threshold: float, width: float) -> list[dict[str, Any]]:
+def _histogram(values: np.ndarray, threshold: float, width: float) -> list[dict[str, Any]]:
     """Counts in bins of `width` that start at the threshold, left edges first; empty bins left out."""
-    index = np.floor((bmi - threshold) / width + 1e-4).astype(int)  # float32 inputs lie beside their grid, not on it
+    index = np.floor((values - threshold) / width + 1e-4).astype(int)  # float32 inputs lie beside their grid, not on it
     pairs = zip(*(part.tolist() for part in np.unique(index, return_counts=True)), strict=True)
-    return [{"bin_left": round(threshold + bin_index * width, 4), "count": found} for bin_index, found in pairs]
+    digits = 3 - math.floor(math.log10(width))
+    return [{"bin_left": round(threshold + bin_index * width, digits), "count": found} for bin_index, found in pairs]
 
 
 def tables(results: dict[str, Any]) -> dict[str, pd.DataFrame]:
     """The results as tidy tables: `table1` (ours beside the closed form), `figure1` and `ablation` (histograms)."""
     ours, exact = pd.DataFrame(results["smoothed"]), pd.DataFrame(results["closed_form"])
-    return {
+    found = {
         "table1": ours.merge(exact, on="sigma", suffixes=("", "_closed_form")),
         "figure1": _histogram_table(results["trajectory"]["classifiers"]),
         "ablation": _histogram_table(results["ablation"]),
     }
+    return {name: table.assign(unit=results["unit"]) for name, table in found.items()}
 
 
 def _histogram_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
@@ -212,9 +236,11 @@ def _histogram_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 def summary(results: dict[str, Any]) -> str:
     """Table 1 for a terminal."""
-    columns = ["sigma", "accuracy", "abstention", "error", "mean_radius_std", "mean_radius_bmi"]
+    columns = ["sigma", "accuracy", "abstention", "error", "mean_radius_std", "mean_radius"]
     shown = pd.DataFrame(results["smoothed"])[columns]
-    return f"base accuracy {results['base']['accuracy']:.4f}\n{shown.round(4).to_string(index=False)}"
+    shown = shown.round(4).rename(columns={"mean_radius": f"mean_radius ({results['unit']})"})
+    decided = f"{results['attribute']} above {results['threshold']:g} {results['unit']}"
+    return f"{decided}: base accuracy {results['base']['accuracy']:.4f}\n{shown.to_string(index=False)}"
 
 
 def closed_form(settings: ThresholdSettings, sigma: float) -> dict[str, float]:
@@ -230,10 +256,13 @@ def run(lab: ThresholdLab) -> dict[str, Any]:
     found = [lab.at_sigma(sigma) for sigma in s.sigmas]
     positives, _, _ = lab.augmented_set
     return {
-        "threshold_bmi": task.threshold,
+        "attribute": lab.attribute,
+        "unit": task.unit,
+        "threshold": task.threshold,
+        "bin_width": lab.bin_width,
         "n_train": len(task.x_train),
         "n_test": len(task.x_test),
-        "attribute_std_bmi": task.attribute_std,
+        "attribute_std": task.attribute_std,
         "base": {"accuracy": float((lab.plain(task.x_test) == task.y_test).double().mean())},
         "smoothed": [row["smoothed"] for row in found],
         "closed_form": [closed_form(s, sigma) for sigma in s.sigmas],

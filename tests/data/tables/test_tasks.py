@@ -10,12 +10,13 @@ from close import assert_close_to_scale
 
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.streams import Purpose, numpy_generator
-from rp_tutorial.data.tables.insurance import InsuranceTable, load_table
+from rp_tutorial.data.tables.people import PeopleTable
+from rp_tutorial.data.tables.sources import load_table
 from rp_tutorial.data.tables.tasks import labelled_task, threshold_task
 
 
 @pytest.fixture(scope="module")
-def table() -> InsuranceTable:
+def table() -> PeopleTable:
     return load_table("synthetic", rows=4000, seed=2)
 
 
@@ -24,15 +25,15 @@ def task(table):
     return threshold_task(table, seed=1)
 
 
-def small_table(**columns) -> InsuranceTable:
+def small_table(**columns) -> PeopleTable:
     """A hand-made table with only these features."""
     frame = pd.DataFrame(columns)
     categorical = tuple(name for name in frame if not pd.api.types.is_numeric_dtype(frame[name]))
     numeric = tuple(name for name in frame if name not in categorical)
-    return InsuranceTable(frame, numeric, categorical, "bmi", "kg/m^2", "hand-made", "0" * 64)
+    return PeopleTable(frame, numeric, categorical, "bmi", "kg/m^2", "hand-made", "0" * 64)
 
 
-def changed(table: InsuranceTable, **columns) -> InsuranceTable:
+def changed(table: PeopleTable, **columns) -> PeopleTable:
     return dataclasses.replace(table, frame=table.frame.assign(**columns))
 
 

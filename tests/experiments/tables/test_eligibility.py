@@ -10,7 +10,7 @@ from scipy import stats
 
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.labels import ABSTAIN
-from rp_tutorial.data.tables.insurance import load_table
+from rp_tutorial.data.tables.sources import load_table
 from rp_tutorial.experiments.engine.runner import run as run_experiment
 from rp_tutorial.experiments.engine.stages import Stages
 from rp_tutorial.experiments.tables import eligibility
@@ -62,8 +62,8 @@ def test_a_table_without_the_conditions_is_refused() -> None:
 
 
 def test_results_have_the_promised_fields(oracles: pd.DataFrame) -> None:
-    promised = {"name", "sigma", "n", "accuracy", "abstention", "median_length_bmi", "median_prior_mass"}
-    assert promised | {"median_posterior_width_bmi", "advantage_at_1_bmi"} <= set(oracles.columns)
+    promised = {"name", "sigma", "n", "accuracy", "abstention", "median_length", "median_prior_mass"}
+    assert promised | {"median_posterior_width", "advantage_near"} <= set(oracles.columns)
     names = {"base", "deterministic certificate", "attribute smoothing, exact", "isotropic, ideal"}
     names |= {"isotropic VOTE", "isotropic PREDICT", "plain noise", "randomized response", "abstaining net"}
     assert set(oracles["name"]) == names
@@ -72,24 +72,24 @@ def test_results_have_the_promised_fields(oracles: pd.DataFrame) -> None:
 def test_measures_are_what_their_names_say(oracles: pd.DataFrame, document: dict) -> None:
     assert oracles["accuracy"].between(0, 1).all()
     assert (oracles["accuracy"] + oracles["abstention"] <= 1 + 1e-9).all()
-    assert oracles["largest_advantage_at_1_bmi"].le(0.5 + 1e-12).all()
-    assert (oracles["advantage_at_1_bmi"] <= oracles["largest_advantage_at_1_bmi"] + 1e-12).all()
-    domain = document["results"]["imputation"]["median_length_bmi"]
-    assert oracles["median_length_bmi"].between(0, domain + 1e-9).all()
+    assert oracles["largest_advantage_near"].le(0.5 + 1e-12).all()
+    assert (oracles["advantage_near"] <= oracles["largest_advantage_near"] + 1e-12).all()
+    domain = document["results"]["imputation"]["median_length"]
+    assert oracles["median_length"].between(0, domain + 1e-9).all()
     assert oracles["missed"].le(3 * SMOKE.tau).all()  # a release rarer than tau is rare; 20 records
 
 
 def test_the_side_information_alone_says_nothing_about_bmi(document: dict, oracles: pd.DataFrame) -> None:
     imputation = document["results"]["imputation"]
     assert abs(imputation["r_squared"]) < 0.02
-    assert oracles["median_posterior_width_bmi"].max() <= imputation["median_posterior_width_bmi"] + 0.2
+    assert oracles["median_posterior_width"].max() <= imputation["median_posterior_width"] + 0.2
 
 
 def test_randomized_response_pays_for_every_pair_of_inputs(oracles: pd.DataFrame) -> None:
     """Its accuracy and its largest advantage follow from one number, the probability of keeping the label."""
     base = oracles[oracles["name"] == "base"]["accuracy"].item()
     for row in oracles[oracles["name"] == "randomized response"].itertuples():
-        kept = (2 * row.largest_advantage_at_1_bmi + 1) / 2
+        kept = (2 * row.largest_advantage_near + 1) / 2
         assert row.accuracy == pytest.approx(kept * base + (1 - kept) * (1 - base), abs=1e-9)
 
 
@@ -97,7 +97,7 @@ def test_the_matched_comparators_match(oracles: pd.DataFrame) -> None:
     for sigma in SMOKE.sigmas:
         at = oracles[oracles["sigma"] == sigma].set_index("name")
         response, noise = at.loc["randomized response"], at.loc["plain noise"]
-        assert response["largest_advantage_at_1_bmi"] == pytest.approx(noise["largest_advantage_at_1_bmi"], abs=1e-6)
+        assert response["largest_advantage_near"] == pytest.approx(noise["largest_advantage_near"], abs=1e-6)
         predict = at.loc["isotropic PREDICT"].set_index("n").loc[1000, "abstention"]
         assert at.loc["abstaining net"]["abstention"] == pytest.approx(predict, abs=0.01)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.data.tables.insurance import LEAKING
+from rp_tutorial.data.tables.people import LEAKING
 from rp_tutorial.experiments.engine.stages import Stages
 from rp_tutorial.experiments.tables import frontier as insurance_frontier
 from rp_tutorial.experiments.tables.frontier import (

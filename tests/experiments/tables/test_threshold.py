@@ -84,15 +84,15 @@ def test_rates_of_a_row_add_up(document: dict) -> None:
         assert row["accuracy"] + row["abstention"] + row["error"] == pytest.approx(1, abs=1e-12)
         low, high = row["accuracy_ci"]
         assert low < row["accuracy"] < high
-        std = document["results"]["attribute_std_bmi"]
-        assert row["mean_radius_bmi"] == pytest.approx(std * row["mean_radius_std"])
+        std = document["results"]["attribute_std"]
+        assert row["mean_radius"] == pytest.approx(std * row["mean_radius_std"])
 
 
 def test_results_have_the_promised_fields(document: dict) -> None:
     results = document["results"]
-    assert {"threshold_bmi", "n_train", "n_test", "base", "smoothed"} <= set(results)
+    assert {"threshold", "n_train", "n_test", "base", "smoothed"} <= set(results)
     promised = {"sigma", "n", "alpha", "accuracy", "accuracy_ci", "abstention", "error"}
-    promised |= {"mean_radius_std", "mean_radius_bmi"}
+    promised |= {"mean_radius_std", "mean_radius"}
     assert all(promised <= set(row) for row in results["smoothed"])
     assert results["n_train"] / (results["n_train"] + results["n_test"]) == pytest.approx(0.6)
 
@@ -107,7 +107,7 @@ def test_the_mean_radius_is_the_closed_forms(document: dict) -> None:
 def test_the_base_net_never_reaches_left_of_the_threshold_by_a_grid_step(document: dict) -> None:
     base = document["results"]["trajectory"]["classifiers"][0]
     assert base["classifier"] == "base"
-    assert base["reach_bmi"] <= 0.1
+    assert base["reach"] <= 0.1
 
 
 def test_the_reach_stays_in_the_range_of_the_closed_form(document: dict, trained) -> None:
@@ -120,17 +120,17 @@ def test_the_reach_stays_in_the_range_of_the_closed_form(document: dict, trained
         low, high = halfspace.reach_range(
             sigma=3.0, n=row["n"], alpha=row["alpha"], offsets=offsets, records=records, confidence=1 - 1e-4
         )
-        assert low - 1e-9 <= row["reach_bmi"] / task.attribute_std + (-shift / task.attribute_std) <= high + 1e-9
+        assert low - 1e-9 <= row["reach"] / task.attribute_std + (-shift / task.attribute_std) <= high + 1e-9
 
 
 def test_histograms_hold_every_release_of_class_one(document: dict) -> None:
     trajectory = document["results"]["trajectory"]
     base = trajectory["classifiers"][0]
     assert sum(bar["count"] for bar in base["histogram"]) >= trajectory["positives"]
-    threshold = document["results"]["threshold_bmi"]
+    threshold = document["results"]["threshold"]
     for row in trajectory["classifiers"]:
         left = min(bar["bin_left"] for bar in row["histogram"])
-        assert left <= row["leftmost_bmi"] + 1e-6 or row["reach_bmi"] == 0
+        assert left <= row["leftmost"] + 1e-6 or row["reach"] == 0
         edges = np.array([bar["bin_left"] for bar in row["histogram"]])
         assert np.allclose(np.round((edges - threshold) / 0.2), (edges - threshold) / 0.2, atol=1e-3)
 
