@@ -17,7 +17,7 @@ import pandas as pd
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data.tables.own import is_number, text_cells, to_numbers
 from rp_tutorial.data.tables.people import refuse_few
-from rp_tutorial.data.tables.reading import content_of, first_rows, shown
+from rp_tutorial.data.tables.reading import content_of, first_rows
 from rp_tutorial.data.tables.roles import NEAR_PARTS
 from rp_tutorial.data.tables.schema import MOST_LEVELS
 
@@ -48,7 +48,7 @@ def describe(path: str | os.PathLike) -> str:
     `load_table(path, schema=...)` reads the table by it. Raises InputError, one line, for a file that is no table, has
     fewer than 100 rows or no column of numbers.
     """
-    where = f"data: {shown(os.fspath(path))}"
+    where = f"data: {os.fspath(path)}"
     content = content_of(Path(path), where)
     rows, separator = first_rows(content, where)
     first = [cell.strip() for cell in rows[0]]

@@ -12,7 +12,7 @@ import pandas as pd
 
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data.tables.people import refuse_few
-from rp_tutorial.data.tables.reading import content_of, first_rows, parsed, shown
+from rp_tutorial.data.tables.reading import content_of, first_rows, parsed
 from rp_tutorial.data.tables.registry import table_source, table_sources
 from rp_tutorial.data.tables.schema import CATEGORICAL, COLUMNS, INTEGER, csv_schema
 
@@ -30,7 +30,7 @@ def read_csv(path: str | os.PathLike) -> pd.DataFrame:
     numbers may be written "48.0", and an empty or "None" cell of `alcohol_freq` is the category "None". Everything else
     that differs from the schema is refused: InputError, one line that starts with "data: PATH:".
     """
-    where = f"data: {shown(os.fspath(path))}"
+    where = f"data: {os.fspath(path)}"
     frame = _parse(Path(path), where)
     frame["alcohol_freq"] = frame["alcohol_freq"].fillna("None")
     for name in COLUMNS:

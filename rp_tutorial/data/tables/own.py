@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.data.tables.people import PeopleTable, fingerprint, refuse_few
-from rp_tutorial.data.tables.reading import content_of, first_rows, parsed, shown
+from rp_tutorial.data.tables.reading import content_of, first_rows, parsed
 from rp_tutorial.data.tables.roles import NEAR_PARTS, Names, Schema, meant
 from rp_tutorial.data.tables.schema import MOST_LEVELS
 
@@ -25,7 +25,7 @@ MISSING_LEVEL = "(missing)"  # the category of cells that have none
 
 def read_table(path: str, schema: Schema) -> PeopleTable:
     """The rows of a CSV file whose columns are what `schema` says. Raises InputError, one line."""
-    where = f"data: {shown(path)}"
+    where = f"data: {path}"
     cells = read_cells(Path(path), schema, where)
     gaps = _gaps(cells, schema)
     kept = _complete(gaps, schema, where)

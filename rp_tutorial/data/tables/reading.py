@@ -20,11 +20,6 @@ SEPARATORS, LINE_LENGTH = "\t;|,", 1_000_000
 LOOKED_AT = 20  # lines that show how a file is written
 
 
-def shown(path: object) -> str:
-    """A path as messages show it."""
-    return str(path).replace("\n", " ")
-
-
 def content_of(path: Path, where: str, *, kind: str = "a CSV file", otherwise: str = "") -> bytes:
     """The bytes of a file or of a pipe, read once, if they look like text. `where` begins every message."""
     try:

@@ -15,7 +15,7 @@ from pydantic import AllowInfNan, ConfigDict, Strict, TypeAdapter, ValidationErr
 from pydantic.dataclasses import dataclass
 
 from rp_tutorial.core.arguments import InputError, refuse
-from rp_tutorial.data.tables.reading import content_of, shown
+from rp_tutorial.data.tables.reading import content_of
 
 Text = Annotated[str, Strict()]
 Number = Annotated[float, Strict(), AllowInfNan(False)]
@@ -91,7 +91,7 @@ def read_schema(source: AnySchema) -> Schema:
     if isinstance(source, Mapping):
         where, content = "schema", dict(source)
     elif isinstance(source, str | os.PathLike):
-        where = f"schema: {shown(source)}"
+        where = f"schema: {os.fsdecode(source)}"
         content = _toml(Path(os.fsdecode(source)), where)
     else:
         raise refuse("schema", source, "the path of a TOML file, or a dict")
@@ -109,7 +109,7 @@ def _toml(path: Path, where: str) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise InputError(f"{where}: is not UTF-8 text, so not a TOML file") from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InputError(f"{where}: is not TOML ({shown(error)})") from None
+        raise InputError(f"{where}: is not TOML ({error})") from None
 
 
 def _first_of(error: ValidationError, where: str) -> InputError:
@@ -121,7 +121,7 @@ def _first_of(error: ValidationError, where: str) -> InputError:
         keys = list(within.__dataclass_fields__)
         return InputError(f"{where}: {'.'.join(place)}: no such key{meant(place[-1], keys)}")
     said = "is needed" if first["type"] == "missing" else f"got {first['input']!r}; {first['msg'].lower()}"
-    return InputError(shown(f"{where}: {'.'.join(place) or 'schema'}: {said}"))
+    return InputError(f"{where}: {'.'.join(place) or 'schema'}: {said}")
 
 
 def meant(given: str, allowed: Iterable[str]) -> str:
@@ -161,8 +161,9 @@ def _check(schema: Schema, where: str) -> None:
         raise InputError(
             f"{where}: numeric, categorical: got none, allowed is at least one column beside the attribute"
         )
-    if "\n" in schema.unit or not schema.unit.strip():
-        raise InputError(f"{where}: unit: got {schema.unit!r}, allowed is a word such as years or kg/m^2")
+    for key, text in (("attribute", schema.attribute), ("unit", schema.unit)):
+        if not text.strip() or not text.isprintable():
+            raise InputError(f"{where}: {key}: got {text!r}, allowed is a word to print, as bmi and kg/m^2")
     for name in schema.missing.values or ():
         if roles.get(name, "left_out") == "left_out":
             raise InputError(f"{where}: missing.values: no column in use is called {name!r}{meant(name, roles)}")
