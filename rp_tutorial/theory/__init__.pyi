@@ -1,4 +1,8 @@
+from . import plurality as plurality
 from . import response as response
+from .calibration import calibrated_level as calibrated_level
+from .calibration import calibrated_radius as calibrated_radius
+from .calibration import worst_mean_tv as worst_mean_tv
 from .guarantees import RobustPrivacy as RobustPrivacy
 from .guarantees import advantage_from_tv as advantage_from_tv
 from .guarantees import composition_tv as composition_tv
@@ -24,3 +28,5 @@ from .halfspace import threshold_rates as threshold_rates
 from .halfspace import vote_law as vote_law
 from .planner import Plan as Plan
 from .planner import plan as plan
+from .plurality import plurality_loss as plurality_loss
+from .profile import vote_profile as vote_profile

@@ -31,7 +31,7 @@ MAX_OUTCOMES = 2_000_000  # count vectors that `repeated_tv` will enumerate
 
 def advantage_from_tv(tv: ArrayLike) -> NDArray[np.float64]:
     """Best advantage against two laws at total variation `tv`: tv / 2, from 0 to 1/2. Any shape."""
-    return _within("tv", tv, 1.0) / 2
+    return within("tv", tv, 1.0) / 2
 
 
 def total_variation(law_a: ArrayLike, law_b: ArrayLike) -> NDArray[np.float64]:
@@ -220,7 +220,7 @@ def halfspace_laws(
     (other, A) for rule="vote", (other, ABSTAIN, A) for rule="predict", whose test has level `alpha`. A tied vote goes
     to the lowest index: tie="against" where A is class 1, tie="for" where A is class 0. Broadcasts; [..., S] each.
     """
-    z = special.ndtri(_within("p_a", p_a, 1.0))
+    z = special.ndtri(within("p_a", p_a, 1.0))
     shift = np.asarray(shift, dtype=np.float64)
     if not np.all(np.isfinite(shift)):
         raise refuse("shift", shift[~np.isfinite(shift)].flat[0].item(), "finite numbers")
@@ -294,7 +294,7 @@ def pixeldp_radius(p_low: ArrayLike, *, sigma: float) -> NDArray[np.float64]:
     never above the true one. 0 where p_low <= 1/2. Shape of p_low.
     Source: Lecuyer et al. 2019, Proposition 1 and Equation 4, in the form of Cohen et al. 2019.
     """
-    p = _within("p_low", p_low, 1.0)
+    p = within("p_low", p_low, 1.0)
     sigma, b = positive("sigma", sigma), np.linspace(0, 1, 401)[1:]
     room = p[..., None] - np.exp(2 * b) * (1 - p[..., None])  # must exceed (1 + e^b) delta
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -320,13 +320,13 @@ def _losing_quantile(n: int, most_losing: int, beta: float) -> float:
 
 
 def _radius_above(p_low: ArrayLike, quantile: float, sigma: float) -> NDArray[np.float64]:
-    p, sigma = _within("p_low", p_low, 1.0), positive("sigma", sigma)
+    p, sigma = within("p_low", p_low, 1.0), positive("sigma", sigma)
     if math.isinf(quantile):  # a rule that never answers keeps nothing put, not even where p_low is 1
         return np.zeros_like(p)[()]
     return np.maximum(0.0, sigma * (normal_quantile_down(p) - quantile))
 
 
-def _within(argument: str, values: ArrayLike, top: float) -> NDArray[np.float64]:
+def within(argument: str, values: ArrayLike, top: float) -> NDArray[np.float64]:
     """`values` as floats from 0 to `top`; NaN is refused."""
     found = np.asarray(values)
     if found.dtype.kind not in "fiu":
