@@ -23,6 +23,8 @@ import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 
+from rp_tutorial.core.arguments import InputError
+from rp_tutorial.experiments.engine.experiment import EXPERIMENTS
 from tools.chapters import Chapter, all_chapters, code_chapters
 from tools.labels import FENCE
 
@@ -108,6 +110,29 @@ def test_a_chapter_has_one_parameters_cell_with_profile_and_seed(chapter: Chapte
     assert all(isinstance(statement, ast.Assign) for statement in statements)
     values = {ast.unparse(part.targets[0]): ast.literal_eval(part.value) for part in statements}
     assert values == PARAMETERS
+
+
+@each_chapter
+def test_a_profile_that_matters_goes_where_an_unknown_one_is_refused_in_one_line(chapter: Chapter) -> None:
+    """`papermill -p profile tiny` ends with what there is: a comparison or a table of profiles is not all that asks."""
+    nodes = [node for cell in code_cells(chapter.notebook()) for node in ast.walk(ast.parse(cell.source))]
+    calls = [node for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    asked = {part.id for call in calls if call.func.attr in ("lab", "settings", "run") for part in handed(call)}
+    other = [node for node in nodes if isinstance(node, ast.Compare | ast.Subscript)]
+    used = {part.id for node in other for part in ast.walk(node) if isinstance(part, ast.Name)}
+    assert "profile" in asked or "profile" not in used
+    assert not [node for node in other if isinstance(node, ast.Subscript) and ast.unparse(node.slice) == "profile"]
+
+
+def handed(call: ast.Call) -> list[ast.Name]:
+    """The variables among the arguments of a call."""
+    return [part for part in (*call.args, *(k.value for k in call.keywords)) if isinstance(part, ast.Name)]
+
+
+def test_an_unknown_profile_is_one_line_that_names_those_there_are() -> None:
+    for name in EXPERIMENTS:
+        with pytest.raises(InputError, match=r"^profile: got 'tiny', allowed is one of smoke, cpu, gpu$"):
+            EXPERIMENTS[name].settings("tiny")
 
 
 @each_chapter

@@ -15,7 +15,6 @@ from .faces.lab import FACES as FACES
 from .faces.lab import PUBLISHED_FILES as PUBLISHED_FILES
 from .faces.lab import FaceLab as FaceLab
 from .faces.private_nets import EPSILONS as EPSILONS
-from .faces.private_nets import PRIVATE_TRAINING as PRIVATE_TRAINING
 from .faces.private_nets import private_target as private_target
 from .faces.private_nets import public_net as public_net
 from .faces.students import MARGIN as MARGIN

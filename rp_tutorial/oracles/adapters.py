@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from rp_tutorial.core.arguments import in_one_line, refuse
+from rp_tutorial.core.arguments import count, in_one_line, refuse
 from rp_tutorial.oracles.smoothing import Smoothing
 
 
@@ -37,13 +37,22 @@ class LabelNet(nn.Module):
         return nn.functional.one_hot(torch.as_tensor(label), len(self.classes)).to(x)
 
 
-def smooth(model: Any, *, sigma: float, classes: Sequence[Any] | None = None, **options: Any) -> Smoothing:
-    """The smoothed classifier of any model, with the certificates of `Smoothing`, whose `options` these are.
+def smooth(
+    model: Any,
+    *,
+    sigma: float,
+    classes: Sequence[Any] | None = None,
+    num_classes: int | None = None,
+    threads: int | None = None,
+    **options: Any,
+) -> Smoothing:
+    """The smoothed classifier of any model, with the certificates of `Smoothing`, whose further `options` these are.
 
-    model: a torch net (then `num_classes` is an option); a fitted scikit-learn classifier or pipeline, smoothed in the
-    unit of the table it was fitted to; or a function that takes a float64 array [B, d] and gives B labels, with
-    `classes`, all labels there are. Class c of a certificate is model.classes_[c] or classes[c].
-    x may be an array or a data frame of numbers. A model that is no net runs in one thread.
+    model: a torch net, with `num_classes`; a fitted scikit-learn classifier or pipeline, smoothed in the unit of the
+    table it was fitted to; or a function that takes a float64 array [B, d] and gives B labels, with `classes`, all
+    labels there are, or with `num_classes`, if its labels are 0, 1, ... Class c of a certificate is model.classes_[c]
+    or classes[c]. x may be an array or a data frame of numbers. A model that is no net runs in one thread, unless
+    `threads` says otherwise.
     Raises InputError for anything else, and as `Smoothing` does.
 
     >>> smoothing = rp.smooth(lambda x: x[:, 0] > 0, sigma=0.5, classes=[False, True])
@@ -53,10 +62,22 @@ def smooth(model: Any, *, sigma: float, classes: Sequence[Any] | None = None, **
     Chapter: foundations/certified-robustness.
     """
     if isinstance(model, nn.Module):
-        return Smoothing(model, sigma=sigma, **options)
-    label, classes = getattr(model, "predict", model), getattr(model, "classes_", classes)
-    if not callable(label) or classes is None:
+        if classes is not None or num_classes is None:
+            given = f"{type(model).__name__} {'with classes' if classes is not None else 'without num_classes'}"
+            raise refuse("model", given, "a torch net beside num_classes=, which is all it needs")
+        return Smoothing(model, num_classes=num_classes, sigma=sigma, threads=threads, **options)
+    label, own = getattr(model, "predict", model), getattr(model, "classes_", None)
+    if own is not None and classes is not None:
+        raise refuse("classes", classes, "left out, as the model has its own")
+    if own is None and classes is None and num_classes is not None:
+        classes = range(count("num_classes", num_classes, minimum=2))
+    known = classes if own is None else own
+    if not callable(label) or known is None:
         given = type(model).__name__ + (" without classes" if callable(label) else "")
         raise refuse("model", given, "a torch net, a fitted classifier with classes_, or a function beside classes=")
-    net = LabelNet(label, classes, getattr(model, "feature_names_in_", None))
-    return Smoothing(net, num_classes=len(net.classes), sigma=sigma, threads=1, **options)
+    net = LabelNet(label, known, getattr(model, "feature_names_in_", None))
+    if num_classes not in (None, len(net.classes)):
+        raise refuse("num_classes", num_classes, f"{len(net.classes)}, as many as there are, or left out")
+    return Smoothing(
+        net, num_classes=len(net.classes), sigma=sigma, threads=1 if threads is None else threads, **options
+    )

@@ -58,6 +58,36 @@ def test_a_function_is_smoothed_with_the_classes_that_are_named():
         smooth(lambda x: np.where(x[:, 0] > 0, 30, 10), sigma=1.0, classes=[10, 20]).vote([[3.0]], n=5)
 
 
+def test_a_number_of_classes_names_the_labels_0_1_and_so_on():
+    def step(x):
+        return np.digitize(x[:, 0], [-1.0, 1.0])
+
+    named = smooth(step, sigma=1.0, classes=[0, 1, 2], seed=0)
+    counted = smooth(step, sigma=1.0, num_classes=3, seed=0, threads=2)
+    x = [[3.0], [-3.0], [0.0]]
+    assert named.counts(x, 200).tolist() == counted.counts(x, 200).tolist()
+    model = LogisticRegression().fit(TABLE, LABEL)
+    assert smooth(model, sigma=1.0, num_classes=2).num_classes == 2
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "argument"),
+    [
+        (lambda x: x[:, 0] > 0, {"num_classes": 1}, "num_classes"),
+        (lambda x: x[:, 0] > 0, {"num_classes": "two"}, "num_classes"),
+        (lambda x: x[:, 0] > 0, {"classes": [False, True], "num_classes": 3}, "num_classes"),
+        (lambda x: x[:, 0] > 0, {"classes": [False, True], "threads": 0}, "threads"),
+        (LogisticRegression().fit(TABLE, LABEL), {"num_classes": 3}, "num_classes"),
+        (LogisticRegression().fit(TABLE, LABEL), {"classes": ["high", "low"]}, "classes"),
+        (nn.Linear(3, 2), {"classes": [0, 1]}, "model"),
+        (nn.Linear(3, 2), {}, "model"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused_in_one_line(model, options, argument):
+    with pytest.raises(InputError, match=rf"^{argument}: got [^\n]*$"):
+        smooth(model, sigma=1.0, **options)
+
+
 @pytest.mark.parametrize("classes", [[[0, 1], [1, 0]], [True, True, False]])
 def test_classes_that_are_no_list_of_different_labels_are_refused_in_one_line(classes):
     with pytest.raises(InputError, match=r"^classes: got [^\n]*$"):
