@@ -10,6 +10,7 @@ import altair as alt
 import pandas as pd
 
 from rp_tutorial.figures.base import ABOVE, BELOW, REFERENCE, WIDTH, finish, panels, slider
+from rp_tutorial.theory.rounding import rounded_down
 
 
 def release_histogram(
@@ -105,12 +106,12 @@ def radius_against_distance(table: pd.DataFrame, *, largest: float) -> alt.Layer
     """
     end = float(table["distance"].max())
     points = (
-        alt.Chart(table)
+        alt.Chart(table.assign(shown=rounded_down(table["radius"], 3)))
         .mark_point(size=18, filled=True, opacity=0.6, color=ABOVE)
         .encode(
             x=alt.X("distance:Q", title="true distance to the boundary (std)"),
             y=alt.Y("radius:Q", title="certified radius (std)"),
-            tooltip=[alt.Tooltip("distance:Q", format=".3f"), alt.Tooltip("radius:Q", format=".3f")],
+            tooltip=[alt.Tooltip("distance:Q", format=".3f"), alt.Tooltip("shown:Q", format=".3f", title="radius")],
         )
     )
     diagonal = pd.DataFrame({"distance": [0.0, min(end, 1.1 * largest)], "radius": [0.0, min(end, 1.1 * largest)]})
@@ -119,7 +120,7 @@ def radius_against_distance(table: pd.DataFrame, *, largest: float) -> alt.Layer
     return finish(
         alt.layer(points, line, wall).properties(width="container", height=280),
         f"Certified radius against true distance, {len(table)} inputs. Points lie below the dashed diagonal and below "
-        f"a horizontal line at {largest:.2f} std, the most this number of samples can certify.",
+        f"a horizontal line at {rounded_down(largest):.2f} std, the most this number of samples can certify.",
     )
 
 
@@ -167,7 +168,8 @@ def live_certificate(table: pd.DataFrame) -> alt.LayerChart:
     x = alt.X("p:Q", title="p_A, share of the top label", scale=alt.Scale(domain=[0.5, 1.0]))
     y = alt.Y("ideal:Q", title="radius, in the unit of σ", scale=alt.Scale(domainMin=0))
     at_slider = curve.transform_filter("abs(datum.p - p_A) < 0.005")
-    label = "'certified ' + format(datum.certified, '.3f') + ', ideal ' + format(datum.ideal, '.3f')"
+    parts = [f"'{name} ' + format(floor(1000 * datum.{name}) / 1000, '.3f')" for name in ("certified", "ideal")]
+    label = " + ', ' + ".join(parts)  # a radius is rounded down
     layers = [
         curve.mark_line(strokeDash=[5, 4], color=REFERENCE).encode(x=x, y=y),
         curve.mark_line(strokeWidth=2.5, color=ABOVE).encode(x=x, y="certified:Q"),
@@ -235,7 +237,8 @@ def live_plan(
     rule = wanted.mark_rule(strokeDash=[2, 3], color=REFERENCE).encode(y="wanted:Q")
     mean, std = population
     share = " - ".join(f"cumulativeNormal({threshold} {sign} datum.needed, {mean}, {std})" for sign in "+-")
-    needs = "'VOTE: R from a margin of ' + format(datum.needed, '.2f') + '; nearer: ' + format(datum.share, '.0%')"
+    margin = "format(ceil(100 * datum.needed - 1e-6) / 100, '.2f')"  # what is needed is rounded up
+    needs = f"'VOTE: R from a margin of ' + {margin} + '; nearer: ' + format(datum.share, '.0%')"
     passes = "format(100 + pow(10, log10_n) + pow(10, log10_N), ',.0f') + ' passes'"
     label = (
         curve.transform_calculate(enough="datum.VOTE >= R ? datum.margin : 1e9")

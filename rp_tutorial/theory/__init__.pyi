@@ -30,3 +30,4 @@ from .planner import Plan as Plan
 from .planner import plan as plan
 from .plurality import plurality_loss as plurality_loss
 from .profile import vote_profile as vote_profile
+from .rounding import rounded_down as rounded_down

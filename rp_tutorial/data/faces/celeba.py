@@ -167,9 +167,11 @@ def _lines(path: Path, source: str) -> list[tuple[int, str]]:
     try:
         text = path.read_text(encoding="ascii")
     except UnicodeDecodeError:
-        raise InputError(f"data: {source}: {path.name}: is not plain text") from None
+        text = "\0"
     except OSError as error:
         raise InputError(f"data: {source}: {path.name}: cannot be read ({error.strerror})") from None
+    if "\0" in text:
+        raise InputError(f"data: {source}: {path.name}: is not plain text")
     lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
     if not lines:
         raise InputError(f"data: {source}: {path.name}: is empty")

@@ -114,3 +114,12 @@ def test_labels_keep_their_meaning_or_the_source_is_refused(tmp_path: Path) -> N
         (broken / f"{number:06}.jpg").write_bytes(b"")
     with pytest.raises(InputError, match="identity 7 has no usable image left"):
         load_faces(f"celeba:{root}", size=32)
+
+
+@pytest.mark.parametrize("odd", [b"\0", b"\xff"])
+def test_a_list_that_holds_more_than_text_is_refused_in_one_line(odd: bytes, tmp_path: Path) -> None:
+    root = write_celeba(tmp_path)
+    path = root / "identity_CelebA.txt"
+    path.write_bytes(path.read_bytes().replace(b"000070.jpg", b"0000" + odd + b"70.jpg"))
+    with pytest.raises(InputError, match=r"identity_CelebA\.txt: is not plain text$"):
+        load_faces(f"celeba:{root}", size=32)
