@@ -58,3 +58,12 @@ def test_the_face_benchmark_gives_everybody_the_same_votes() -> None:
     assert [int(taken) for _, _, taken in found[:5]] == [100] * 5
     assert len(re.findall(r"against [\w, ]+: [\d.]+x \(from [\d.]+ to [\d.]+\)", done.stdout)) == 2 * 7
     assert len(re.findall(r"memory \+\d+ MiB", done.stdout)) == 1
+
+
+def test_the_benchmark_of_exact_noise_gives_both_samplers_the_same_job() -> None:
+    done = subprocess.run(
+        [sys.executable, "benchmarks/grid.py", "--smoke"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert len(re.findall(r"2 inputs; both agree on [12]$", done.stdout, re.MULTILINE)) >= 3
+    assert len(re.findall(r"cost of exact noise: [\d.]+x \(from [\d.]+ to [\d.]+\)", done.stdout)) == 4

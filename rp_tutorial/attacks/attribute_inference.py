@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rp_tutorial.core.arguments import count, refuse
+from rp_tutorial.core.arguments import count, in_one_line, refuse
 from rp_tutorial.oracles.base import LabelOracle
 
 
@@ -80,6 +80,8 @@ def infer_attribute(
     candidates = np.asarray(candidates, dtype=float)
     if not _is_even_grid(candidates):
         raise refuse("candidates", f"shape {candidates.shape}", "at least 2 increasing, evenly spaced values")
+    with in_one_line("known, released", "tensors or arrays of numbers"):
+        known, released = torch.as_tensor(known), torch.as_tensor(released)
     if released.shape != known.shape[:1]:
         raise refuse("released", tuple(released.shape), f"one label for each of the {len(known)} victims")
     grid = torch.as_tensor(candidates, dtype=known.dtype)

@@ -56,7 +56,7 @@ class RandomizedResponse(LabelOracle):
         return (self._remembered(x, released) if self.memoised else released).to(x.device)
 
     def _remembered(self, x: Tensor, released: Tensor) -> Tensor:
-        rows = x.cpu().flatten(1).contiguous()
+        rows = x.detach().cpu().flatten(1).contiguous().view(torch.uint8)  # NumPy knows no bfloat16
         keys = [blake2b(row.numpy().tobytes(), digest_size=KEY_BYTES).digest() for row in rows]
         return torch.tensor([self._answers.setdefault(k, int(r)) for k, r in zip(keys, released, strict=True)])
 

@@ -116,6 +116,14 @@ def test_batches_change_nothing(task, victims, batch_rows):
     assert (parts.agreement == whole.agreement).all()
 
 
+def test_arrays_and_lists_are_taken_as_tensors_are(task, victims):
+    oracle = threshold_oracle(task)
+    released = oracle(victims)
+    expected = infer(task, oracle, victims, released).agreement
+    assert np.array_equal(infer(task, oracle, victims.numpy(), released.numpy()).agreement, expected)
+    assert np.array_equal(infer(task, oracle, victims, released.tolist()).agreement, expected)
+
+
 def test_no_victims_give_an_empty_inference(task, victims):
     found = infer(task, threshold_oracle(task), victims[:0], torch.zeros(0, dtype=torch.int64))
     assert found.agreement.shape == (0, 385)
@@ -208,6 +216,9 @@ def test_other_bad_input_is_refused_in_one_line(task, victims):
     for released in (torch.zeros(2).long(), torch.zeros(3, 1).long()):
         with pytest.raises(InputError, match=r"^released: got "):
             infer(task, oracle, victims[:3], released)
+    for known in ("rows", None, [["x"]]):
+        with pytest.raises(InputError, match=r"^known, released: got [^\n]*$"):
+            infer(task, oracle, known, torch.zeros(1).long())
     for repeats in (0, -1, 1.5, None):
         with pytest.raises(InputError, match=r"^repeats: got "):
             infer(task, oracle, victims[:1], torch.tensor([0]), repeats=repeats)

@@ -270,6 +270,9 @@ NETS = {
     "traced": lambda: torch.jit.trace(plain().eval(), torch.zeros(2, FEATURES)),
     "scripted": lambda: torch.jit.script(Module()),
     "fx": lambda: torch.fx.symbolic_trace(plain()),
+    # By the front of the compiler alone: its back end asks for a C++ compiler, which a machine may not have.
+    "compiled": lambda: torch.compile(plain(), backend="eager"),
+    "compiled, ahead of time": lambda: torch.compile(Module().eval(), backend="aot_eager"),
     "quantised": quantised,
     "tuple": Tuple,
     "dictionary": Dictionary,

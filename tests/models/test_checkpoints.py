@@ -220,6 +220,7 @@ class TwoByThree(nn.Linear):
     (torch.zeros(1).expand(2**40), "of another shape"),
     (torch.zeros(2, 3).to_sparse(), "not dense"),
     (torch.zeros(2, 3, device="meta"), "not dense"),
+    (torch.nested.nested_tensor([torch.zeros(3), torch.zeros(2)]), "not dense"),
     (torch.quantize_per_tensor(torch.zeros(2, 3), 0.1, 0, torch.qint8), "not dense"),
     (torch.zeros(2, 3).to(torch.float8_e5m2), "not dense"),
 ])  # fmt: skip

@@ -110,6 +110,17 @@ class First(nn.Module):
         return x[:, 0].long()
 
 
+@pytest.mark.parametrize("as_asked", [torch.Tensor.bfloat16, torch.Tensor.double, torch.Tensor.requires_grad_])
+def test_a_memory_knows_inputs_of_every_dtype_again(as_asked) -> None:
+    x = as_asked(torch.arange(80.0).view(40, 2))
+    oracle = constant_oracle(1, 2)
+    oracle.net.module.to(x.dtype)
+    memoised = RandomizedResponse(oracle, epsilon=0.5, seed=3, memoised=True)
+    first = memoised(x)
+    assert torch.equal(memoised(x), first)
+    assert len(set(first.tolist())) == 2
+
+
 def test_fresh_answers_average_out_and_memoised_ones_do_not() -> None:
     person = torch.ones(1, 2).repeat(500, 1)
     fresh = RandomizedResponse(constant_oracle(1, 2), epsilon=0.5, seed=3)(person)
