@@ -1,3 +1,5 @@
+from .anytime import anytime_lower_bound as anytime_lower_bound
+from .anytime import anytime_trials as anytime_trials
 from .best_of_several import alternating as alternating
 from .best_of_several import best_against as best_against
 from .best_of_several import cross_fitted as cross_fitted

@@ -1,5 +1,7 @@
 from . import plurality as plurality
 from . import response as response
+from .adaptive import adaptive_tv as adaptive_tv
+from .adaptive import known_noise_tv as known_noise_tv
 from .calibration import calibrated_level as calibrated_level
 from .calibration import calibrated_radius as calibrated_radius
 from .calibration import worst_mean_tv as worst_mean_tv
@@ -29,5 +31,8 @@ from .halfspace import vote_law as vote_law
 from .planner import Plan as Plan
 from .planner import plan as plan
 from .plurality import plurality_loss as plurality_loss
+from .population import retried_alpha as retried_alpha
+from .population import wrong_promises as wrong_promises
+from .population import wrong_share as wrong_share
 from .profile import vote_profile as vote_profile
 from .rounding import rounded_down as rounded_down

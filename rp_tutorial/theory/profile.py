@@ -58,7 +58,7 @@ def vote_profile(
     Source: ours; Gaussian noise alone: Dong, Roth and Su 2022; Balle and Wang 2018.
     Chapter: foundations/finite-samples.
     """
-    distance = _distances(distance)
+    distance = distances(distance)
     s, n_vote, releases = distance / positive("sigma", sigma), count("n_vote", n_vote), count("releases", releases)
     epsilon = 0.0 if epsilon == 0 else positive("epsilon", epsilon)
     if num_classes is not None:
@@ -142,7 +142,7 @@ def _some_other(loss: NDArray, releases: int) -> NDArray:
         return -np.expm1(releases * np.log1p(-loss))
 
 
-def _distances(distance: ArrayLike) -> NDArray[np.float64]:
+def distances(distance: ArrayLike) -> NDArray[np.float64]:
     found = np.asarray(distance)
     good = found.dtype.kind in "fiu" and np.isfinite(found) & (found >= 0)
     if not np.all(good):
