@@ -1,3 +1,4 @@
+from . import noises as noises
 from . import plurality as plurality
 from . import response as response
 from .adaptive import adaptive_tv as adaptive_tv
