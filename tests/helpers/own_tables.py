@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 
@@ -73,12 +75,6 @@ def adult(rows: int = ROWS, seed: int = 0) -> str:
     return "\n".join(", ".join(map(str, row)) for row in zip(*columns, strict=True)) + "\n\n"
 
 
-ADULT_COLUMNS = (
-    "age", "workclass", "fnlwgt", "education", "education-num", "marital-status", "occupation", "relationship", "race",
-    "sex", "capital-gain", "capital-loss", "hours-per-week", "native-country", "income",
-)  # fmt: skip
-
-
 def ward(rows: int = ROWS, seed: int = 0) -> str:
     """A spreadsheet's export: semicolons, decimal commas, a BOM's worth of umlauts, levels called NA and None."""
     draw = np.random.default_rng(seed)
@@ -92,3 +88,61 @@ def ward(rows: int = ROWS, seed: int = 0) -> str:
         "Diät": np.where(weight + draw.normal(0, 6, rows) > 88, "ja", "nein"),
     })  # fmt: skip
     return frame.to_csv(index=False, sep=";", decimal=",")
+
+
+INSURANCE = {
+    "attribute": "bmi",
+    "unit": "kg/m^2",
+    "domain": [10, 60],
+    "numeric": ["age", "children", "charges"],
+    "categorical": ["sex", "smoker", "region"],
+    "label": {"quantile": 0.9},
+}
+PIMA = {
+    "attribute": "BMI",
+    "unit": "kg/m^2",
+    "domain": [10, 70],
+    "label": {"column": "Outcome"},
+    "numeric": ["Pregnancies", "Glucose", "BloodPressure", "DiabetesPedigreeFunction", "Age"],
+    "left_out": ["SkinThickness", "Insulin"],
+    "missing": {"values": {"BMI": [0], "Glucose": [0], "BloodPressure": [0]}, "treat": "drop"},
+}
+ADULT = {
+    "columns": [
+        "age", "workclass", "fnlwgt", "education", "education-num", "marital-status", "occupation", "relationship",
+        "race", "sex", "capital-gain", "capital-loss", "hours-per-week", "native-country", "income",
+    ],
+    "attribute": "age", "unit": "years", "domain": [16, 91], "label": {"column": "income", "positive": ">50K"},
+    "numeric": ["education-num", "capital-gain", "capital-loss", "hours-per-week"],
+    "categorical": [
+        "workclass", "education", "marital-status", "occupation", "relationship", "race", "sex", "native-country",
+    ],
+    "left_out": ["fnlwgt"], "missing": {"cells": ["?"], "treat": "drop"},
+}  # fmt: skip
+WARD = {
+    "attribute": "Gewicht",
+    "unit": "kg",
+    "domain": [30, 150],
+    "decimal": ",",
+    "label": {"column": "Diät", "positive": "ja"},
+    "numeric": ["Größe"],
+    "categorical": ["Allergie", "Station"],
+    "left_out": ["Fall"],
+}
+
+
+def by_rule(schema: dict, **rule: float) -> dict:
+    """The schema with a rule about its attribute for the label; what was the label is left out."""
+    was = [schema["label"]["column"]] if "column" in schema["label"] else []
+    return schema | {"label": rule, "left_out": [*schema.get("left_out", []), *was]}
+
+
+def toml_of(schema: dict) -> str:
+    """A schema as TOML: JSON but for the equal signs and infinity."""
+
+    def shown(value: object) -> str:
+        if isinstance(value, dict):
+            return "{" + ", ".join(f"{json.dumps(key)} = {shown(part)}" for key, part in value.items()) + "}"
+        return json.dumps(value, ensure_ascii=False).replace("Infinity", "inf")
+
+    return "\n".join(f"{key} = {shown(value)}" for key, value in schema.items())

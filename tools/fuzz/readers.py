@@ -1,8 +1,8 @@
 """What `python -m tools.fuzz` tries: each reader of the package, with right inputs that are made wrong at random.
 
-Pictures are in `faces.py`. A reader here takes an empty folder and gives a function that tries one input: it returns
-None where the input was accepted and is right as far as can be told, or the documented refusal; an InputError may be
-raised as well.
+Pictures are in `faces.py`, tables of any shape in `tables.py`. A reader takes an empty folder and gives a function that
+tries one input: it returns None where the input was accepted and is right as far as can be told, or the documented
+refusal; an InputError may be raised as well.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from rp_tutorial.ledger.verdicts import CLAIMS, FORMULA, render, table
 from rp_tutorial.models.checkpoints import load_weights
 from tools.fuzz.faces import Try, image, image_folder, split_lists
 from tools.fuzz.mutations import VALUES, mutated, mutated_text, mutated_value, one_of
+from tools.fuzz.tables import described, own_table
 
 
 def insurance_table(folder: Path) -> Try:
@@ -173,6 +174,8 @@ def stages(folder: Path) -> Try:
 
 READERS: dict[str, Callable[[Path], Try]] = {
     "insurance": insurance_table,
+    "own-table": own_table,
+    "describe": described,
     "settings": settings,
     "image": image,
     "image-folder": image_folder,

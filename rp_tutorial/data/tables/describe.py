@@ -78,19 +78,18 @@ def _looked_at(cells: pd.DataFrame, decimal: str) -> Look:
     look = Look(cells, decimal)
     for name in cells:
         column, levels = cells[name], cells[name].nunique()
-        numbers, other = is_number(column, decimal), set(column) - set(NOTHING)
-        words = {value for value in other if value in NOT_A_NUMBER}
-        rest = column[~column.isin([*NOTHING, *words])]
-        if levels == 1:
+        words = sorted(set(column) & set(NOT_A_NUMBER))
+        values = to_numbers(column, decimal)  # NaN where a cell is empty or a word
+        rest = values[~column.isin([*NOTHING, *words]).to_numpy()]
+        if levels == 1 or (len(rest) and len(set(rest)) == 1):
             look.left_out[name] = "the same in every row"
-        elif len(rest) and is_number(rest, decimal).all():
-            look.numeric[name] = np.where(numbers, to_numbers(column, decimal), np.nan)
-            if words:
-                look.values[name] = sorted(words)
-            whole = rest.nunique() == len(column) and (look.numeric[name] % 1 == 0).all()
-            if whole:
+        elif len(rest) and np.isfinite(rest).all():
+            if len(set(rest)) == len(column) and (rest % 1 == 0).all():
                 look.left_out[name] = "a whole number that is another in every row: an identifier"
-                del look.numeric[name]
+                continue
+            look.numeric[name] = values
+            if words:
+                look.values[name] = [*words]
         elif levels > MOST_LEVELS:
             look.left_out[name] = f"{levels:,} different texts: an identifier, a date or free text"
         else:

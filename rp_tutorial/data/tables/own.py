@@ -74,7 +74,7 @@ def text_cells(content: bytes, separator: str, where: str, names: Iterable[str],
 def is_number(cells: pd.Series, decimal: str = ".") -> NDArray[np.bool_]:
     """Which cells are decimal numbers, and nothing else: no blanks, thousands, hexadecimals, nan or inf. [rows]."""
     mark = re.escape(decimal)
-    return cells.str.fullmatch(rf"[+-]?(\d+({mark}\d*)?|{mark}\d+)([eE][+-]?\d+)?").to_numpy(dtype=bool)
+    return cells.str.fullmatch(rf"[+-]?([0-9]+({mark}[0-9]*)?|{mark}[0-9]+)([eE][+-]?[0-9]+)?").to_numpy(dtype=bool)
 
 
 def to_numbers(cells: pd.Series, decimal: str = ".") -> NDArray[np.float64]:

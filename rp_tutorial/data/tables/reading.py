@@ -60,7 +60,7 @@ def first_rows(content: bytes, where: str, known: Collection[str] = ()) -> tuple
     def fit(mark: str) -> tuple[int, int, int]:
         header, widths = cut[mark][0], {len(row) for row in cut[mark]}
         named = len({cell.strip() for cell in header} & set(known))
-        return named, len(header) if len(widths) == 1 else 0, len(header)
+        return named, len(header) if len(widths) == 1 and len(header) > 1 else 0, len(header)
 
     separator = max(SEPARATORS, key=fit)
     return cut[separator], separator
