@@ -26,6 +26,7 @@ from rp_tutorial.experiments.tables.lab import TABLES, TableLab
 from rp_tutorial.oracles.votes import significant_plurality
 from rp_tutorial.statistics.paired import rate
 from rp_tutorial.theory import halfspace
+from rp_tutorial.theory.rounding import rounded_down
 
 PER_SIGMA = ("sigmas", "ablation_sigma", "ablation_n", "ablation_alpha")  # what a row at one sigma does not depend on
 PAPER_POSITIVES = 4000  # a tenth of the paper's 40,000 test rows: the records behind each offset of its Figure 1
@@ -238,7 +239,8 @@ def summary(results: dict[str, Any]) -> str:
     """Table 1 for a terminal."""
     columns = ["sigma", "accuracy", "abstention", "error", "mean_radius_std", "mean_radius"]
     shown = pd.DataFrame(results["smoothed"])[columns]
-    shown = shown.round(4).rename(columns={"mean_radius": f"mean_radius ({results['unit']})"})
+    radii = shown[columns[-2:]].apply(rounded_down, digits=4)
+    shown = shown.round(4).assign(**radii).rename(columns={"mean_radius": f"mean_radius ({results['unit']})"})
     decided = f"{results['attribute']} above {results['threshold']:g} {results['unit']}"
     return f"{decided}: base accuracy {results['base']['accuracy']:.4f}\n{shown.to_string(index=False)}"
 
