@@ -79,8 +79,10 @@ def is_number(cells: pd.Series, decimal: str = ".") -> NDArray[np.bool_]:
 
 def to_numbers(cells: pd.Series, decimal: str = ".") -> NDArray[np.float64]:
     """The cells as numbers, NaN where they are none. [rows]."""
-    text = cells.where(is_number(cells, decimal), "nan").str.replace(decimal, ".", regex=False)
-    return text.to_numpy(dtype=object).astype(float)
+    codes, levels = pd.factorize(cells)  # a column has far fewer numbers than cells
+    written = pd.Series(levels)
+    text = written.where(is_number(written, decimal), "nan").str.replace(decimal, ".", regex=False)
+    return text.to_numpy(dtype=object).astype(float)[codes]
 
 
 def _check_names(
