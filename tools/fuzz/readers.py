@@ -1,8 +1,8 @@
 """What `python -m tools.fuzz` tries: each reader of the package, with right inputs that are made wrong at random.
 
-Pictures are in `faces.py`, tables of any shape in `tables.py`. A reader takes an empty folder and gives a function that
-tries one input: it returns None where the input was accepted and is right as far as can be told, or the documented
-refusal; an InputError may be raised as well.
+Pictures are in `faces.py`, tables in `tables.py`. A reader takes an empty folder and gives a function that tries one
+input: it returns None where the input was accepted and is right as far as can be told, or the documented refusal; an
+InputError may be raised as well.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import numpy as np
 import pandas as pd
 import safetensors.torch
 import torch
@@ -27,9 +26,6 @@ from torch import nn
 
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.files import as_bytes, read_sealed, write_sealed
-from rp_tutorial.data.tables.insurance import read_csv
-from rp_tutorial.data.tables.schema import COLUMNS, INTEGER
-from rp_tutorial.data.tables.synthetic import generate
 from rp_tutorial.experiments.engine.documents import published, read_documents
 from rp_tutorial.experiments.engine.experiment import EXPERIMENTS
 from rp_tutorial.experiments.engine.overrides import overridden, parsed
@@ -38,26 +34,7 @@ from rp_tutorial.ledger.verdicts import CLAIMS, FORMULA, render, table
 from rp_tutorial.models.checkpoints import load_weights
 from tools.fuzz.faces import Try, image, image_folder, split_lists
 from tools.fuzz.mutations import VALUES, mutated, mutated_text, mutated_value, one_of
-from tools.fuzz.tables import described, own_table
-
-
-def insurance_table(folder: Path) -> Try:
-    """A CSV of the 54 columns."""
-    path = folder / "table.csv"
-    frame = generate(100, seed=0)
-    written = [frame.to_csv(index=False, sep=separator).encode() for separator in ",;\t"]
-
-    def attempt(rng: Generator) -> None:
-        path.write_bytes(mutated(one_of(written, rng), rng))
-        found = read_csv(path)
-        numbers = found.select_dtypes("number").to_numpy(float)
-        assert tuple(found.columns) == COLUMNS
-        assert len(found) >= 100
-        assert np.isfinite(numbers).all()
-        assert not found.isna().to_numpy().any()
-        assert (found[list(INTEGER)].dtypes == np.int64).all()
-
-    return attempt
+from tools.fuzz.tables import described, insurance_table, own_table
 
 
 def settings(folder: Path) -> Try:
