@@ -89,8 +89,10 @@ def _write_out(asked: Experiment, document: dict[str, Any], folder: Path) -> Non
 def _writable_folder(out: str | os.PathLike[str]) -> Path:
     """Refused before the work, not after it; and made after the work, not before it."""
     folder = Path(out).absolute()
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    existing = next(path for path in (folder, *folder.parents) if os.path.lexists(path))  # a link to nothing is there
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         reason = "is not a folder" if not existing.is_dir() else "cannot be written to"
         raise InputError(f"out: got {str(out)!r}, but {existing} {reason}; allowed is a folder to write in")
+    if (folder / "results.json").is_dir():
+        raise InputError(f"out: got {str(out)!r}, but its results.json is a folder; allowed is one for that file")
     return folder
