@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -199,6 +200,8 @@ def ledger(
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave with 0 (finished), 2 (bad input, one line) or 130 (stopped)."""
+    if isinstance(sys.stdout, TextIOWrapper):  # as stderr does: a letter that the encoding lacks is no fault of a run
+        sys.stdout.reconfigure(errors="backslashreplace")
     for name in ("SIGTERM", "SIGHUP"):  # a queue that ends a job is to leave the same sentence as a person
         number = getattr(signal, name, None)
         if number and signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
@@ -289,3 +292,7 @@ def _print_faces(task: FaceTask) -> None:
     for note in task.notes:
         typer.echo(f"note: {note}")
     typer.echo(f"fingerprint at {task.size}x{task.size}: {task.fingerprint}")
+
+
+if __name__ == "__main__":
+    main()

@@ -16,6 +16,7 @@ import rp_tutorial
 from rp_tutorial.cli import main
 from rp_tutorial.core.files import write_sealed
 from rp_tutorial.data.tables.synthetic import generate
+from rp_tutorial.experiments.engine.documents import published
 from rp_tutorial.experiments.engine.experiment import EXPERIMENTS
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -39,6 +40,9 @@ def bad_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write("no-rows", good.head(0))
     write("few-rows", good.head(20))
     write("one-label", good.assign(bmi=27.0))
+    (folder / "to-nothing").symlink_to("nowhere")
+    (folder / "to-itself").symlink_to("to-itself")
+    (folder / "taken" / "results.json").mkdir(parents=True)
     (folder / "empty.csv").write_text("")
     (folder / "picture.csv").write_bytes(b"\x89PNG\r\n\x1a\n\x00\x00" * 50)
     (folder / "prose.csv").write_text("Not a table.\nJust a few words, and a comma.\n")
@@ -68,6 +72,9 @@ BAD_INPUT = {
     "option without a value": "run insurance-threshold --seed",
     "out is a file": "run insurance-threshold --profile smoke --out {bad}/good.csv",
     "out below a file": "run insurance-threshold --profile smoke --out {bad}/good.csv/below",
+    "out is a link to nothing": "run insurance-threshold --profile smoke --out {bad}/to-nothing",
+    "out is a link to itself": "run insurance-threshold --profile smoke --out {bad}/to-itself",
+    "out has a folder where results go": "run insurance-threshold --profile smoke --out {bad}/taken",
     "no such file": "run insurance-threshold --data {bad}/nowhere.csv",
     "a folder": "run insurance-threshold --data {bad}",
     "missing column": "run insurance-threshold --data {bad}/missing-column.csv",
@@ -237,6 +244,20 @@ def test_no_arguments_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_version_is_printed_without_a_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("--version", capsys)[:2] == (0, f"{rp_tutorial.__version__}\n")
+
+
+def test_the_file_of_the_command_line_is_a_command_too() -> None:
+    done = subprocess.run([sys.executable, "-m", "rp_tutorial.cli", "--version"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, f"{rp_tutorial.__version__}\n")
+
+
+def test_letters_that_the_terminal_has_no_code_for_are_spelled_out(tmp_path: Path) -> None:
+    (document,) = published("guarantee-audit")
+    (tmp_path / "results.json").write_text(json.dumps(document | {"data": "日本.csv"}), encoding="utf-8")
+    command = [sys.executable, "-m", "rp_tutorial", "ledger", "--results", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONIOENCODING": "cp1252"})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\u65e5\\u672c.csv" in done.stdout
 
 
 def test_a_stop_by_keyboard_leaves_with_130(

@@ -36,8 +36,8 @@ def run(
 
     Fields: experiment, profile, data, seed, settings, results, seconds, versions, code; schema, where one was given:
     what a CSV of one's own means, a path or a dict (`load_table`). `changes` are settings other than the profile's
-    (`Experiment.settings`). `force` computes every stage anew. `progress` is called with the name
-    of every stage as it begins, remembered or not.
+    (`Experiment.settings`). `force` computes every stage anew; `seconds` are those of this call, without what was
+    remembered. `progress` is called with the name of every stage as it begins, remembered or not.
     Raises InputError for an unknown experiment, profile, setting, data or device, a bad seed, or an `out` that is not
     a folder.
 
