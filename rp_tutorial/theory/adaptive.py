@@ -16,7 +16,7 @@ from scipy import special
 from rp_tutorial.core.arguments import closed_unit, count, positive, refuse
 from rp_tutorial.statistics.binomial import normal_quantile_down, normal_quantile_up
 from rp_tutorial.theory.plurality import plurality_loss
-from rp_tutorial.theory.profile import distances, gaussian_delta, vote_profile, win_probability
+from rp_tutorial.theory.profile import gaussian_delta, in_scales, vote_profile, win_probability
 
 
 def adaptive_tv(
@@ -49,7 +49,9 @@ def adaptive_tv(
     Source: ours; Gaussian noise alone: Dong, Roth and Su 2022 (adaptive composition).
     Chapter: foundations/finite-samples.
     """
-    steps = _nonnegative("reach", reach) / positive("sigma", sigma)
+    if np.ndim(reach):
+        raise refuse("reach", reach, "one number")
+    steps, s = (in_scales(*part, positive("sigma", sigma)) for part in (("reach", reach), ("distance", distance)))
     moved = {"p_low": None, "p_high": None}
     if p_low is not None:
         moved["p_low"] = float(special.ndtr(normal_quantile_down(closed_unit("p_low", p_low)) - steps) * (1 - 1e-12))
@@ -58,7 +60,7 @@ def adaptive_tv(
         moved["p_high"] = float(min(1.0, up))
     mechanism = {"sigma": sigma, "n_vote": n_vote, "num_classes": num_classes}
     each = vote_profile(distance, **mechanism, **moved)
-    noise = gaussian_delta(distances(distance) / sigma * math.sqrt(n_vote * count("queries", queries)), 0.0)
+    noise = gaussian_delta(s * math.sqrt(n_vote * count("queries", queries)), 0.0)
     return np.minimum(noise * (1 + 1e-12), _ever(each, queries))[()]
 
 
@@ -86,7 +88,7 @@ def known_noise_tv(
 
     Source: ours. Chapter: foundations/finite-samples.
     """
-    s, n_vote = distances(distance) / positive("sigma", sigma), count("n_vote", n_vote)
+    s, n_vote = in_scales("distance", distance, positive("sigma", sigma)), count("n_vote", n_vote)
     own = normal_quantile_down(closed_unit("p_low", p_low))
     shift = np.stack([np.zeros_like(s), s])
     loss = win_probability(shift - own, n_vote, (n_vote + 1) // 2)  # the others together have at least half
@@ -103,7 +105,3 @@ def _ever(each: NDArray, times: int) -> NDArray[np.float64]:
     """1 - (1 - each) ** times, rounded up."""
     with np.errstate(divide="ignore"):
         return np.minimum(1.0, -np.expm1(times * np.log1p(-each)) * (1 + 1e-12))
-
-
-def _nonnegative(argument: str, value: float) -> float:
-    return 0.0 if value == 0 else positive(argument, value)

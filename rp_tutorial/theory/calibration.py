@@ -129,10 +129,11 @@ class _Release:
     def tv(self, low: NDArray, high: NDArray, radius: NDArray) -> NDArray[np.float64]:
         """The most that the releases tell within `radius`, over all u in [low, high]; grows with the radius.
 
-        Sharp at low = high where the release `is_exact`, for u >= 0: the way to the boundary costs more.
+        Sharp where the release `is_exact`, for u >= 0: the way to the boundary costs more, and most from radius / 2.
         """
         if self.is_exact:
-            return self.wins(high) - self.wins(low - radius)
+            u = np.clip(radius / 2, low, high)
+            return self.wins(u) - self.wins(u - radius)
         with np.errstate(divide="ignore"):
             others = -np.expm1(self.releases * np.log(self.wins(low - radius)))
         return np.minimum(others, gaussian_delta(radius * math.sqrt(self.n_vote * self.releases), 0.0))
@@ -209,8 +210,11 @@ def _top(rule: _Rule, low: float, high: float, points: int) -> tuple[float, floa
     return float(u[best]), float(values[best])
 
 
-def _bracket(rule: _Rule, tolerance: float) -> tuple[float, float]:
-    """Lower and upper bound on sup f, at most `tolerance` apart: intervals that could hold more are halved."""
+def _bracket(rule: _Rule, tolerance: float, *, ceiling: float = math.inf) -> tuple[float, float]:
+    """Lower and upper bound on sup f, at most `tolerance` apart: intervals that could hold more are halved.
+
+    Once f is seen above `ceiling`, the upper bound is inf: more need not be known.
+    """
     if not rule.radius.any():
         return 0.0, 0.0
     ends = rule.span(tolerance / 2)
@@ -218,6 +222,8 @@ def _bracket(rule: _Rule, tolerance: float) -> tuple[float, float]:
     best = _top(rule, *ends, len(grid))[1]
     low, high, most = grid[:-1], grid[1:], 0.0
     while len(low):
+        if best > ceiling:
+            return best, math.inf
         bound = rule.most(low, high)
         open_ = bound > best + tolerance
         most = max(most, bound[~open_].max(initial=0.0))
@@ -240,7 +246,7 @@ def _calibrated_level(target: float, n: int, release: _Release) -> float:
     highest = MOST_LEVEL
     while True:
         level = _root(n, release, target - 1.25 * tolerance, lowest, highest)
-        if level == lowest or _bracket(_common_level(level, n, release), tolerance)[1] <= target:
+        if level == lowest or _bracket(_common_level(level, n, release), tolerance, ceiling=target)[1] <= target:
             return level
         highest, gap = max(lowest, level * (1 - gap)), 4 * gap
 
@@ -272,4 +278,4 @@ def _root(n: int, release: _Release, goal: float, lowest: float, highest: float)
         below, above = above, min(highest, 2 * above / (1 + above))  # twice the odds
     if above == lowest:
         return lowest
-    return float(optimize.brentq(excess, below, above, xtol=1e-6 * below, rtol=1e-9))
+    return float(optimize.brentq(excess, below, above, xtol=1e-10 * below, rtol=1e-10))

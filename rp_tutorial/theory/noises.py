@@ -19,7 +19,7 @@ from scipy import special
 from rp_tutorial.core.arguments import closed_unit, count, one_of, open_unit, positive, refuse
 from rp_tutorial.statistics.binomial import SLACK, lower_confidence_bound
 from rp_tutorial.theory.guarantees import within
-from rp_tutorial.theory.profile import FLOOR, distances
+from rp_tutorial.theory.profile import FLOOR, in_scales
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def vote_tv(
 
     Source: ours. Chapter: foundations/finite-samples.
     """
-    law, s = NOISES[one_of("noise", noise, NOISES)], distances(distance) / positive("scale", scale)
+    law, s = NOISES[one_of("noise", noise, NOISES)], in_scales("distance", distance, positive("scale", scale))
     if count("n_vote", n_vote) % 2 == 0:
         raise refuse("n_vote", n_vote, "an odd number: a tie favours a class")
     u = s / 2

@@ -19,6 +19,7 @@ from rp_tutorial.theory import guarantees
 SLACK = 1e-9  # relative, on a sum of positive binomial terms: far above its error
 FAR = 40.0  # sigmas: Phi(-40) is 0 in float64
 REST = 1e-30  # what Hoeffding leaves outside the window of the sum
+TINY = 1e-200  # a probability below which SciPy's binomial pmf overflows
 HALVINGS = 40
 CELLS = 1_000_000  # entries of one array
 
@@ -92,7 +93,7 @@ def _draws_level(own: ArrayLike, rival: ArrayLike, shift: ArrayLike, n: int) -> 
     own, rival, shift = np.broadcast_arrays(*(np.asarray(part, dtype=np.float64) for part in (own, rival, shift)))
     a = special.ndtr(own - shift).ravel()
     b = np.minimum(special.ndtr(rival + shift).ravel(), 1 - a)
-    either = np.minimum(1.0, a + b)
+    either = np.where(a + b < TINY, 0.0, np.minimum(1.0, a + b))  # rounded to: nobody votes for A, it is lost
     level = np.empty(len(a))
     reach = math.ceil(math.sqrt(n * math.log(2 / REST) / 2))  # Hoeffding
     window = np.arange(min(2 * reach, n) + 1)

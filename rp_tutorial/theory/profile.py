@@ -22,6 +22,7 @@ from rp_tutorial.theory.plurality import plurality_loss
 FLOOR = 1e-15  # added to every bound: below it a difference of two floats near 1 says nothing
 FAR = 40.0  # Phi(-40) is 0 in float64: no root further out can matter
 HALVINGS = 50  # of a bracket of width 80: the root is off by 1e-13, the maximum by its square
+MOST_RELEASES = 10_000  # whose every count is looked at
 CELLS = 1_000_000  # entries of one array
 
 
@@ -58,15 +59,17 @@ def vote_profile(
     Source: ours; Gaussian noise alone: Dong, Roth and Su 2022; Balle and Wang 2018.
     Chapter: foundations/finite-samples.
     """
-    distance = distances(distance)
-    s, n_vote, releases = distance / positive("sigma", sigma), count("n_vote", n_vote), count("releases", releases)
-    epsilon = 0.0 if epsilon == 0 else positive("epsilon", epsilon)
+    s = in_scales("distance", distance, positive("sigma", sigma))
+    n_vote, releases = count("n_vote", n_vote), count("releases", releases)
+    epsilon = 0.0 if epsilon == 0 else min(positive("epsilon", epsilon), 700.0)  # whose exponential is a float
     if num_classes is not None:
         count("num_classes", num_classes, minimum=2)
     if p_high is not None and (p_low is None or num_classes is None):
         raise refuse("p_high", p_high, "None, unless p_low and num_classes are given too")
     u_low = -math.inf if p_low is None else float(normal_quantile_down(closed_unit("p_low", p_low)))
     if num_classes == 2:
+        if releases > MOST_RELEASES:
+            raise refuse("releases", releases, f"at most {MOST_RELEASES:,} for two classes: give num_classes=None")
         bound = _two_classes(s.ravel(), n_vote, u_low, releases, epsilon).reshape(s.shape)
     else:
         bound = gaussian_delta(s * math.sqrt(n_vote * releases), epsilon)
@@ -88,7 +91,7 @@ def gaussian_delta(shift: ArrayLike, epsilon: float) -> NDArray[np.float64]:
     Source: Balle and Wang 2018, Theorem 5.
     """
     shift = np.abs(np.asarray(shift, dtype=np.float64))
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         tilt = np.where(shift > 0, epsilon / shift, 0.0)
         delta = special.ndtr(shift / 2 - tilt) - np.exp(epsilon + special.log_ndtr(-shift / 2 - tilt))
     return np.where(shift > 0, np.maximum(0.0, delta), 0.0)
@@ -142,9 +145,11 @@ def _some_other(loss: NDArray, releases: int) -> NDArray:
         return -np.expm1(releases * np.log1p(-loss))
 
 
-def distances(distance: ArrayLike) -> NDArray[np.float64]:
+def in_scales(argument: str, distance: ArrayLike, scale: float) -> NDArray[np.float64]:
+    """A distance in units of the noise, up to 80 of them: further apart nothing is hidden any more."""
     found = np.asarray(distance)
     good = found.dtype.kind in "fiu" and np.isfinite(found) & (found >= 0)
     if not np.all(good):
-        raise refuse("distance", distance, "finite numbers of at least 0")
-    return found.astype(np.float64)
+        raise refuse(argument, distance, "finite numbers of at least 0")
+    with np.errstate(over="ignore"):
+        return np.minimum(found.astype(np.float64) / scale, 2 * FAR)

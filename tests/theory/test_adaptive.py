@@ -141,7 +141,15 @@ def test_for_a_pair_fixed_in_advance_certificate_and_vote_do_not_fail_both():
 
 def test_what_is_not_allowed_is_refused_in_one_line():
     good = {"reach": 0.1, "queries": 3, "sigma": 1.0, "n_vote": 11, "p_low": 0.9}
-    for bad in ({"reach": -0.1}, {"queries": 0}, {"p_low": 2.0}, {"p_high": 0.1}, {"sigma": 0.0}, {"n_vote": 0}):
+    for bad in (
+        {"reach": -0.1},
+        {"reach": [0.1, 0.2]},
+        {"queries": 0},
+        {"p_low": 2.0},
+        {"p_high": 0.1},
+        {"sigma": 0.0},
+        {"n_vote": 0},
+    ):
         with pytest.raises(InputError) as error:
             adaptive_tv(0.1, **{**good, **bad})
         assert str(error.value).startswith(next(iter(bad)))

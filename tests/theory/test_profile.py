@@ -147,13 +147,19 @@ def test_the_profile_takes_arrays_the_ends_and_one_clear_line():
     assert found.shape == (2, 2)
     assert found[0, 0] == 0
     assert np.all(np.diff(found.ravel()) > 0)
-    assert found[1, 1] == pytest.approx(1 - (1 - vote_curve(special.ndtri(0.9), 11)), abs=1e-2)
+    assert found[1, 1] == pytest.approx(1)
     assert vote_profile(1.0, sigma=1.0, n_vote=11, p_low=1.0, num_classes=2) <= 1e-14
+    assert vote_profile(1e300, sigma=1e-300, n_vote=11, num_classes=2) == 1
+    for classes in (2, None):
+        far = vote_profile([1e-300, 0.5, 40.0], sigma=1.0, n_vote=11, num_classes=classes, epsilon=1e4, releases=3)
+        assert np.all((far >= 0) & (far <= 1))
     assert vote_profile(0.3, sigma=1.0, n_vote=11, p_low=0.0, num_classes=2) == pytest.approx(
         vote_profile(0.3, sigma=1.0, n_vote=11, num_classes=2)
     )
-    for bad in ({"distance": -1.0}, {"distance": math.inf}, {"p_low": 1.5}, {"p_high": 0.1}, {"releases": 0},
-                {"epsilon": -0.1}, {"n_vote": 0}, {"sigma": 0.0}, {"num_classes": 1}):  # fmt: skip
+    for bad in (
+        {"distance": -1.0}, {"distance": math.inf}, {"p_low": 1.5}, {"p_high": 0.1}, {"epsilon": -0.1}, {"n_vote": 0},
+        {"sigma": 0.0}, {"num_classes": 1}, {"releases": 0}, {"releases": 20_000, "num_classes": 2},
+    ):  # fmt: skip
         with pytest.raises(InputError) as error:
             vote_profile(**{"distance": 0.1, "sigma": 1.0, "n_vote": 11, **bad})
         assert str(error.value).startswith(next(iter(bad)))
