@@ -51,6 +51,8 @@ def deployable_radius(
     If p_A(x) >= p_a_low and p_c(x) <= p_b_high for every other class c, then for every x' with ||x' - x||_2 <= R the
     vote at x' releases A with probability at least 1 - beta, and so does the vote at x: TV at most beta. If the bounds
     fail together with probability at most alpha, and the votes are drawn independently of them, at most alpha + beta.
+    One upper bound serves all classes: that of the *largest* other count, at alpha / 2 beside alpha / 2 for A, however
+    many classes there are. For the likeliest other class has at most this count, and its bound holds for all.
 
     The larger of the radius by plurality (where `plurality_loss` reaches beta) and that by A's majority, which needs
     no p_b_high; rounded down, 0 where there is none. Unit: that of sigma; the two bounds broadcast.

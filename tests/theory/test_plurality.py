@@ -7,6 +7,7 @@ import pytest
 from scipy import special
 
 from rp_tutorial.core.arguments import InputError
+from rp_tutorial.statistics.binomial import upper_confidence_bound
 from rp_tutorial.theory import guarantees
 from rp_tutorial.theory.plurality import deployable_radius, plurality_loss
 from tests.helpers.piecewise import PiecewiseNet, count_vectors, vote_laws
@@ -91,6 +92,20 @@ def test_a_thousand_classes_get_the_radius_that_the_book_prints():
     assert half_margin == pytest.approx(0.765, abs=1e-3)
     assert radii[1] < radii[2] < half_margin
     assert guarantees.deployable_radius(0.3, sigma=1.0, n_vote=10**6, beta=0.01) == 0
+
+
+@pytest.mark.parametrize("num_classes", [3, 4])
+def test_the_bound_of_the_largest_other_count_covers_every_other_class(num_classes):
+    """Its failures for the worst of 300 laws, by enumeration: at most alpha, with no correction for the classes."""
+    rng, n, alpha = np.random.default_rng(8), 12, 0.1
+    counts, ways = count_vectors(n, num_classes)
+    bound = upper_confidence_bound(counts[:, :-1].max(axis=1), n, alpha=alpha)
+    missed = []
+    for _ in range(300):
+        law = rng.dirichlet(np.full(num_classes, rng.choice([0.2, 1.0, 20.0])))
+        fails = bound < law[:-1].max()
+        missed.append((ways * np.prod(law**counts, axis=1))[fails].sum())
+    assert alpha / 2 < max(missed) <= alpha + SUM_OF_FLOATS
 
 
 def test_the_majority_is_never_lost_and_two_classes_are_the_majority():
