@@ -24,6 +24,7 @@ from rp_tutorial.theory.profile import gaussian_delta, win_probability
 
 TIGHT = 5e-4  # of the target: how far below it the calibrated supremum may stay
 MOST_LEVEL = 1 - 1e-9
+FINEST = 1e-9  # tolerance of a bracket that somebody may ask for
 ROUNDING = 1e-10  # relative, on sums of binomial terms
 REST = 1e-12  # what Hoeffding leaves outside the window of a sum
 CELLS = 400_000  # entries of one array
@@ -97,7 +98,9 @@ def worst_mean_tv(radius: ArrayLike, *, n_vote: int, tolerance: float = 1e-6, **
     found = np.asarray(radius, dtype=np.float64)
     if found.ndim != 1 or len(found) < 2 or not np.all((found >= 0) & np.isfinite(found)) or np.any(np.diff(found) < 0):
         raise refuse("radius", f"an array of shape {found.shape}", "[n_cert + 1], finite, of at least 0, not falling")
-    return _bracket(_Rule(found, _release(n_vote, **mechanism)), positive("tolerance", tolerance))
+    if not positive("tolerance", tolerance) >= FINEST:
+        raise refuse("tolerance", tolerance, f"at least {FINEST:g}")
+    return _bracket(_Rule(found, _release(n_vote, **mechanism)), tolerance)
 
 
 # --- What is released ---
@@ -257,25 +260,33 @@ def _common_level(level: float, n: int, release: _Release) -> _Rule:
 
 
 def _root(n: int, release: _Release, goal: float, lowest: float, highest: float) -> float:
-    """The level between lowest and highest at which the top of f is `goal`; the nearer end where there is none."""
-    top_at = 0.0
+    """The level between lowest and highest at which the top of f is `goal`; the nearer end where there is none.
 
-    def excess(level: float, *, everywhere: bool = False) -> float:
-        nonlocal top_at
+    The odds of the level are doubled until the top is too high, then the last step is searched near the tops of its
+    ends only: levels are near each other, so are their tops.
+    """
+
+    def top(level: float, within: tuple[float, float] | None = None) -> tuple[float, float]:
         rule = _common_level(level, n, release)
         if not rule.radius.any():
-            return -goal
-        low, high = rule.span(goal / 4)
-        if not everywhere:  # levels are near each other: so are their tops
-            low, high = max(low, top_at - 12 * rule.step()), top_at + 12 * rule.step()
-        top_at, top = _top(rule, low, high, math.ceil((high - low) / rule.step()) + 2)
-        return top - goal
+            return 0.0, 0.0
+        low, high = within or rule.span(goal / 4)
+        return _top(rule, low, high, math.ceil((high - low) / rule.step()) + 2)
 
     below, above = lowest, lowest
-    while excess(above, everywhere=True) < 0:
+    peaks = [top(lowest)]
+    while peaks[-1][1] < goal:
         if above == highest:
             return highest
-        below, above = above, min(highest, 2 * above / (1 + above))  # twice the odds
-    if above == lowest:
-        return lowest
+        below, above = above, min(highest, 2 * above / (1 + above))
+        peaks.append(top(above))
+    reach = 12 * _common_level(above, n, release).step()
+    near = [at for at, _ in peaks[-2:]]
+    window = max(0.0, min(near) - reach) if release.is_exact else min(near) - reach, max(near) + reach
+
+    def excess(level: float) -> float:
+        return top(level, window)[1] - goal
+
+    if excess(above) <= 0 or excess(below) >= 0:  # by a rounding: the level is found
+        return below
     return float(optimize.brentq(excess, below, above, xtol=1e-10 * below, rtol=1e-10))

@@ -153,5 +153,7 @@ def test_what_is_not_allowed_is_refused_in_one_line(bad, named):
 
 @pytest.mark.parametrize("radius", [[0.2, 0.1], [0.1], [[0.1, 0.2]], [0.1, math.inf], [-0.1, 0.2]])
 def test_a_rule_that_falls_is_refused(radius):
+    with pytest.raises(InputError, match="tolerance"):
+        worst_mean_tv([0.1, 0.2], n_vote=5, tolerance=1e-12)
     with pytest.raises(InputError, match="not falling"):
         worst_mean_tv(radius, n_vote=5)
