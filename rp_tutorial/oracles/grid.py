@@ -8,6 +8,7 @@ rounding to the grid, and certificates and theorems hold as they stand, for all 
 the arithmetic but the sampler's own error, which is bounded and counted.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
@@ -16,11 +17,11 @@ import torch
 from torch import Tensor
 
 from rp_tutorial.core.arguments import InputError, in_one_line, refuse
-from rp_tutorial.oracles.net import CheckedNet
 from rp_tutorial.oracles.noise import NoisyView
 
-BITS = 63  # of the uniform integers that are drawn
-GUIDE_BITS = 16  # of these, enough to know almost every value
+FIRST_BITS, MORE_BITS = 31, 32  # of the uniform integers: drawn always, and where the first leave it open
+BITS = FIRST_BITS + MORE_BITS
+GUIDE_BITS = 16  # of the first, enough to know almost every value
 FARTHEST = 9.5  # standard deviations: beyond them lies less than the resolution of the integers
 MOST_STEPS = 4096  # in sigma, as a table holds 19 times as many
 LARGEST = 2**30  # index of an input, so that a sum with noise is exact
@@ -62,18 +63,22 @@ class Grid:
         """What the net is given: a function of the integers alone."""
         return indices.to(dtype) * self._like(self.step, indices).to(dtype) + self._like(self.origin, indices).to(dtype)
 
-    def view(self, net: CheckedNet, sigma: float, dtype: torch.dtype) -> NoisyView:
+    def view(self, net: Callable[[Tensor], Tensor], sigma: float, dtype: torch.dtype) -> NoisyView:
         """The net as the vote counter takes it, with integers in place of floats."""
         sample = partial(self.sample, sigma=sigma)
         return NoisyView(self.indices, lambda indices: net(self.values(indices, dtype)), factor=None, sample=sample)
 
     def sample(self, shape: tuple[int, ...], generator: torch.Generator, *, sigma: float) -> Tensor:
         """Noise round(eps / step), int32 of `shape`, eps ~ N(0, sigma^2): independent, each from 63 random bits."""
-        uniform = torch.empty(shape, dtype=torch.int64, device=generator.device).random_(generator=generator)
+        first = torch.empty(shape, dtype=torch.int32, device=generator.device).random_(generator=generator)
         tables = [_table(sigma / step) for step in self._steps()]
+
+        def more(places: Tensor) -> Tensor:
+            return torch.empty_like(places).random_(2**MORE_BITS, generator=generator)
+
         if len(tables) == 1:
-            return tables[0].at(uniform)
-        return torch.stack([table.at(u) for table, u in zip(tables, uniform.unbind(-1), strict=True)], -1)
+            return tables[0].at(first, more)
+        return torch.stack([table.at(part, more) for table, part in zip(tables, first.unbind(-1), strict=True)], -1)
 
     def sampling_error(self, sigma: float, features: int) -> float:
         """A bound on the total variation between one noisy copy of `features` numbers and its exact law.
@@ -94,7 +99,8 @@ class Grid:
 class _Table:
     """Where the uniform integers change from one value of the noise to the next: P[K <= k] 2^63, rounded down.
 
-    Most integers are decided by their highest bits (`guide`); the others are looked up among the thresholds.
+    Most integers are decided by their highest bits (`guide`), and the others are looked up among the thresholds: only
+    for these the lower bits have to be drawn at all.
     """
 
     thresholds: Tensor
@@ -102,13 +108,15 @@ class _Table:
     lowest: int
     error: float
 
-    def at(self, uniform: Tensor) -> Tensor:
-        """K for integers uniform in [0, 2^63), int32."""
-        thresholds, guide = self.thresholds.to(uniform.device), self.guide.to(uniform.device)
-        found = torch.take(guide, uniform >> (BITS - GUIDE_BITS))
-        open_ones = (found < 0).nonzero(as_tuple=True)
-        found[open_ones] = torch.searchsorted(thresholds, uniform[open_ones], right=True, out_int32=True)
-        return found.add_(self.lowest)
+    def at(self, first: Tensor, more: Callable[[Tensor], Tensor]) -> Tensor:
+        """K for integers uniform in [0, 2^63): `first` [...] holds their highest bits, more(places) the others."""
+        high, guide = first.reshape(-1), self.guide.to(first.device)
+        found = guide.index_select(0, high >> (FIRST_BITS - GUIDE_BITS))
+        open_ones = (found < 0).nonzero().view(-1)
+        uniform = (high[open_ones].long() << MORE_BITS) | more(open_ones)
+        thresholds = self.thresholds.to(first.device)
+        found[open_ones] = torch.searchsorted(thresholds, uniform, right=True, out_int32=True)
+        return found.add_(self.lowest).view(first.shape)
 
 
 @lru_cache(maxsize=256)

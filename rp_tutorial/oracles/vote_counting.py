@@ -131,20 +131,22 @@ class VoteCounter:
     def _look_again(self, x: Tensor) -> None:
         """A net may have been trained since, or have got another layer: it is checked, and so is the view of it."""
         looked = self.net.check(x, spread=self.sigma)
-        if self.grid:
-            self._view = self.grid.view(self.net, self.sigma, x.dtype)
-            return
         spread = None if self._spread is None else self._spread.T.to(x.dtype)
         if spread is not None and x.shape[1:] != spread.shape[1:]:
             raise refuse("noise_scale", f"one of {spread.shape[1]} features", f"one of x, {tuple(x.shape[1:])}")
-        self._view = NoisyView(encode=lambda x: x, head=self.net, factor=spread)
-        split = None if self.net.logits else split_view(self.net.module, self._remembered)
+        factor_of = self._remembered if self.grid is None else lambda weight: weight  # on a grid all noise is drawn
+        split = None if self.net.logits else split_view(self.net.module, factor_of)
+
+        def in_two_steps(rows: Tensor) -> Tensor:
+            return split.head(split.encode(rows))
+
         if looked:
-            self._split_holds = split is not None and self.net.agrees_with(
-                lambda rows: split.head(split.encode(rows)), x, spread=self.sigma
-            )
-        if split is not None and self._split_holds:
-            self._view = split
+            self._split_holds = split is not None and self.net.agrees_with(in_two_steps, x, spread=self.sigma)
+        holds = split is not None and self._split_holds
+        if self.grid:
+            self._view = self.grid.view(in_two_steps if holds else self.net, self.sigma, x.dtype)
+        else:
+            self._view = split if holds else NoisyView(encode=lambda x: x, head=self.net, factor=spread)
 
     def _remembered(self, weight: Tensor) -> Tensor:
         """What is seen of the noise through `weight`, looked for again when any number of it is another."""

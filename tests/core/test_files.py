@@ -37,3 +37,11 @@ def test_what_a_kill_left_is_cleared_away_after_an_hour_and_not_before(tmp_path:
     os.utime(old, (0, 0))
     write_atomically(tmp_path / "file.json", "text")
     assert sorted(path.name for path in tmp_path.iterdir()) == [".file.json.new.part", "file.json"]
+
+
+def test_a_file_that_another_run_finishes_meanwhile_is_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "glob", lambda self, pattern: iter([tmp_path / ".rows.json.0.part"]))
+    write_atomically(tmp_path / "rows.json", "[1]")
+    assert os.listdir(tmp_path) == ["rows.json"]

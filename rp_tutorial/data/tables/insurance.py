@@ -125,7 +125,10 @@ def _refuse_missing(frame: pd.DataFrame, where: str) -> None:
     name = missing.any().idxmax()
     row = int(np.flatnonzero(missing[name])[0])
     number = int(missing[name].sum())
-    raise InputError(f"{where}: column {name!r} has {number} missing values, the first in row {row + 1}")
+    raise InputError(
+        f"{where}: column {name!r} has {number} missing values, the first in row {row + 1} "
+        "(an empty cell, or NA, None and the like)"
+    )
 
 
 def _validate(frame: pd.DataFrame, where: str) -> None:
