@@ -81,10 +81,10 @@ def play(
 ) -> Outcome:
     """Play the game: rehearse for `calibration_rounds` (default: as many as `rounds`), then play `rounds` fresh ones.
 
-    x: one input [...]. neighbour: one input of the same shape, or one for every round, calibration first,
-    [calibration_rounds + rounds, ...]. Each round asks the oracle `releases` times for the same input; all rounds are
-    asked together, `batch_rows` inputs at a time. The oracle has to draw fresh randomness for every query: one that
-    remembers its answers makes the rounds dependent and the interval void.
+    x: one input [...], of the kind that the oracle takes. neighbour: one input of the same shape, or one for every
+    round, calibration first, [calibration_rounds + rounds, ...]. Each round asks the oracle `releases` times for the
+    same input; all rounds are asked together, `batch_rows` inputs at a time. The oracle has to draw fresh randomness
+    for every query: one that remembers its answers makes the rounds dependent and the interval void.
 
     sees="symbols": every symbol counts, ABSTAIN included; the optimal adversary.
     sees="abstention": only whether the interface abstained.
@@ -122,6 +122,7 @@ def record(
     """
     rounds, releases = count("rounds", rounds), count("releases", releases)
     count("batch_rows", batch_rows)
+    x, neighbour = oracle.as_batch(x), oracle.as_batch(neighbour)
     if neighbour.shape == x.shape:
         neighbour = neighbour.expand(rounds, *x.shape)
     if neighbour.shape != (rounds, *x.shape):

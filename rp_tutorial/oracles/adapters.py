@@ -59,7 +59,7 @@ def smooth(
     >>> smoothing.certify([[2.0], [-2.0]], n0=50, n=1000, alpha=0.001).label
     array([1, 0])
 
-    Chapter: foundations/certified-robustness.
+    Chapter: practice/own-model.
     """
     if isinstance(model, nn.Module):
         if classes is not None or num_classes is None:

@@ -37,7 +37,7 @@ class LabelOracle(ABC):
         self.forward_passes = 0
 
     def __call__(self, x: Tensor) -> Tensor:
-        x = check_batch(self._as_batch(x))
+        x = check_batch(self.as_batch(x))
         labels = self._release(x)
         self.queries += len(x)
         self._check_labels(labels, len(x))
@@ -67,7 +67,7 @@ class LabelOracle(ABC):
         self._set_randomness(randomness)
         self.queries, self.forward_passes = queries, passes
 
-    def _as_batch(self, x: Tensor) -> Tensor:
+    def as_batch(self, x: Tensor) -> Tensor:
         """For oracles that take other things than tensors."""
         return x
 

@@ -21,7 +21,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from rp_tutorial.core.arguments import count, refuse
+from rp_tutorial.core.arguments import count, in_one_line, refuse
 from rp_tutorial.core.streams import Purpose, numbered_generator
 from rp_tutorial.verification.reading import is_plain
 
@@ -95,7 +95,10 @@ def noise_map(scale: ArrayLike) -> Tensor:
 
     Raises InputError for other shapes, values that are not finite, factors below 0 and no noise at all.
     """
-    found = torch.as_tensor(np.asarray(scale, dtype=np.float64))
+    with in_one_line(
+        "noise_scale", "finite numbers [d] or a matrix [d, d], not all 0", what=f"{type(scale).__name__}: "
+    ):
+        found = torch.tensor(np.asarray(scale, dtype=np.float64))
     square = found.ndim == 2 and found.shape[0] == found.shape[1]
     if not (square or found.ndim == 1) or not bool(found.isfinite().all()) or not bool((found != 0).any()):
         raise refuse("noise_scale", f"shape {tuple(found.shape)}", "finite numbers [d] or a matrix [d, d], not all 0")

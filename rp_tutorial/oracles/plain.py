@@ -41,7 +41,7 @@ class PlainOracle(LabelOracle):
         self.net = CheckedNet(net, num_classes=num_classes, device=device, logits=logits, threads=threads)
         self.batch_size = None if batch_size is None else count("batch_size", batch_size)
 
-    def _as_batch(self, x: Tensor) -> Tensor:
+    def as_batch(self, x: Tensor) -> Tensor:
         return self.net.as_batch(x)
 
     def _release(self, x: Tensor) -> Tensor:

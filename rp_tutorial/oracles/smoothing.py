@@ -186,7 +186,7 @@ class Smoothing:
 
         Add it to beta, and to alpha where a bound of yours is not CERTIFY's. Without a grid: 0, as nothing is claimed.
         """
-        return 0.0 if self.grid is None else n * self.grid.sampling_error(self.sigma, x[:1].numel())
+        return 0.0 if self.grid is None else n * self.grid.sampling_error(self.sigma, self.as_batch(x)[:1].numel())
 
     def state(self) -> dict[str, Any]:
         """What it takes to go on with the same votes: the state of the stream (see `LabelOracle.state`)."""
@@ -210,7 +210,7 @@ class _SmoothedOracle(LabelOracle):
         self.forward_passes += self.smoothing.forward_passes - before
         return labels
 
-    def _as_batch(self, x: Tensor) -> Tensor:
+    def as_batch(self, x: Tensor) -> Tensor:
         return self.smoothing.as_batch(x)
 
     def _randomness(self) -> dict[str, Any]:

@@ -94,20 +94,21 @@ class RobustPrivacy:
 
     @classmethod
     def of_vote(
-        cls, p_low: float, *, sigma: float, n_vote: int, alpha: float, beta: float, unit: str = "std"
+        cls, p_low: float, *, sigma: float, n_vote: int, alpha: float, beta: float, unit: str = "std", norm: str = "L2"
     ) -> RobustPrivacy:
         """What VOTE(n_vote) keeps at a point where CERTIFY found p_low with confidence 1 - alpha."""
         radius = float(deployable_radius(p_low, sigma=sigma, n_vote=n_vote, beta=beta))
-        return cls(radius, alpha, unit, beta, released=f"one VOTE({n_vote}) label", randomness=_FRESH)
+        return cls(radius, alpha, unit, beta, norm, released=f"one VOTE({n_vote}) label", randomness=_FRESH)
 
     @classmethod
     def of_predict(
-        cls, p_low: float, *, sigma: float, n_vote: int, alpha: float, beta: float, test_alpha: float, unit: str = "std"
-    ) -> RobustPrivacy:
+        cls, p_low: float, *, sigma: float, n_vote: int, alpha: float, beta: float, test_alpha: float,
+        unit: str = "std", norm: str = "L2",
+    ) -> RobustPrivacy:  # fmt: skip
         """What PREDICT(n_vote, test_alpha) keeps at a point where CERTIFY found p_low with confidence 1 - alpha."""
         radius = float(deployable_radius_predict(p_low, sigma=sigma, n_vote=n_vote, beta=beta, alpha=test_alpha))
         released = f"one PREDICT({n_vote}, {test_alpha:g}) symbol, ABSTAIN included"
-        return cls(radius, alpha, unit, beta, released=released, randomness=_FRESH)
+        return cls(radius, alpha, unit, beta, norm, released=released, randomness=_FRESH)
 
     @property
     def tv_bound(self) -> float:

@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 from user_nets import build
 
+from rp_tutorial.attacks.distinguishing import play
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.oracles.adapters import smooth
@@ -49,6 +50,14 @@ def test_a_classifier_of_scikit_learn_is_smoothed_as_a_plain_loop_would(name, ki
         high = int((labels == "high").sum())
         assert stats.fisher_exact([[found[0], found[1]], [high, N - high]]).pvalue > ERROR / 12
     assert set(VoteOracle(smoothing, n=11)(x).tolist()) <= {0, 1}
+
+
+def test_the_game_is_played_on_rows_of_a_table():
+    oracle = VoteOracle(smooth(MODELS["logistic"]().fit(TABLE, LABEL), sigma=SIGMA, seed=1), n=11)
+    sure = TABLE["bmi"].argsort().to_numpy()
+    x, neighbour = TABLE.iloc[sure[-1]], TABLE.iloc[sure[0]]
+    assert play(oracle, x, neighbour, rounds=200).advantage == 0.5
+    assert play(oracle, x.to_numpy(), x.to_numpy(), rounds=200).low <= 0
 
 
 def test_a_function_is_smoothed_with_the_classes_that_are_named():
@@ -144,7 +153,7 @@ def test_noise_on_one_feature_costs_one_normal_a_vote_and_leaves_the_others():
     assert_close_to_scale(smoothing._votes._view.factor[0].abs(), one.abs())
 
 
-@pytest.mark.parametrize("scale", [[1.0], [0.0] * 6, [-1.0] * 6, "wide", [[1.0] * 6]])
+@pytest.mark.parametrize("scale", [[1.0], [0.0] * 6, [-1.0] * 6, "wide", [[1.0] * 6], ["bmi"], [[1.0], [1.0, 2.0]]])
 def test_a_noise_scale_that_does_not_fit_is_refused_in_one_line(scale):
     scale = np.eye(5) if scale == "wide" else scale
     with pytest.raises(InputError, match=r"^noise_scale: got [^\n]*$"):

@@ -125,6 +125,7 @@ def test_the_error_of_the_sampler_is_stated_and_taken_from_alpha():
     smoothing = Smoothing(nn.Flatten(), num_classes=3, sigma=0.25, grid=grid)
     x = torch.zeros(1, 3, 64, 64)
     assert 0 < smoothing.sampling_error(x, 1000) < 1e-8
+    assert smoothing.sampling_error(x.numpy(), 1000) == smoothing.sampling_error(x, 1000)
     assert smoothing.sampling_error(x, 1000) == pytest.approx(1000 * 3 * 64 * 64 * _table(0.25 * 255).error)
     assert Smoothing(nn.Flatten(), num_classes=3, sigma=0.25).sampling_error(x, 1000) == 0
     with pytest.raises(InputError, match="alpha less the error of the sampler"):

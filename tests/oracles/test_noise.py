@@ -3,6 +3,7 @@
 ERROR is the probability that a test of a law fails although the law holds.
 """
 
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -237,6 +238,10 @@ def test_noise_is_standard_normal_and_its_tiles_are_uncorrelated():
 def test_a_noise_map_is_one_factor_a_feature_or_a_matrix():
     assert noise_map([2.0, 0.0, 0.5]).tolist() == [[2.0, 0.0], [0.0, 0.0], [0.0, 0.5]]
     assert noise_map(np.eye(2)).tolist() == [[1.0, 0.0], [0.0, 1.0]]
+    factors = np.array([2.0, 0.5])
+    factors.flags.writeable = False  # as a column of pandas may come
+    with warnings.catch_warnings(action="error"):
+        assert noise_map(factors).tolist() == [[2.0, 0.0], [0.0, 0.5]]
     for bad in ([0.0, 0.0], [-1.0, 1.0], [float("nan"), 1.0], [[1.0, 2.0, 3.0]], 3.0):
         with pytest.raises(InputError, match=r"^noise_scale: got [^\n]*$"):
             noise_map(bad)

@@ -223,6 +223,8 @@ def test_the_guarantee_says_who_draws_what_and_what_is_bounded():
     for word in ("VOTE(1000)", "kg/m^2", "L2", "0.015", "operator draws", "fresh noise"):
         assert word in deployed.statement()
     assert "within 1.999 std (L2) with advantage at most 0.001235." in RobustPrivacy(1.99999, 0.00246801).statement()
+    alone = RobustPrivacy.of_vote(0.95, sigma=5.0, n_vote=1000, alpha=0.01, beta=0.02, norm="BMI alone")
+    assert "std (BMI alone)" in alone.statement()
     predict = RobustPrivacy.of_predict(0.95, sigma=5, n_vote=1000, alpha=0.01, beta=0.02, test_alpha=0.05)
     assert predict.radius < RobustPrivacy.of_vote(0.95, sigma=5, n_vote=1000, alpha=0.01, beta=0.02).radius
     assert "ABSTAIN" in predict.statement()
