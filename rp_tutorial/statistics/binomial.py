@@ -58,7 +58,8 @@ def predict_thresholds(n: int, alpha: float) -> NDArray[np.int64]:
     The two-sided binomial test of p = 1/2 rejects at level alpha exactly when the leader has at least `table[m]` of
     the m votes; m + 1 where no count is enough. So a wrong class is released with probability at most alpha.
     Shape [n + 1], read-only. For alpha = .01 the last entry is 542 for n = 1000, 64 for 100, 10 for 10.
-    Source: Cohen et al. 2019, PREDICT (there one scipy call an input; here one table for all inputs).
+    Source: Cohen et al. 2019, PREDICT (there one scipy call an input; here one table for all inputs); for more than
+    two classes Hung and Fithian 2019, Rank verification.
     """
     return _predict_table(count("n", n), open_unit("alpha", alpha))
 

@@ -256,7 +256,8 @@ def hockey_stick(law_a: ArrayLike, law_b: ArrayLike, *, epsilon: float) -> NDArr
 
     At epsilon = 0 it is the total variation: "TV <= delta for all x' within R" says that one release is (0, delta)-DP
     where *neighbours* are inputs within R, not data sets that differ in one row. (R, alpha)-RP is therefore (0,
-    alpha)-DP at the points that were certified, not everywhere. Source: Dwork et al. 2006; Lecuyer et al. 2019.
+    alpha)-DP at the points that were certified, not everywhere. Source: Dwork, Kenthapadi et al. 2006;
+    Lecuyer et al. 2019.
     """
     a, b = check_law("law_a", law_a), check_law("law_b", law_b)
     factor = math.exp(_at_least_zero("epsilon", epsilon))
