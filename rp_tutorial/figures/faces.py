@@ -54,14 +54,14 @@ def latent_walk(
     """A slider over the passes of an attack in a plane: the sphere, which of its points are inside, the path so far.
 
     regions: `label_regions`. probes: columns pass, x, y, inside, a row a point of a sphere. passes: columns pass, x,
-    y (centre before the step), R, inside (how many points), accepted; pass counts from 0. The slider is in the page;
+    y (centre before the step), rho, inside (how many points), accepted; pass counts from 0. The slider is in the page;
     no kernel is needed. The target's region is tinted, the others are shades of grey.
     """
     last = int(passes["pass"].max())
     shown = kit.slider("pass_", "pass", last // 3, 0, last, 1)
     ends = (regions[["x", "y"]].min(), regions[["x2", "y2"]].max())
-    x = alt.X("x:Q", title="z₁ (latent units)", scale=alt.Scale(domain=[ends[0]["x"], ends[1]["x2"]], nice=False))
-    y = alt.Y("y:Q", title="z₂ (latent units)", scale=alt.Scale(domain=[ends[0]["y"], ends[1]["y2"]], nice=False))
+    x = alt.X("x:Q", title="v₁ (latent units)", scale=alt.Scale(domain=[ends[0]["x"], ends[1]["x2"]], nice=False))
+    y = alt.Y("y:Q", title="v₂ (latent units)", scale=alt.Scale(domain=[ends[0]["y"], ends[1]["y2"]], nice=False))
     shade = regions["label"].rank(method="dense") % 4
     tinted = regions.assign(shade=np.where(regions["label"] == target, 0.25, 0.06 + 0.09 * shade).round(2))
     background = (
@@ -94,7 +94,7 @@ def latent_walk(
     centre = here.mark_point(filled=True, size=90, opacity=1, shape="diamond", color=ON_TINT).encode(x=x, y=y)
     line = (
         "datum.inside + ' of ' + "
-        f"{len(probes) // len(passes)} + ' inside, R = ' + format(datum.R, '.2f') + ', step ' + "
+        f"{len(probes) // len(passes)} + ' inside, ρ = ' + format(datum.rho, '.2f') + ', step ' + "
         "(datum.accepted ? 'taken' : 'refused')"
     )
     text = (

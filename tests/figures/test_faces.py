@@ -18,7 +18,7 @@ def test_the_slider_moves_over_all_passes_and_the_picture_follows() -> None:
     for value in (0, 3):
         slider["value"] = value
         drawn[value] = vl_convert.vegalite_to_svg(spec)
-        assert "R = 0.50, step taken" in drawn[value]
+        assert "ρ = 0.50, step taken" in drawn[value]
     assert drawn[0] != drawn[3]
 
 

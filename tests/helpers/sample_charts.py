@@ -136,7 +136,7 @@ def label_at(z: torch.Tensor) -> torch.Tensor:
 
 def walk() -> alt.LayerChart:
     turn = np.linspace(0, 2 * np.pi, 8, endpoint=False)
-    centres = pd.DataFrame({"pass": range(4), "x": 0.2, "y": [0.2, 0.4, 0.6, 0.8], "R": 0.5})
+    centres = pd.DataFrame({"pass": range(4), "x": 0.2, "y": [0.2, 0.4, 0.6, 0.8], "rho": 0.5})
     probes = centres.merge(pd.DataFrame({"cos": np.cos(turn), "sin": np.sin(turn)}), how="cross")
     probes["x"], probes["y"] = probes["x"] + 0.5 * probes["cos"], probes["y"] + 0.5 * probes["sin"]
     probes["inside"] = (probes["x"] > 0) & (probes["y"] > 0)
