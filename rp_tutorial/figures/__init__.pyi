@@ -19,6 +19,7 @@ from .tables import inferred_intervals as inferred_intervals
 from .tables import interval_sets as interval_sets
 from .tables import live_certificate as live_certificate
 from .tables import live_plan as live_plan
+from .tables import live_profile as live_profile
 from .tables import radius_against_distance as radius_against_distance
 from .tables import rates_by_sigma as rates_by_sigma
 from .tables import release_histogram as release_histogram

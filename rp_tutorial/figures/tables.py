@@ -255,3 +255,46 @@ def live_plan(
         "classifier's radius as a dashed line. Sliders set sigma, the radius wanted, both sample sizes and the "
         "advantage; a line of text says from which margin VOTE reaches the radius and which share of people is nearer.",
     )
+
+
+def live_profile(table: pd.DataFrame) -> alt.LayerChart:
+    """Sliders for N, m, p_A, sigma and a distance: what m votes tell about two people that far apart, at most.
+
+    table: columns s (distance / sigma), log10_N, log10_m, p_low, everybody, certified: the advantage without and with
+    a certificate of p_low. sigma stretches the distances in the page, so the chart needs no kernel.
+    """
+    sliders = [slider("sigma", "σ", 1.0, 0.25, 3.0, 0.25), slider("apart", "distance", 0.5, 0.0, 3.0, 0.05)]
+    for name, label in (("log10_N", "log₁₀ N"), ("log10_m", "log₁₀ m"), ("p_low", "p_A at least")):
+        values = sorted(table[name].unique())
+        sliders.append(
+            slider(name, label, values[0 if name == "log10_m" else 1], values[0], values[-1], values[1] - values[0])
+        )
+    chosen = " && ".join(f"abs(datum.{name} - {name}) < 0.01" for name in ("log10_N", "log10_m", "p_low"))
+    names = ["everybody", "certified"]
+    curve = (
+        alt.Chart(table)
+        .transform_filter(chosen)
+        .transform_calculate(distance="datum.s * sigma")
+        .transform_fold(names, as_=["who", "advantage"])
+    )
+    x = alt.X("distance:Q", title="distance of two people, in the unit of σ", scale=alt.Scale(domain=[0, 3]))
+    y = alt.Y("advantage:Q", title="advantage, at most", scale=alt.Scale(domain=[0, 0.5]))
+    color = alt.Color("who:N", title=None, sort=names, scale=alt.Scale(domain=names, range=[BELOW, ABOVE]))
+    # The first point of the table that is not nearer than the distance asked for: never less than what is told there.
+    here = (
+        curve.transform_filter("datum.distance >= apart - 1e-9")
+        .transform_aggregate(advantage="min(advantage)", groupby=["who"])
+        .transform_calculate(distance="apart", text="datum.who + ': ' + format(datum.advantage, '.3f')")
+    )
+    layers = [
+        curve.mark_line(strokeWidth=2.5, clip=True).encode(x=x, y=y, color=color),
+        here.mark_point(filled=True, size=90, opacity=1, clip=True).encode(x=x, y=y, color=color),
+        here.mark_text(align="left", dx=8, dy=-10, fontSize=13, clip=True).encode(x=x, y=y, text="text:N", color=color),
+    ]
+    chart = alt.layer(*layers).add_params(*sliders).properties(width="container", height=280)
+    return finish(
+        chart,
+        "The largest advantage of an onlooker against the distance of two people, once for everybody and once for "
+        "those with a certificate. Sliders set sigma, the votes N, the releases m, the certified share p_A and a "
+        "distance at which both values are written.",
+    )
