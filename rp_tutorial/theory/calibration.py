@@ -7,8 +7,6 @@ bracketed here, by bounds that hold on whole intervals of u. What single release
 `profile`. NumPy and SciPy only.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from functools import lru_cache

@@ -1,17 +1,14 @@
-"""What a released label can be proven to hide: advantage, (R, alpha)-Robust Privacy, finite samples, composition.
+"""What a released label can be proven to hide: advantage, total variation, finite samples, composition.
 
 Three mechanisms are kept apart throughout. Nobody can run the *ideal* smoothed classifier; VOTE(N) and
 PREDICT(N, alpha) are what is deployed, and their own sampling enters every bound. Convention: a fair coin picks one of
 two inputs, and the *advantage* is Pr[guess right] - 1/2 at its best, which is half the total variation (TV) of what is
-released; other texts use twice this. NumPy and SciPy only. The planner that turns these bounds into sigma, n and N is
-`planner`; the game itself, played against an oracle, is `attacks.distinguishing`.
+released; other texts use twice this. NumPy and SciPy only. A guarantee with all its parts is `robust_privacy`, what is
+exact for a vote `profile` and `calibration`, the planner `planner`; the game itself, played against an oracle, is
+`attacks.distinguishing`.
 """
 
-from __future__ import annotations
-
 import math
-from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 from functools import lru_cache
 
 import numpy as np
@@ -23,7 +20,6 @@ from rp_tutorial.statistics.binomial import lower_confidence_bound, min_predict_
 from rp_tutorial.theory.halfspace import predict_law, vote_law
 
 RULES = ("vote", "predict")
-DOWN, UP = Context(prec=4, rounding=ROUND_FLOOR), Context(prec=4, rounding=ROUND_CEILING)  # as numbers are shown
 MAX_OUTCOMES = 2_000_000  # count vectors that `repeated_tv` will enumerate
 
 # --- Advantage and total variation ---
@@ -55,83 +51,6 @@ def repeated_tv(law_a: ArrayLike, law_b: ArrayLike, releases: int) -> NDArray[np
     ways = special.gammaln(releases + 1) - special.gammaln(counts + 1).sum(axis=-1)
     log_a, log_b = (ways + special.xlogy(counts, law[..., None, :]).sum(axis=-1) for law in (a, b))
     return np.minimum(1.0, np.abs(np.exp(log_a) - np.exp(log_b)).sum(axis=-1) / 2)
-
-
-# --- (R, alpha)-Robust Privacy ---
-
-
-@dataclass(frozen=True)
-class RobustPrivacy:
-    """No adversary who sees one release tells x from any x' within `radius` with advantage above `advantage_bound`.
-
-    `alpha` bounds the failure of the certificate (once, however much is released), `beta` the probability that a
-    single release is not the certified label (anew for every release; 0 for a mechanism that is a function).
-    `unit` and `norm` belong to the radius. `randomness` says who draws what, `released` what the adversary sees.
-    Nothing is said about inputs further away, about what the label says of the whole ball, or about many releases
-    of *neighbours*. Source: the paper, Definition of (R, alpha)-RP and the alpha / 2 theorem, which is beta = 0.
-    Raises InputError for a negative or NaN radius, or alpha or beta outside [0, 1].
-
-    >>> kept = rp.RobustPrivacy(radius=0.5, alpha=0.01, unit="kg/m^2")
-    >>> kept.tv_bound, kept.advantage_bound
-    (0.01, 0.005)
-
-    Chapter: foundations/robust-privacy.
-    """
-
-    radius: float
-    alpha: float
-    unit: str = "std"
-    beta: float = 0.0
-    norm: str = "L2"
-    released: str = "one label"
-    randomness: str = "the operator draws the certificate's samples; the release itself is a function of the input"
-
-    def __post_init__(self) -> None:
-        if isinstance(self.radius, bool) or not self.radius >= 0:
-            raise refuse("radius", self.radius, "a number of at least 0")
-        closed_unit("alpha", self.alpha)
-        closed_unit("beta", self.beta)
-
-    @classmethod
-    def of_vote(
-        cls, p_low: float, *, sigma: float, n_vote: int, alpha: float, beta: float, unit: str = "std", norm: str = "L2"
-    ) -> RobustPrivacy:
-        """What VOTE(n_vote) keeps at a point where CERTIFY found p_low with confidence 1 - alpha."""
-        radius = float(deployable_radius(p_low, sigma=sigma, n_vote=n_vote, beta=beta))
-        return cls(radius, alpha, unit, beta, norm, released=f"one VOTE({n_vote}) label", randomness=_FRESH)
-
-    @classmethod
-    def of_predict(
-        cls, p_low: float, *, sigma: float, n_vote: int, alpha: float, beta: float, test_alpha: float,
-        unit: str = "std", norm: str = "L2",
-    ) -> RobustPrivacy:  # fmt: skip
-        """What PREDICT(n_vote, test_alpha) keeps at a point where CERTIFY found p_low with confidence 1 - alpha."""
-        radius = float(deployable_radius_predict(p_low, sigma=sigma, n_vote=n_vote, beta=beta, alpha=test_alpha))
-        released = f"one PREDICT({n_vote}, {test_alpha:g}) symbol, ABSTAIN included"
-        return cls(radius, alpha, unit, beta, norm, released=released, randomness=_FRESH)
-
-    @property
-    def tv_bound(self) -> float:
-        """Total variation of one release at x and at x', at most: alpha + beta."""
-        return min(1.0, self.alpha + self.beta)
-
-    @property
-    def advantage_bound(self) -> float:
-        """Advantage of any adversary who sees one release, at most: (alpha + beta) / 2, so alpha / 2 if beta is 0."""
-        return self.tv_bound / 2
-
-    def statement(self) -> str:
-        """The guarantee in words; of its numbers the radius is rounded down, the advantage up."""
-        radius = DOWN.create_decimal_from_float(self.radius)
-        # .015 is a little more, as a float: that is not to be seen.
-        advantage = UP.create_decimal_from_float(self.advantage_bound * (1 - 1e-12))
-        return (
-            f"Whoever sees {self.released} tells x from any x' within {float(radius):.4g} {self.unit} ({self.norm}) "
-            f"with advantage at most {float(advantage):.4g}. Randomness: {self.randomness}."
-        )
-
-
-_FRESH = "the operator draws the certificate's samples and, independent of them, fresh noise for every release"
 
 
 # --- Finite samples: the deployable radius ---

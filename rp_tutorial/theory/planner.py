@@ -2,10 +2,11 @@
 
 Its own room, beside `guarantees`: that module holds what is true of a mechanism, this one searches among mechanisms. It
 looks at every candidate on fixed ladders of sigma, n and N with exact binomial tails and keeps the cheapest that
-works. A harder wish only strikes candidates out, so it never comes out cheaper. Nothing is sampled here.
+works. At one common level of certificate and releases a harder wish only strikes candidates out, so it never comes
+out cheaper; the level is then calibrated at what was found, and the search goes on from there. Nothing is sampled.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +15,12 @@ from scipy import special, stats
 from rp_tutorial.core.arguments import InputError, count, one_of, open_unit, positive, refuse
 from rp_tutorial.statistics.binomial import lower_confidence_bound
 from rp_tutorial.theory import guarantees
+from rp_tutorial.theory.calibration import calibrated_level
 from rp_tutorial.theory.halfspace import predict_law, vote_law
+from rp_tutorial.theory.robust_privacy import RobustPrivacy
 
 QUANTILE_LADDER = np.geomspace(0.3, 6.0, 40)  # Phi^-1(p_A) = margin / sigma worth trying where sigma is free
+CALIBRATIONS = 8  # rounds of search and calibration; the second or third finds nothing cheaper
 SIGMA_STEPS = np.geomspace(1.02, 100.0, 120)  # sigma over the smallest that could ever do, where p_A is given alone
 
 
@@ -24,10 +28,12 @@ SIGMA_STEPS = np.geomspace(1.02, 100.0, 120)  # sigma over the smallest that cou
 class Plan:
     """The cheapest mechanism found, and what it costs. It holds only under `assumption`.
 
-    If CERTIFY(n0, n, alpha) gives the class at least `certify_votes` of n, the release is at total variation at most
-    alpha + 1 - (1 - beta) ** releases from that at any x' within `radius`: advantage at most `advantage_bound`. That
-    many votes come with probability at least `certify_probability`; where they do not come there is *no* guarantee,
-    and refusing to answer would itself be a release that depends on x. `abstention` is PREDICT's at x (0 for VOTE).
+    Deploy it with the radius that CERTIFY(n0, n, alpha) and beta give, whatever that is: then the advantage against
+    all releases together, the certificate known, is at most `advantage_bound`, *on average over certificates*. From
+    `certify_votes` of n on the radius is at least the one wanted, and that many come with probability at least
+    `certify_probability`. Given that they came, the bound is not the same: there is confidence 1 - alpha in the
+    certificate, and an advantage of at most (1 - (1 - beta) ** releases) / 2 if it holds. Refusing to answer where
+    they do not come is itself a release that depends on x. `abstention` is PREDICT's at x (0 for VOTE).
     Costs are forward passes: `certify_passes` once an input, `release_passes` for all its releases.
     """
 
@@ -64,16 +70,17 @@ class Plan:
 
     @property
     def advantage_bound(self) -> float:
-        """What is proven for all releases together; at most the target."""
-        return guarantees.composition_tv(self.alpha, self.beta, self.releases) / 2
+        """What is proven for all releases together, on average over certificates; at most the target."""
+        return min(self.target_advantage, guarantees.composition_tv(self.alpha, self.beta, self.releases) / 2)
 
-    def guarantee(self) -> guarantees.RobustPrivacy:
+    def guarantee(self) -> RobustPrivacy:
         """What one release keeps at `certify_votes`: its radius is at least the one asked for."""
         p_low = float(lower_confidence_bound(self.certify_votes, self.n, alpha=self.alpha))
-        common = {"sigma": self.sigma, "n_vote": self.n_vote, "alpha": self.alpha, "beta": self.beta, "unit": self.unit}
+        common = {"sigma": self.sigma, "n_vote": self.n_vote, "alpha": self.alpha, "beta": self.beta}
+        common |= {"unit": self.unit, "calibrated_tv": 2 * self.advantage_bound}
         if self.rule == "vote":
-            return guarantees.RobustPrivacy.of_vote(p_low, **common)
-        return guarantees.RobustPrivacy.of_predict(p_low, **common, test_alpha=self.test_alpha)
+            return RobustPrivacy.of_vote(p_low, **common)
+        return RobustPrivacy.of_predict(p_low, **common, test_alpha=self.test_alpha)
 
 
 def plan(
@@ -89,10 +96,10 @@ def plan(
     test_alpha: float = 0.01,
     n0: int = 100,
     max_passes: int = 200_000,
-    alpha_share: float = 0.5,
+    calibrated: bool = True,
     unit: str = "std",
 ) -> Plan:
-    """The cheapest mechanism that keeps every adversary's advantage at most `target_advantage` within `radius`.
+    """The cheapest mechanism found that keeps every adversary's advantage at most `target_advantage` within `radius`.
 
     Say what is known about the input, in one of four ways:
     `p_a` and `sigma`: the class has probability p_a at this sigma (measured). n and N are searched.
@@ -101,10 +108,11 @@ def plan(
     `p_a` alone: the smallest sigma within `max_passes` is searched, as if p_a were the same at every sigma; measure
     p_a again at the sigma that comes out. (For a fixed p_a more noise is always cheaper, so cost cannot decide.)
 
-    `releases` answers to the same point are drawn with fresh noise; with memoised answers it is 1. The budget 2 *
-    target is split: `alpha_share` of it goes to the certificate, the rest to the releases; both enter through a
-    logarithm, so the split matters little. `test_alpha` is the level of PREDICT's test; radius, margin and sigma share
-    `unit`. n is within a twentieth of the smallest, N within an eighth.
+    `releases` answers to the same point are drawn with fresh noise; with memoised answers it is 1. Certificate and
+    releases have one level: the one from `calibrated_level`, at which the worst net attains the target (mind that it
+    is an average over certificates, see `Plan`), or with calibrated=False half of the budget 2 * target each, which is
+    dearer. `test_alpha` is the level of PREDICT's test; radius, margin and sigma share `unit`. At its level n is within
+    a twentieth of the smallest, N within an eighth.
 
     Raises InputError, with the reason, where nothing within `max_passes` attains the target.
 
@@ -117,28 +125,30 @@ def plan(
     target = positive("target_advantage", target_advantage)
     if target >= 0.5:
         raise refuse("target_advantage", target_advantage, "a number below 1/2, which every mechanism attains")
-    radius, share = positive("radius", radius), open_unit("alpha_share", alpha_share)
+    radius = positive("radius", radius)
     one_of("rule", rule, guarantees.RULES)
     count("n0", n0)
     wish = _Wish(
         radius=radius,
-        alpha=share * 2 * target,
-        beta=-float(np.expm1(np.log1p(-(1 - share) * 2 * target) / count("releases", releases))),
+        level=target,
         rule=rule,
-        releases=releases,
+        releases=count("releases", releases),
         power=open_unit("certify_probability", certify_probability),
         test_alpha=open_unit("test_alpha", test_alpha),
         n0=n0,
         max_passes=count("max_passes", max_passes, minimum=n0 + 2),
     )
     sigmas, shares, assumption = _candidates(radius, p_a, sigma, margin, unit)
-    row, n_vote, n = _search(wish, sigmas, shares, first=margin is None and sigma is None)
+    first = margin is None and sigma is None
+    row, n_vote, n = _search(wish, sigmas, shares, first=first)
+    if calibrated:
+        wish, row, n_vote, n = _calibrate(wish, sigmas, shares, (row, n_vote, n), target_tv=2 * target, first=first)
     sigma, p_a = float(sigmas[row]), float(shares[row])
-    votes = int(_votes_needed(n, wish.needed_share(sigma, n_vote), wish.alpha))
+    votes = int(_votes_needed(n, wish.needed_share(sigma, n_vote), wish.level))
     predicts = rule == "predict"
     return Plan(
         target_advantage=target, radius=radius, unit=unit, rule=rule, releases=releases, sigma=sigma, p_a=p_a, n0=n0,
-        n=n, n_vote=n_vote, alpha=wish.alpha, beta=wish.beta, test_alpha=test_alpha if predicts else None,
+        n=n, n_vote=n_vote, alpha=wish.level, beta=wish.beta, test_alpha=test_alpha if predicts else None,
         certify_votes=votes, certify_probability=float(_reach_probability(votes, n, p_a, n0)),
         abstention=float(predict_law(p_a, n=n_vote, alpha=test_alpha)[1]) if predicts else 0.0, assumption=assumption,
     )  # fmt: skip
@@ -146,17 +156,21 @@ def plan(
 
 @dataclass(frozen=True)
 class _Wish:
-    """What is asked for, with the budget already split."""
+    """What is asked for, at one level of the certificate and of all releases together."""
 
     radius: float
-    alpha: float
-    beta: float
+    level: float
     rule: str
     releases: int
     power: float
     test_alpha: float
     n0: int
     max_passes: int
+
+    @property
+    def beta(self) -> float:
+        """Of a single release."""
+        return -float(np.expm1(np.log1p(-self.level) / self.releases))
 
     def quantile(self, n_vote: int) -> float:
         """The price of deploying n_vote votes, in sigma."""
@@ -194,6 +208,32 @@ def _candidates(
         reason = f"less than {sigma * own_reach:.4g}: at p_A = {p_a:g} the ideal classifier itself reaches no further"
         raise refuse("radius", radius, reason)
     return np.array([float(sigma)]), np.array([float(p_a)]), f"p_A = {p_a:g} at sigma = {sigma:g} {unit}"
+
+
+def _calibrate(
+    wish: _Wish, sigmas: NDArray, shares: NDArray, found: tuple[int, int, int], *, target_tv: float, first: bool
+) -> tuple[_Wish, int, int, int]:
+    """The wish at a calibrated level with the cheapest candidate for it: index of sigma, N and n.
+
+    Each level belongs to the sizes it was calibrated at. What was found at the level before is searched again at its
+    own: larger levels are cheaper. A candidate counts only if it keeps power and target at the level of its own sizes.
+    """
+    best: tuple[int, _Wish, tuple[int, int, int]] | None = None
+    how = {"rule": wish.rule, "test_alpha": wish.test_alpha if wish.rule == "predict" else None}
+    for _ in range(CALIBRATIONS):
+        row, n_vote, n = found
+        own = calibrated_level(target_tv, n_cert=n, n_vote=n_vote, releases=wish.releases, **how)
+        wish = replace(wish, level=own)
+        needed = wish.needed_share(sigmas[row], n_vote)
+        reached = _reach_probability(_votes_needed(n, needed, own), n, shares[row], wish.n0)
+        cost = n + wish.releases * n_vote if not first else row
+        if reached >= wish.power and (best is None or cost < best[0]):
+            best = cost, wish, found
+        again = _search(wish, sigmas, shares, first=first)
+        if again == found:
+            break
+        found = again
+    return best[1], *best[2]
 
 
 def _search(
@@ -243,7 +283,7 @@ def _fewest_samples(ladder: NDArray[np.int64], needed: float, share: float, wish
     if needed >= share:
         return 0
     for part in np.array_split(ladder, max(1, len(ladder) // 16)):  # most searches end early
-        good = _reach_probability(_votes_needed(part, needed, wish.alpha), part, share, wish.n0) >= wish.power
+        good = _reach_probability(_votes_needed(part, needed, wish.level), part, share, wish.n0) >= wish.power
         if good.any():
             return int(part[good.argmax()])
     return 0

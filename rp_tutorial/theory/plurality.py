@@ -4,8 +4,6 @@ Everything else in the room argues with A's majority, which nobody has among a t
 from below and *every* other class from above, and A is compared with one rival at a time. NumPy and SciPy only.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

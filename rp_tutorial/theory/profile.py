@@ -7,8 +7,6 @@ T(u) - e^epsilon T(u - s) rises and then falls in u, and its maximum over u >= u
 one root of T'(u) = e^epsilon T'(u - s). The radius rules that the profile calibrates are in `calibration`.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

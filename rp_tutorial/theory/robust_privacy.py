@@ -1,0 +1,105 @@
+"""A guarantee of (R, alpha)-Robust Privacy that cannot be quoted without its parts: radius, unit, norm, levels, dice."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context
+from functools import partial
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rp_tutorial.core.arguments import closed_unit, refuse
+from rp_tutorial.theory.guarantees import deployable_radius, deployable_radius_predict
+from rp_tutorial.theory.profile import vote_profile
+
+DOWN, UP = Context(prec=4, rounding=ROUND_FLOOR), Context(prec=4, rounding=ROUND_CEILING)  # as numbers are shown
+_FRESH = "the operator draws the certificate's samples and, independent of them, fresh noise for every release"
+
+
+@dataclass(frozen=True)
+class RobustPrivacy:
+    """No adversary who sees one release tells x from any x' within `radius` with advantage above `advantage_bound`.
+
+    `alpha` bounds the failure of the certificate (once, however much is released), `beta` the probability that a
+    single release is not the certified label (anew for every release; 0 for a mechanism that is a function). So
+    `advantage_bound` is a mean over certificates. *Given* the certificate there is confidence 1 - alpha in it, and an
+    advantage of at most beta / 2 if it holds; `statement` says both. `calibrated_tv`: what `theory.calibration` proves
+    the mean total variation to be at most, where that is less than alpha + beta.
+    `unit` and `norm` belong to the radius. `randomness` says who draws what, `released` what the adversary sees.
+    `profile`: the total variation at any distance, if the certificate holds; beyond the radius, too.
+    Nothing is said about what the label says of the whole ball, or about many releases of *neighbours*.
+    Source: the paper, Definition of (R, alpha)-RP and the alpha / 2 theorem, which is beta = 0.
+    Raises InputError for a negative or NaN radius, or alpha, beta or calibrated_tv outside [0, 1].
+
+    >>> kept = rp.RobustPrivacy(radius=0.5, alpha=0.01, unit="kg/m^2")
+    >>> kept.tv_bound, kept.advantage_bound
+    (0.01, 0.005)
+
+    Chapter: foundations/robust-privacy.
+    """
+
+    radius: float
+    alpha: float
+    unit: str = "std"
+    beta: float = 0.0
+    norm: str = "L2"
+    released: str = "one label"
+    randomness: str = "the operator draws the certificate's samples; the release itself is a function of the input"
+    calibrated_tv: float = 1.0
+    profile: Callable[[ArrayLike], NDArray[np.float64]] | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.radius, bool) or not self.radius >= 0:
+            raise refuse("radius", self.radius, "a number of at least 0")
+        for name in ("alpha", "beta", "calibrated_tv"):
+            closed_unit(name, getattr(self, name))
+
+    @classmethod
+    def of_vote(
+        cls, p_low: float, *, sigma: float, n_vote: int, alpha: float, beta: float, num_classes: int | None = None,
+        **parts,
+    ) -> Self:  # fmt: skip
+        """What VOTE(n_vote) keeps at a point where CERTIFY found p_low with confidence 1 - alpha, with its profile.
+
+        num_classes: as in `vote_profile`. parts: unit, norm, calibrated_tv.
+        """
+        at = {"sigma": sigma, "n_vote": n_vote}
+        radius = float(deployable_radius(p_low, **at, beta=beta))
+        profile = partial(vote_profile, **at, p_low=p_low, num_classes=num_classes)
+        released = f"one VOTE({n_vote}) label"
+        return cls(radius, alpha, beta=beta, released=released, randomness=_FRESH, profile=profile, **parts)
+
+    @classmethod
+    def of_predict(
+        cls, p_low: float, *, sigma: float, n_vote: int, alpha: float, beta: float, test_alpha: float, **parts
+    ) -> Self:
+        """What PREDICT(n_vote, test_alpha) keeps at a point where CERTIFY found p_low with confidence 1 - alpha."""
+        radius = float(deployable_radius_predict(p_low, sigma=sigma, n_vote=n_vote, beta=beta, alpha=test_alpha))
+        released = f"one PREDICT({n_vote}, {test_alpha:g}) symbol, ABSTAIN included"
+        return cls(radius, alpha, beta=beta, released=released, randomness=_FRESH, **parts)
+
+    @property
+    def tv_bound(self) -> float:
+        """Total variation of one release at x and at x', at most, averaged over certificates: alpha + beta, or less."""
+        return min(1.0, self.calibrated_tv, self.alpha + self.beta)
+
+    @property
+    def advantage_bound(self) -> float:
+        """Advantage of any adversary who sees one release, at most: (alpha + beta) / 2, so alpha / 2 if beta is 0."""
+        return self.tv_bound / 2
+
+    def statement(self) -> str:
+        """The guarantee in words; of its numbers radius and confidence are rounded down, advantages up."""
+        radius = rounded_down(self.radius)
+        # .015 is a little more, as a float, and .99 a little less: that is not to be seen.
+        confidence = DOWN.create_decimal_from_float((1 - self.alpha) * (1 + 1e-12))
+        given, mean = (
+            UP.create_decimal_from_float(number * (1 - 1e-12)) for number in (self.beta / 2, self.advantage_bound)
+        )
+        trust = f"With confidence {float(confidence):.4g} in the certificate, whoever" if self.alpha else "Whoever"
+        average = f" On average over certificates, at most {mean:.4g}." if self.alpha else ""
+        return (
+            f"{trust} sees {self.released} tells x from any x' within {radius:.4g} {self.unit} ({self.norm}) "
+            f"with advantage at most {given:.4g}.{average} Randomness: {self.randomness}."
+        )
