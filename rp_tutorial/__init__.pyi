@@ -44,8 +44,8 @@ from .oracles.randomized_response import RandomizedResponse as RandomizedRespons
 from .oracles.smoothing import PredictOracle as PredictOracle
 from .oracles.smoothing import Smoothing as Smoothing
 from .oracles.smoothing import VoteOracle as VoteOracle
-from .theory.robust_privacy import RobustPrivacy as RobustPrivacy
 from .theory.guarantees import deployable_radius as deployable_radius
 from .theory.planner import plan as plan
+from .theory.robust_privacy import RobustPrivacy as RobustPrivacy
 
 __version__: str

@@ -6,7 +6,6 @@ from .adaptive import known_noise_tv as known_noise_tv
 from .calibration import calibrated_level as calibrated_level
 from .calibration import calibrated_radius as calibrated_radius
 from .calibration import worst_mean_tv as worst_mean_tv
-from .robust_privacy import RobustPrivacy as RobustPrivacy
 from .guarantees import advantage_from_tv as advantage_from_tv
 from .guarantees import composition_tv as composition_tv
 from .guarantees import deployable_radius as deployable_radius
@@ -36,4 +35,5 @@ from .population import retried_alpha as retried_alpha
 from .population import wrong_promises as wrong_promises
 from .population import wrong_share as wrong_share
 from .profile import vote_profile as vote_profile
+from .robust_privacy import RobustPrivacy as RobustPrivacy
 from .rounding import rounded_down as rounded_down

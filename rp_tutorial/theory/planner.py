@@ -20,7 +20,7 @@ from rp_tutorial.theory.halfspace import predict_law, vote_law
 from rp_tutorial.theory.robust_privacy import RobustPrivacy
 
 QUANTILE_LADDER = np.geomspace(0.3, 6.0, 40)  # Phi^-1(p_A) = margin / sigma worth trying where sigma is free
-CALIBRATIONS = 8  # rounds of search and calibration; the second or third finds nothing cheaper
+HOPES = np.geomspace(1, 10, 16)  # levels over the target's own from which a search may start
 SIGMA_STEPS = np.geomspace(1.02, 100.0, 120)  # sigma over the smallest that could ever do, where p_A is given alone
 
 
@@ -140,9 +140,13 @@ def plan(
     )
     sigmas, shares, assumption = _candidates(radius, p_a, sigma, margin, unit)
     first = margin is None and sigma is None
-    row, n_vote, n = _search(wish, sigmas, shares, first=first)
     if calibrated:
-        wish, row, n_vote, n = _calibrate(wish, sigmas, shares, (row, n_vote, n), target_tv=2 * target, first=first)
+        wish, found = _calibrate(wish, sigmas, shares, target_tv=2 * target, first=first)
+    else:
+        found = _search(wish, sigmas, shares, first=first)
+    if found is None:
+        raise wish.too_dear()
+    row, n_vote, n = found
     sigma, p_a = float(sigmas[row]), float(shares[row])
     votes = int(_votes_needed(n, wish.needed_share(sigma, n_vote), wish.level))
     predicts = rule == "predict"
@@ -178,6 +182,9 @@ class _Wish:
             return guarantees.vote_quantile(n_vote, self.beta)
         return guarantees.predict_quantile(n_vote, self.beta, alpha=self.test_alpha)
 
+    def too_dear(self) -> InputError:
+        return refuse("max_passes", self.max_passes, f"more, for a radius of {self.radius:g} at this advantage")
+
     def needed_share(self, sigma: float | NDArray[np.float64], n_vote: int) -> NDArray[np.float64]:
         """The lower bound on p_A from which the deployable radius reaches `radius`; a hair above, for rounding."""
         return special.ndtr(self.radius / sigma + self.quantile(n_vote) + 1e-9)
@@ -211,35 +218,35 @@ def _candidates(
 
 
 def _calibrate(
-    wish: _Wish, sigmas: NDArray, shares: NDArray, found: tuple[int, int, int], *, target_tv: float, first: bool
-) -> tuple[_Wish, int, int, int]:
-    """The wish at a calibrated level with the cheapest candidate for it: index of sigma, N and n.
+    wish: _Wish, sigmas: NDArray, shares: NDArray, *, target_tv: float, first: bool
+) -> tuple[_Wish, tuple[int, int, int] | None]:
+    """The wish at a calibrated level with the cheapest candidate found for it: index of sigma, N and n.
 
-    Each level belongs to the sizes it was calibrated at. What was found at the level before is searched again at its
-    own: larger levels are cheaper. A candidate counts only if it keeps power and target at the level of its own sizes.
+    A level belongs to the sizes it was calibrated at, so what was found at one level is calibrated, and searched again
+    at its own, until it comes back. A candidate counts if it keeps the power at the level of its own sizes.
     """
-    best: tuple[int, _Wish, tuple[int, int, int]] | None = None
+    seen: dict[tuple[int, int, int], tuple[tuple[int, int], _Wish]] = {}  # with what it costs
     how = {"rule": wish.rule, "test_alpha": wish.test_alpha if wish.rule == "predict" else None}
-    for _ in range(CALIBRATIONS):
+    levels = np.minimum(0.5, wish.level * HOPES)
+    found = next(filter(None, (_search(replace(wish, level=h), sigmas, shares, first=first) for h in levels)), None)
+    while found and found not in seen:
         row, n_vote, n = found
         own = calibrated_level(target_tv, n_cert=n, n_vote=n_vote, releases=wish.releases, **how)
         wish = replace(wish, level=own)
-        needed = wish.needed_share(sigmas[row], n_vote)
-        reached = _reach_probability(_votes_needed(n, needed, own), n, shares[row], wish.n0)
-        cost = n + wish.releases * n_vote if not first else row
-        if reached >= wish.power and (best is None or cost < best[0]):
-            best = cost, wish, found
-        again = _search(wish, sigmas, shares, first=first)
-        if again == found:
-            break
-        found = again
-    return best[1], *best[2]
+        votes = _votes_needed(n, wish.needed_share(sigmas[row], n_vote), own)
+        reached = _reach_probability(votes, n, shares[row], wish.n0) >= wish.power
+        seen[found] = (row if first else 0, n + wish.releases * n_vote) if reached else (len(sigmas), 0), wish
+        found = _search(wish, sigmas, shares, first=first)
+    best = min(seen, key=lambda sizes: seen[sizes][0], default=None)
+    if best is None or seen[best][0][0] == len(sigmas):
+        return wish, None
+    return seen[best][1], best
 
 
 def _search(
     wish: _Wish, sigmas: NDArray[np.float64], shares: NDArray[np.float64], *, first: bool
-) -> tuple[int, int, int]:
-    """Index of sigma, N and n of the cheapest candidate, or of the cheapest at the first sigma with one in budget."""
+) -> tuple[int, int, int] | None:
+    """Index of sigma, N and n of the cheapest candidate, or of the cheapest at the first sigma with one; or None."""
     if first:  # p_A is the same at every sigma, so what one sigma affords, a larger one does: bisect
         low, high = -1, len(sigmas) - 1
         while high - low > 1:
@@ -253,9 +260,7 @@ def _search(
         cap = wish.max_passes if best is None else best[0] - 1
         found = _cheapest(wish, sigmas[row], shares[row], cap=cap)
         best = (found[0], row, *found[1:]) if found else best
-    if best is None:
-        raise refuse("max_passes", wish.max_passes, f"more, for a radius of {wish.radius:g} at this advantage")
-    return best[1:]
+    return best and best[1:]
 
 
 def _cheapest(wish: _Wish, sigma: float, share: float, *, cap: int | None = None) -> tuple[int, int, int] | None:

@@ -1,8 +1,8 @@
-"""A guarantee of (R, alpha)-Robust Privacy that cannot be quoted without its parts: radius, unit, norm, levels, dice."""
+"""A guarantee of (R, alpha)-Robust Privacy, which cannot be quoted without its parts: unit, norm, levels, dice."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from decimal import ROUND_CEILING, ROUND_FLOOR, Context
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from functools import partial
 from typing import Self
 
@@ -13,7 +13,6 @@ from rp_tutorial.core.arguments import closed_unit, refuse
 from rp_tutorial.theory.guarantees import deployable_radius, deployable_radius_predict
 from rp_tutorial.theory.profile import vote_profile
 
-DOWN, UP = Context(prec=4, rounding=ROUND_FLOOR), Context(prec=4, rounding=ROUND_CEILING)  # as numbers are shown
 _FRESH = "the operator draws the certificate's samples and, independent of them, fresh noise for every release"
 
 
@@ -91,15 +90,16 @@ class RobustPrivacy:
 
     def statement(self) -> str:
         """The guarantee in words; of its numbers radius and confidence are rounded down, advantages up."""
-        radius = rounded_down(self.radius)
-        # .015 is a little more, as a float, and .99 a little less: that is not to be seen.
-        confidence = DOWN.create_decimal_from_float((1 - self.alpha) * (1 + 1e-12))
-        given, mean = (
-            UP.create_decimal_from_float(number * (1 - 1e-12)) for number in (self.beta / 2, self.advantage_bound)
-        )
-        trust = f"With confidence {float(confidence):.4g} in the certificate, whoever" if self.alpha else "Whoever"
-        average = f" On average over certificates, at most {mean:.4g}." if self.alpha else ""
+        radius, trust = _shown(self.radius, ROUND_FLOOR), _shown(1 - Decimal(repr(self.alpha)), ROUND_FLOOR)
+        # .015 is a little more, as a float: that is not to be seen.
+        given, mean = (_shown(half * (1 - 1e-12), ROUND_CEILING) for half in (self.beta / 2, self.advantage_bound))
+        who = f"With confidence {trust} in the certificate, whoever" if self.alpha else "Whoever"
+        average = f" On average over certificates, at most {mean}." if self.alpha else ""
         return (
-            f"{trust} sees {self.released} tells x from any x' within {radius:.4g} {self.unit} ({self.norm}) "
-            f"with advantage at most {given:.4g}.{average} Randomness: {self.randomness}."
+            f"{who} sees {self.released} tells x from any x' within {radius} {self.unit} ({self.norm}) with advantage "
+            f"at most {given}.{average} Randomness: {self.randomness}."
         )
+
+
+def _shown(number: float | Decimal, rounding: str) -> str:
+    return f"{float(Context(prec=4, rounding=rounding).create_decimal(number)):.4g}"

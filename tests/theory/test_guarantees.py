@@ -24,7 +24,6 @@ from rp_tutorial.statistics.binomial import (
     min_predict_votes,
 )
 from rp_tutorial.theory.guarantees import (
-    RobustPrivacy,
     advantage_from_tv,
     composition_tv,
     deployable_radius,
@@ -210,26 +209,6 @@ def test_composition_counts_the_certificate_once():
     assert composition_tv(0.0, 1e-12, 10) == pytest.approx(1e-11, rel=1e-9)
 
 
-# --- The object ---
-
-
-def test_the_guarantee_says_who_draws_what_and_what_is_bounded():
-    ideal = RobustPrivacy(0.5, 0.01)
-    assert ideal.advantage_bound == 0.005
-    deployed = RobustPrivacy.of_vote(0.95, sigma=5.0, n_vote=1000, alpha=0.01, beta=0.02, unit="kg/m^2")
-    assert deployed.radius == deployable_radius(0.95, sigma=5.0, n_vote=1000, beta=0.02)
-    assert deployed.tv_bound == pytest.approx(0.03)
-    assert deployed.advantage_bound == pytest.approx(0.015)
-    for word in ("VOTE(1000)", "kg/m^2", "L2", "0.015", "operator draws", "fresh noise"):
-        assert word in deployed.statement()
-    assert "within 1.999 std (L2) with advantage at most 0.001235." in RobustPrivacy(1.99999, 0.00246801).statement()
-    alone = RobustPrivacy.of_vote(0.95, sigma=5.0, n_vote=1000, alpha=0.01, beta=0.02, norm="BMI alone")
-    assert "std (BMI alone)" in alone.statement()
-    predict = RobustPrivacy.of_predict(0.95, sigma=5, n_vote=1000, alpha=0.01, beta=0.02, test_alpha=0.05)
-    assert predict.radius < RobustPrivacy.of_vote(0.95, sigma=5, n_vote=1000, alpha=0.01, beta=0.02).radius
-    assert "ABSTAIN" in predict.statement()
-
-
 # --- Differential privacy, PixelDP ---
 
 
@@ -306,12 +285,10 @@ BAD = {
     ],
     "beta": [partial(VOTE, **{**GOOD, "beta": bad}) for bad in (0, 1, -0.1, math.nan, None)]
     + [partial(vote_quantile, 10, math.nan), partial(predict_quantile, 10, 0, alpha=0.1)]
-    + [partial(composition_tv, 0.1, 1.1, 1), partial(RobustPrivacy, 1.0, 0.1, beta=math.nan)],
+    + [partial(composition_tv, 0.1, 1.1, 1)],
     "alpha": [partial(PREDICT, **GOOD, alpha=bad) for bad in (0, 1, math.nan, None)]
     + [partial(predict_quantile, 10, 0.1, alpha=2), partial(LAWS, sigma=1, n_vote=5, rule="predict")]
-    + [partial(composition_tv, bad, 0.1, 1) for bad in (math.nan, -1)]
-    + [partial(RobustPrivacy, 1.0, bad) for bad in (-0.1, 1.1, math.nan)],
-    "radius": [partial(RobustPrivacy, bad, 0.1) for bad in (-1.0, math.nan, True)],
+    + [partial(composition_tv, bad, 0.1, 1) for bad in (math.nan, -1)],
     "releases": [partial(composition_tv, 0.1, 0.1, bad) for bad in (0, 1.5)]
     + [partial(repeated_tv, [0.5, 0.5], [0.4, 0.6], 0), partial(repeated_tv, [1, 0, 0], [0, 1, 0], 3000)],
     "tv": [partial(advantage_from_tv, bad) for bad in (-0.1, 1.1, math.nan)],
