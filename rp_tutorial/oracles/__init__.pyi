@@ -3,6 +3,7 @@ from .abstaining import confidence_for_abstention as confidence_for_abstention
 from .adapters import smooth as smooth
 from .attribute import AttributeSmoothing as AttributeSmoothing
 from .base import LabelOracle as LabelOracle
+from .certificate import Certificate as Certificate
 from .deterministic import DeterministicCertificate as DeterministicCertificate
 from .deterministic import DeterministicRP as DeterministicRP
 from .deterministic import certify_deterministic as certify_deterministic
@@ -10,7 +11,6 @@ from .grid import Grid as Grid
 from .noise import NoiseStream as NoiseStream
 from .plain import PlainOracle as PlainOracle
 from .randomized_response import RandomizedResponse as RandomizedResponse
-from .smoothing import Certificate as Certificate
 from .smoothing import PredictOracle as PredictOracle
 from .smoothing import Smoothing as Smoothing
 from .smoothing import VoteOracle as VoteOracle

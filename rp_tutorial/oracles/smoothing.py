@@ -7,7 +7,6 @@ counts decide in `votes.py`, the statistics in `statistics/binomial.py`.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 from rp_tutorial.core.arguments import count, one_of, open_unit, refuse
 from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.oracles.base import LabelOracle
+from rp_tutorial.oracles.certificate import Certificate
 from rp_tutorial.oracles.grid import Grid
 from rp_tutorial.oracles.net import Logits
 from rp_tutorial.oracles.vote_counting import VoteCounter
@@ -27,27 +27,6 @@ from rp_tutorial.statistics import binomial
 
 L2 = "|x' - x|"
 SCALED = "|A^-1 (x' - x)| for noise sigma A z; features without noise unchanged"
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """What CERTIFY found, one entry an input; arrays on the CPU.
-
-    With probability at least 1 - alpha over the n samples, for each input on its own: the ideal smoothed classifier
-    releases `label` everywhere within `radius` (in `unit`, by `norm`). `label` is ABSTAIN and `radius` 0 where nothing
-    can be said. `p_low` is the lower bound on the probability of the class chosen; `counts` [B, K] the n certifying
-    votes.
-    """
-
-    label: np.ndarray
-    radius: np.ndarray
-    unit: str
-    norm: str
-    p_low: np.ndarray
-    counts: np.ndarray
-    n0: int
-    n: int
-    alpha: float
 
 
 class Smoothing:
@@ -179,7 +158,10 @@ class Smoothing:
             p_high = binomial.upper_confidence_bound(best_other, n, alpha=left / (2 * (self.num_classes - 1)))
             radius = binomial.certified_radius_two_bounds(p_low, p_high, sigma=self.sigma)
         label = np.where(radius > 0, chosen, ABSTAIN)
-        return Certificate(label, radius, self.unit, self.norm, p_low, counts, n0, n, alpha)
+        error = self.sampling_error(x, 1)
+        return Certificate(
+            label, radius, self.unit, self.norm, p_low, counts, n0, n, alpha, chosen, self.sigma, error
+        )  # fmt: skip
 
     def sampling_error(self, x: Tensor, n: int) -> float:
         """With a `grid`, a bound on the total variation of n votes of an input as x [B, ...] from their exact law.

@@ -7,8 +7,6 @@ which it has done so are excluded. The capital is a mean over all stakes, a mixt
 closed form.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
@@ -37,7 +35,7 @@ def anytime_lower_bound(successes: ArrayLike, trials: ArrayLike, *, alpha: float
     np.float64(0.876)
 
     Source: Robbins 1970 (mixtures); Waudby-Smith and Ramdas 2024 (bets); for certificates Voracek 2024.
-    Chapter: foundations/finite-samples.
+    Chapter: foundations/in-use.
     """
     k, n = _pairs(successes, trials)
     goal = SLACK - math.log(open_unit("alpha", alpha))
@@ -72,7 +70,7 @@ def anytime_trials(p: float, needed: float, *, alpha: float, most: int) -> tuple
     >>> round(spent, 1), round(power, 4)
     (54.4, 1.0)
 
-    Chapter: foundations/finite-samples.
+    Chapter: foundations/in-use.
     """
     p, needed, most = open_unit("p", p), open_unit("needed", needed), count("most", most)
     enough = stopping_counts(needed, alpha=alpha, most=most)

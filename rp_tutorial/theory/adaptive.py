@@ -5,8 +5,6 @@ the answers before it have led to; the second counts how often two labels can di
 be independent. Closed forms only; attackers who walk are in `attacks`.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
@@ -47,7 +45,7 @@ def adaptive_tv(
     (np.float64(0.01823), np.float64(0.10454))
 
     Source: ours; Gaussian noise alone: Dong, Roth and Su 2022 (adaptive composition).
-    Chapter: foundations/finite-samples.
+    Chapter: foundations/in-use.
     """
     if np.ndim(reach):
         raise refuse("reach", reach, "one number")
@@ -86,7 +84,7 @@ def known_noise_tv(
     >>> rp.theory.known_noise_tv([0.6, 0.9], p_low=0.9, sigma=1.0, n_vote=101).round(4)
     array([0.    , 0.0011])
 
-    Source: ours. Chapter: foundations/finite-samples.
+    Source: ours. Chapter: foundations/in-use.
     """
     s, n_vote = in_scales("distance", distance, positive("sigma", sigma)), count("n_vote", n_vote)
     own = normal_quantile_down(closed_unit("p_low", p_low))

@@ -54,27 +54,37 @@ def calibrated_level(
     >>> rp.theory.calibrated_level(0.02, n_cert=100, n_vote=101) > 0.08  # instead of .01
     True
 
-    Source: ours. Chapter: foundations/finite-samples.
+    Source: ours. Chapter: foundations/sharper-bounds.
     """
     release = _release(n_vote, rule, test_alpha, num_classes, releases)
     return _calibrated_level(open_unit("target_tv", target_tv), count("n_cert", n_cert), release)
 
 
 def calibrated_radius(
-    successes: ArrayLike, *, target_tv: float, sigma: float, n_cert: int, n_vote: int, **mechanism
+    successes: ArrayLike,
+    *,
+    target_tv: float,
+    sigma: float,
+    n_cert: int,
+    n_vote: int,
+    calibrated: bool = True,
+    **mechanism,
 ) -> NDArray[np.float64]:
     """Radius for each certifying count [...]: mean TV at most target_tv, in the sense of `calibrated_level`.
 
     sigma times the gap of the quantiles of p_low and of the vote's price, both at the calibrated level; rounded down.
     `mechanism`: rule, test_alpha, num_classes, releases, as there. Unit: that of sigma; the shape is that of successes.
+    calibrated=False: at the level target_tv / 2, which adding the two failures allows. Never longer.
 
-    >>> rp.theory.calibrated_radius([60, 90, 100], target_tv=0.02, sigma=1.0, n_cert=100, n_vote=101).round(2)
-    array([0.  , 0.84, 1.79])
+    >>> at = {"target_tv": 0.02, "sigma": 1.0, "n_cert": 100, "n_vote": 101}
+    >>> [rp.theory.calibrated_radius([60, 90, 100], **at, calibrated=how).round(2).tolist() for how in (True, False)]
+    [[0.0, 0.84, 1.79], [0.0, 0.58, 1.41]]
 
-    Source: ours. Chapter: foundations/finite-samples.
+    Source: ours. Chapter: foundations/sharper-bounds.
     """
-    level = calibrated_level(target_tv, n_cert=n_cert, n_vote=n_vote, **mechanism)
-    release = _release(n_vote, **mechanism)
+    release, level = _release(n_vote, **mechanism), open_unit("target_tv", target_tv) / 2
+    if calibrated:
+        level = calibrated_level(target_tv, n_cert=n_cert, n_vote=n_vote, **mechanism)
     p_low = lower_confidence_bound(successes, n_cert, alpha=level)
     return positive("sigma", sigma) * np.maximum(0.0, normal_quantile_down(p_low) - release.price(level))
 
@@ -91,7 +101,7 @@ def worst_mean_tv(radius: ArrayLike, *, n_vote: int, tolerance: float = 1e-6, **
     >>> rp.theory.worst_mean_tv(classical, n_vote=101)[1] < 0.0004  # promised: .02
     True
 
-    Source: ours. Chapter: foundations/finite-samples.
+    Source: ours. Chapter: foundations/sharper-bounds.
     """
     found = np.asarray(radius, dtype=np.float64)
     if found.ndim != 1 or len(found) < 2 or not np.all((found >= 0) & np.isfinite(found)) or np.any(np.diff(found) < 0):

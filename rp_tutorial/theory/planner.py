@@ -118,7 +118,7 @@ def plan(
 
     >>> found = rp.plan(0.05, 0.5, margin=2.0, sigma=1.0)  # advantage, radius
     >>> found.n, found.n_vote, found.forward_passes
-    (36, 19, 155)
+    (15, 5, 120)
 
     Chapter: practice/choosing-parameters.
     """

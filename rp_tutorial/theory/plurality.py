@@ -35,7 +35,7 @@ def plurality_loss(
     array([0.008, 1.   ])
 
     Source: ours; a rival at a time: Neyman and Pearson's bound on each class, then the union bound.
-    Chapter: foundations/finite-samples.
+    Chapter: foundations/sharper-bounds.
     """
     n, rivals = count("n_vote", n_vote), count("num_classes", num_classes, minimum=2) - 1
     return np.minimum(1.0, rivals * _draws_level(*_quantiles(p_a_low, p_b_high), shift, n))
@@ -63,7 +63,7 @@ def deployable_radius(
     >>> few.round(3), many.round(3)
     (np.float64(0.207), np.float64(0.591))
 
-    Source: ours. Chapter: foundations/finite-samples.
+    Source: ours. Chapter: foundations/sharper-bounds.
     """
     n, rivals = count("n_vote", n_vote), count("num_classes", num_classes, minimum=2) - 1
     sigma, beta = positive("sigma", sigma), open_unit("beta", beta)

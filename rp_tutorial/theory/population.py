@@ -5,8 +5,6 @@ says nothing: of people near the boundary only the wrong certificates are long. 
 said here. A certificate that may be looked at early or tried again needs `statistics.anytime`.
 """
 
-from __future__ import annotations
-
 import math
 
 from scipy import stats
@@ -23,7 +21,7 @@ def wrong_promises(people: int, *, alpha: float, confidence: float) -> int:
     >>> rp.theory.wrong_promises(10_000, alpha=0.001, confidence=0.99)
     18
 
-    Source: ours. Chapter: foundations/finite-samples.
+    Source: ours. Chapter: foundations/in-use.
     """
     people, alpha = count("people", people), open_unit("alpha", alpha)
     return int(stats.binom.isf(1 - open_unit("confidence", confidence), people, alpha))
@@ -38,7 +36,7 @@ def wrong_share(certified_share: float, *, alpha: float) -> float:
     >>> round(rp.theory.wrong_share(0.73, alpha=0.02), 3)
     0.027
 
-    Source: ours. Chapter: foundations/finite-samples.
+    Source: ours. Chapter: foundations/in-use.
     """
     share = closed_unit("certified_share", certified_share)
     if share == 0:
@@ -55,6 +53,6 @@ def retried_alpha(alpha: float, tries: int) -> float:
     >>> [round(rp.theory.retried_alpha(0.00888, tries), 3) for tries in (1, 5, 20)]
     [0.009, 0.044, 0.163]
 
-    Source: ours. Chapter: foundations/finite-samples.
+    Source: ours. Chapter: foundations/in-use.
     """
     return -math.expm1(count("tries", tries) * math.log1p(-open_unit("alpha", alpha)))

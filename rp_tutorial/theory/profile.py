@@ -55,7 +55,7 @@ def vote_profile(
     array([0.   , 0.003])
 
     Source: ours; Gaussian noise alone: Dong, Roth and Su 2022; Balle and Wang 2018.
-    Chapter: foundations/finite-samples.
+    Chapter: foundations/sharper-bounds.
     """
     s = in_scales("distance", distance, positive("sigma", sigma))
     n_vote, releases = count("n_vote", n_vote), count("releases", releases)
