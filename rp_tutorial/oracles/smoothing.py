@@ -24,6 +24,7 @@ from rp_tutorial.oracles.net import Logits
 from rp_tutorial.oracles.vote_counting import VoteCounter
 from rp_tutorial.oracles.votes import plurality, significant_plurality
 from rp_tutorial.statistics import binomial
+from rp_tutorial.statistics.anytime import anytime_lower_bound
 
 L2 = "|x' - x|"
 SCALED = "|A^-1 (x' - x)| for noise sigma A z; features without noise unchanged"
@@ -130,37 +131,57 @@ class Smoothing:
         return significant_plurality(self.counts(x, n), alpha=alpha).to(x.device)
 
     def certify(
-        self, x: Tensor, *, n0: int, n: int, alpha: float, bound: Literal["one-sided", "two-sided"] = "one-sided"
+        self,
+        x: Tensor,
+        *,
+        n0: int,
+        n: int,
+        alpha: float,
+        bound: Literal["one-sided", "two-sided"] = "one-sided",
+        anytime: bool = False,
+        after: Certificate | None = None,
     ) -> Certificate:
         """CERTIFY(n0, n, alpha): a label and a radius valid with probability at least 1 - alpha, or ABSTAIN.
 
         The class is chosen on n0 samples and bounded on n *other* samples.
         bound="one-sided": p_A from below at alpha, p_B <= 1 - p_A. Source: Cohen et al. 2019, CERTIFY.
-        bound="two-sided": Equation 1 of the paper, p_A from below at alpha / 2 and every other class from above at
-        alpha / (2 (K - 1)), so that all K bounds hold together with probability 1 - alpha.
+        bound="two-sided": Equation 1 of the paper, p_A from below and the largest other count from above, which bounds
+        every other class, at alpha / 2 each.
+
+        Who certifies again because a radius came out short has spent alpha twice. anytime=True: a bound that is valid
+        after any number of samples, a little lower, so that one may look, stop, or go on: `after`, the certificate of
+        the same x so far, adds n samples to it (the class stays). All looks together err with probability alpha.
         """
         x = self.as_batch(x)
         n0, n, alpha = count("n0", n0), count("n", n), open_unit("alpha", alpha)
-        one_of("bound", bound, ("one-sided", "two-sided"))
+        one_of("bound", bound, ("one-sided", "two-sided") if not anytime else ("one-sided",))
         if self.noise == "fixed":
             raise refuse("noise", self.noise, "'independent' or 'common' for a certificate")
-        left = open_unit("alpha less the error of the sampler", alpha - self.sampling_error(x, n0 + n))
+        if after is not None:
+            after.refuse_unless_continued(len(x), self.num_classes, n0, alpha, anytime, self.sigma)
+            chosen, before, most = after.chosen, after.counts, after.n + n
+        else:
+            most = n
+        left = open_unit("alpha less the error of the sampler", alpha - self.sampling_error(x, n0 + most))
         lower = left if bound == "one-sided" else left / 2
-        _enough("CERTIFY", n, _halvings(lower) + 1e-9)
-        chosen = plurality(self._votes.count(x, n0, certifying=True)).cpu().numpy()
-        counts = self._votes.count(x, n, certifying=True).cpu().numpy()
+        if after is None:
+            _enough("CERTIFY", n, 1 if anytime else _halvings(lower) + 1e-9)
+            chosen, before = plurality(self._votes.count(x, n0, certifying=True)).cpu().numpy(), 0
+        counts = before + self._votes.count(x, n, certifying=True).cpu().numpy()
         own = np.arange(self.num_classes) == chosen[:, None]
-        p_low = binomial.lower_confidence_bound(counts[own], n, alpha=lower)
+        at_least = anytime_lower_bound if anytime else binomial.lower_confidence_bound
+        p_low = at_least(counts[own], most, alpha=lower)
+        if after is not None:
+            p_low = np.maximum(p_low, after.p_low)  # what was proved stays proved
         if bound == "one-sided":
             radius = binomial.certified_radius(p_low, sigma=self.sigma)
         else:
-            best_other = np.where(own, 0, counts).max(axis=1)
-            p_high = binomial.upper_confidence_bound(best_other, n, alpha=left / (2 * (self.num_classes - 1)))
+            p_high = binomial.upper_confidence_bound(np.where(own, 0, counts).max(axis=1), most, alpha=lower)
             radius = binomial.certified_radius_two_bounds(p_low, p_high, sigma=self.sigma)
         label = np.where(radius > 0, chosen, ABSTAIN)
-        error = self.sampling_error(x, 1)
         return Certificate(
-            label, radius, self.unit, self.norm, p_low, counts, n0, n, alpha, chosen, self.sigma, error
+            label, radius, self.unit, self.norm, p_low, counts, n0, most, alpha, chosen, self.sigma, anytime,
+            self.sampling_error(x, 1),
         )  # fmt: skip
 
     def sampling_error(self, x: Tensor, n: int) -> float:

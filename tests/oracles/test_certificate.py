@@ -9,7 +9,9 @@ from rp_tutorial.core.arguments import InputError
 from rp_tutorial.models.halfspace_net import at_distance, half_space_net
 from rp_tutorial.oracles.grid import Grid
 from rp_tutorial.oracles.smoothing import Smoothing
-from rp_tutorial.statistics.binomial import lower_confidence_bound
+from rp_tutorial.statistics.anytime import anytime_lower_bound
+from rp_tutorial.statistics.binomial import lower_confidence_bound, upper_confidence_bound
+from rp_tutorial.theory import plurality
 from rp_tutorial.theory.calibration import calibrated_radius
 from rp_tutorial.theory.guarantees import deployable_radius, deployable_radius_predict
 from tests.helpers.user_nets import build
@@ -30,15 +32,15 @@ def test_the_radius_is_that_of_the_votes_for_the_chosen_class_whatever_alpha_was
     assert np.array_equal(found.deployable_radius(**AT), expected)
     p_low = lower_confidence_bound(votes, 300, alpha=0.01)
     classical = deployable_radius(p_low, sigma=2.0, n_vote=101, beta=0.01)
-    assert np.allclose(found.deployable_radius(**AT, calibrated=False), classical, rtol=1e-12)
+    assert np.allclose(found.deployable_radius(**AT, bound="classical"), classical, rtol=1e-12)
     predict = deployable_radius_predict(p_low, sigma=2.0, n_vote=101, beta=0.01, alpha=0.05)
-    kept = found.deployable_radius(**AT, rule="predict", test_alpha=0.05, calibrated=False)
+    kept = found.deployable_radius(**AT, rule="predict", test_alpha=0.05, bound="classical")
     assert np.allclose(kept, predict, rtol=1e-12)
 
 
 def test_the_calibrated_radius_is_never_shorter_and_mostly_longer():
     found = certify()
-    kept, classical = (found.deployable_radius(**AT, calibrated=how) for how in (True, False))
+    kept, classical = (found.deployable_radius(**AT, bound=how) for how in ("calibrated", "classical"))
     assert np.all(kept >= classical)
     assert np.mean(kept[kept > 0] > classical[kept > 0]) == 1
     assert np.all(found.deployable_radius(**AT, releases=10) <= kept)
@@ -76,10 +78,82 @@ def test_many_classes_are_bounded_by_a_majority_and_a_grid_pays_for_its_sampler(
         on_grid.deployable_radius(n_vote=101, target_tv=1e-14)
 
 
+def test_by_plurality_there_is_a_radius_where_nobody_has_a_majority():
+    """Ten classes, 35 in 100 for the first and at most 10 for any other: the loss is enumerated in tests/theory."""
+
+    class Shares(torch.nn.Module):
+        """Class 0 left of -.385, then nine equal strips of the normal law."""
+
+        def forward(self, x):
+            edges = torch.tensor(special.ndtri(0.35 + 0.65 * np.arange(9) / 9), dtype=x.dtype)
+            return torch.nn.functional.one_hot(torch.bucketize(x[:, 0].contiguous(), edges), 10).to(x)
+
+    smoothing = Smoothing(Shares(), num_classes=10, sigma=1.0, seed=3)
+    found = smoothing.certify(torch.zeros(1, 2), n0=50, n=2000, alpha=0.01, bound="two-sided")
+    at = {"n_vote": 1001, "target_tv": 0.02}
+    assert found.label.tolist() == [0]
+    assert found.deployable_radius(**at, bound="classical") == 0
+    kept = found.deployable_radius(**at, bound="plurality")
+    votes, rival = found.counts[0, 0], found.counts[0, 1:].max()
+    p_low = lower_confidence_bound(votes, 2000, alpha=0.005)
+    p_high = upper_confidence_bound(rival, 2000, alpha=0.005)
+    expected = plurality.deployable_radius(p_low, p_high, sigma=1.0, n_vote=1001, num_classes=10, beta=0.01)
+    assert 0 < kept[0] < found.radius[0]
+    assert kept == pytest.approx(expected, rel=1e-9)
+
+
+def test_who_looks_and_goes_on_has_one_certificate():
+    smoothing = Smoothing(half_space_net(), num_classes=2, sigma=1.0, seed=4)
+    x, how = at_distance([1.5, -0.4]), {"n0": 50, "alpha": 0.01, "anytime": True}
+    first = smoothing.certify(x, n=100, **how)
+    then = smoothing.certify(x, n=900, after=first, **how)
+    assert (then.n, then.counts.sum(axis=1).tolist()) == (1000, [1000, 1000])
+    assert np.all(then.counts >= first.counts)
+    assert np.all(then.p_low >= first.p_low)
+    votes = then.counts[np.arange(2), then.chosen]
+    assert np.all(then.p_low >= anytime_lower_bound(votes, 1000, alpha=0.01))
+    assert np.all(anytime_lower_bound(votes, 1000, alpha=0.01) < lower_confidence_bound(votes, 1000, alpha=0.01))
+    at_two_percent = deployable_radius(anytime_lower_bound(votes, 1000, alpha=0.01), sigma=1.0, n_vote=101, beta=0.01)
+    assert np.array_equal(then.deployable_radius(**AT, bound="classical"), at_two_percent)
+    for argument, wish in (("bound", {}),):
+        with pytest.raises(InputError, match=f"^{argument}: got [^\n]*$"):
+            then.deployable_radius(**AT, **wish)
+
+
+def test_a_bettor_who_stops_at_the_best_moment_fails_no_more_often_than_alpha():
+    """On the boundary every radius is wrong. 3,000 certificates, looked at after every 10 samples up to 200."""
+    people, alpha = 3000, 0.05
+    smoothing = Smoothing(half_space_net(), num_classes=2, sigma=1.0, seed=5)
+    x = at_distance(np.zeros(people))
+    found, fixed = None, np.zeros(people, dtype=bool)
+    for _ in range(20):
+        found = smoothing.certify(x, n0=5, n=10, alpha=alpha, anytime=True, after=found)
+        votes = found.counts[np.arange(people), found.chosen]
+        fixed |= lower_confidence_bound(votes, found.n, alpha=alpha) > 0.5
+    allowed = stats.binom.isf(1e-6, people, alpha)
+    assert (found.radius > 0).sum() <= allowed
+    assert fixed.sum() > allowed, "the bound for a fixed n is broken by looking"
+
+
+@pytest.mark.parametrize(
+    ("argument", "change"),
+    [("rows of x", {"x": at_distance([1.0])}), ("n0", {"n0": 6}), ("alpha", {"alpha": 0.02}),
+     ("anytime", {"anytime": False}), ("bound", {"bound": "two-sided"})],
+)  # fmt: skip
+def test_what_is_no_continuation_is_refused_in_one_line(argument, change):
+    smoothing = Smoothing(half_space_net(), num_classes=2, sigma=1.0, seed=4)
+    how = {"x": at_distance([1.0, 2.0]), "n0": 5, "n": 50, "alpha": 0.01, "anytime": True}
+    with pytest.raises(InputError, match=f"^{argument}: got [^\n]*$"):
+        smoothing.certify(**{**how, "after": smoothing.certify(**how), **change})
+    fixed = smoothing.certify(**{**how, "anytime": False})
+    with pytest.raises(InputError, match=r"^anytime: got [^\n]*$"):
+        smoothing.certify(**{**how, "anytime": False}, after=fixed)
+
+
 @pytest.mark.parametrize(
     ("argument", "wish"),
     [("rule", {"rule": "certify"}), ("test_alpha", {"rule": "predict"}), ("n_vote", {"n_vote": 0}),
-     ("releases", {"releases": 0}), ("target_tv", {"target_tv": 1.5})],
+     ("releases", {"releases": 0}), ("target_tv", {"target_tv": 1.5}), ("bound", {"bound": "best"})],
 )  # fmt: skip
 def test_what_cannot_be_kept_is_refused_in_one_line(argument, wish):
     with pytest.raises(InputError, match=rf"^{argument}[^\n]*: got [^\n]*$"):

@@ -72,7 +72,7 @@ def test_certify_chooses_on_other_samples_than_it_bounds():
     assert len(set(certificate.label.tolist())) > 2
 
 
-def test_two_sided_certificate_is_equation_one_with_alpha_split_over_all_bounds():
+def test_two_sided_certificate_is_equation_one_with_the_largest_rival_bounding_all():
     x, n, alpha = inputs(40), 300, 0.05
     certificate = four_classes(sigma=0.5).certify(x, n0=50, n=n, alpha=alpha, bound="two-sided")
     smoothing = four_classes(sigma=0.5)
@@ -81,7 +81,7 @@ def test_two_sided_certificate_is_equation_one_with_alpha_split_over_all_bounds(
     for i, row in enumerate(counts):
         own, rival = row[chosen[i]], np.delete(row, chosen[i]).max()
         low = stats.beta.ppf(alpha / 2, own, n - own + 1) if own else 0
-        high = stats.beta.isf(alpha / 6, rival + 1, n - rival) if rival < n else 1  # three rivals
+        high = stats.beta.isf(alpha / 2, rival + 1, n - rival) if rival < n else 1  # for all three
         radius = max(0, 0.25 * (stats.norm.ppf(low) - stats.norm.ppf(high)))
         assert certificate.radius[i] == pytest.approx(radius, rel=1e-9, abs=1e-12)
         assert certificate.label[i] == (chosen[i] if radius > 0 else ABSTAIN)
