@@ -20,6 +20,7 @@ from rp_tutorial.theory.halfspace import predict_law, vote_law
 from rp_tutorial.theory.robust_privacy import RobustPrivacy
 
 QUANTILE_LADDER = np.geomspace(0.3, 6.0, 40)  # Phi^-1(p_A) = margin / sigma worth trying where sigma is free
+CALIBRATED = 20_000  # samples of a certificate up to which a level is calibrated: seconds there, minutes at 100,000
 HOPES = np.geomspace(1, 10, 16)  # levels over the target's own from which a search may start
 SIGMA_STEPS = np.geomspace(1.02, 100.0, 120)  # sigma over the smallest that could ever do, where p_A is given alone
 
@@ -110,9 +111,9 @@ def plan(
 
     `releases` answers to the same point are drawn with fresh noise; with memoised answers it is 1. Certificate and
     releases have one level: the one from `calibrated_level`, at which the worst net attains the target (mind that it
-    is an average over certificates, see `Plan`), or with calibrated=False half of the budget 2 * target each, which is
-    dearer. `test_alpha` is the level of PREDICT's test; radius, margin and sigma share `unit`. At its level n is within
-    a twentieth of the smallest, N within an eighth.
+    is an average over certificates, see `Plan`), or, with calibrated=False and where more than 20,000 samples certify,
+    half of the budget 2 * target each, which is dearer. `test_alpha` is the level of PREDICT's test; radius, margin and
+    sigma share `unit`. At its level n is within a twentieth of the smallest, N within an eighth.
 
     Raises InputError, with the reason, where nothing within `max_passes` attains the target.
 
@@ -231,7 +232,10 @@ def _calibrate(
     found = next(filter(None, (_search(replace(wish, level=h), sigmas, shares, first=first) for h in levels)), None)
     while found and found not in seen:
         row, n_vote, n = found
-        own = calibrated_level(target_tv, n_cert=n, n_vote=n_vote, releases=wish.releases, **how)
+        if n > CALIBRATED:
+            own = target_tv / 2
+        else:
+            own = calibrated_level(target_tv, n_cert=n, n_vote=n_vote, releases=wish.releases, **how)
         wish = replace(wish, level=own)
         votes = _votes_needed(n, wish.needed_share(sigmas[row], n_vote), own)
         reached = _reach_probability(votes, n, shares[row], wish.n0) >= wish.power

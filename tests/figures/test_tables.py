@@ -9,6 +9,7 @@ from scipy import stats
 
 from rp_tutorial.statistics import binomial as statistics
 from rp_tutorial.theory import guarantees as privacy
+from rp_tutorial.theory.profile import vote_profile
 from rp_tutorial.theory.rounding import rounded_down
 
 
@@ -20,6 +21,14 @@ def test_the_live_radius_in_the_page_is_the_packages_radius() -> None:
     assert all("input" in signal["bind"] for signal in vega["signals"] if signal["name"] in ("p_A", "sigma"))
     expected = statistics.certified_radius(statistics.lower_confidence_bound(900, 1000, alpha=0.01), sigma=1.0)
     assert f"certified {rounded_down(expected, 3):.3f}, ideal 1.281" in vl_convert.vegalite_to_svg(chart.to_json())
+
+
+def test_the_live_profile_in_the_page_is_the_packages_profile() -> None:
+    """At the sliders' first values, at the distance .5 of which the table has a row."""
+    svg = vl_convert.vegalite_to_svg(CHARTS["live_profile"]().to_json())
+    how = {"sigma": 1.0, "n_vote": 101, "num_classes": 2}
+    assert f"everybody: {vote_profile(0.5, **how) / 2:.3f}" in svg
+    assert f"certified: {vote_profile(0.5, **how, p_low=0.9) / 2:.3f}" in svg
 
 
 def test_the_live_plan_in_the_page_is_the_packages_deployable_radius() -> None:

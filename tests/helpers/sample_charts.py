@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import altair as alt
 import numpy as np
 import pandas as pd
@@ -11,6 +13,7 @@ from scipy import stats
 from rp_tutorial import figures
 from rp_tutorial.statistics import binomial as statistics
 from rp_tutorial.theory import guarantees as privacy
+from rp_tutorial.theory.profile import vote_profile
 
 
 def live_table() -> pd.DataFrame:
@@ -21,6 +24,15 @@ def live_table() -> pd.DataFrame:
         for log_alpha in (-3.0, -2.0):
             low = statistics.lower_confidence_bound(np.round(n * p).astype(int), n, alpha=10**log_alpha)
             parts.append(pd.DataFrame({"p": p, "low": low, "log10_n": log_n, "log10_alpha": log_alpha}))
+    return pd.concat(parts)
+
+
+def profile_table() -> pd.DataFrame:
+    s, parts = np.arange(0, 31) / 10, []
+    for log_n, log_m, p_low in itertools.product((1, 2, 3), (0, 1), (0.6, 0.9)):
+        how = {"sigma": 1.0, "n_vote": 10**log_n + 1, "releases": 10**log_m, "num_classes": 2}
+        told = {"everybody": vote_profile(s, **how) / 2, "certified": vote_profile(s, **how, p_low=p_low) / 2}
+        parts.append(pd.DataFrame({"s": s, "log10_N": log_n, "log10_m": log_m, "p_low": p_low} | told))
     return pd.concat(parts)
 
 
@@ -179,6 +191,7 @@ CHARTS = {
     ),
     "live_certificate": lambda: figures.live_certificate(live_table()),
     "live_plan": live_plan,
+    "live_profile": lambda: figures.live_profile(profile_table()),
     "frontier": lambda: figures.frontier(POINTS, front=FRONT, chance=0.0125),
     "front_areas": lambda: figures.front_areas(AREAS),
     "gains": lambda: figures.gains(
