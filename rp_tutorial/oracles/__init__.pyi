@@ -3,7 +3,6 @@ from .abstaining import confidence_for_abstention as confidence_for_abstention
 from .adapters import smooth as smooth
 from .attribute import AttributeSmoothing as AttributeSmoothing
 from .base import LabelOracle as LabelOracle
-from .certificate import Certificate as Certificate
 from .deterministic import DeterministicCertificate as DeterministicCertificate
 from .deterministic import DeterministicRP as DeterministicRP
 from .deterministic import certify_deterministic as certify_deterministic

@@ -18,13 +18,13 @@ from torch import Tensor, nn
 from rp_tutorial.core.arguments import count, one_of, open_unit, refuse
 from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.oracles.base import LabelOracle
-from rp_tutorial.oracles.certificate import Certificate
 from rp_tutorial.oracles.grid import Grid
 from rp_tutorial.oracles.net import Logits
 from rp_tutorial.oracles.vote_counting import VoteCounter
 from rp_tutorial.oracles.votes import plurality, significant_plurality
 from rp_tutorial.statistics import binomial
 from rp_tutorial.statistics.anytime import anytime_lower_bound
+from rp_tutorial.theory.certificate import Certificate
 
 L2 = "|x' - x|"
 SCALED = "|A^-1 (x' - x)| for noise sigma A z; features without noise unchanged"

@@ -6,6 +6,7 @@ from .adaptive import known_noise_tv as known_noise_tv
 from .calibration import calibrated_level as calibrated_level
 from .calibration import calibrated_radius as calibrated_radius
 from .calibration import worst_mean_tv as worst_mean_tv
+from .certificate import Certificate as Certificate
 from .guarantees import advantage_from_tv as advantage_from_tv
 from .guarantees import composition_tv as composition_tv
 from .guarantees import deployable_radius as deployable_radius

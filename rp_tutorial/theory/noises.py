@@ -7,8 +7,6 @@ log-concave and symmetric, as for all here, the profile of VOTE has the same clo
 radius r sqrt(d), so an l2 radius divided by sqrt(d) is one of linf.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -60,7 +58,7 @@ def deployable_radius(p_low: ArrayLike, *, noise: str, scale: float, n_vote: int
     array([1.533, 3.836])
 
     Source: Teng et al. 2020 and Yang et al. 2020 (ideal smoothed classifier); the vote: ours.
-    Chapter: foundations/finite-samples.
+    Chapter: foundations/in-use.
     """
     law, n = NOISES[one_of("noise", noise, NOISES)], count("n_vote", n_vote)
     p = within("p_low", p_low, 1.0)
@@ -81,7 +79,7 @@ def vote_tv(
     >>> rp.theory.noises.vote_tv([0.1, 2.0], noise="laplace", scale=1.0, n_vote=101, p_low=0.9).round(4)
     array([0.    , 0.9996])
 
-    Source: ours. Chapter: foundations/finite-samples.
+    Source: ours. Chapter: foundations/in-use.
     """
     law, s = NOISES[one_of("noise", noise, NOISES)], in_scales("distance", distance, positive("scale", scale))
     if count("n_vote", n_vote) % 2 == 0:
