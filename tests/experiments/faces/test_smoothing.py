@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 import torch
 from read_only import ReadOnly
 
+from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.experiments.engine.experiment import EXPERIMENTS, PROFILES
 from rp_tutorial.experiments.engine.stages import Stages
 from rp_tutorial.experiments.faces import inversion
@@ -18,12 +20,13 @@ from rp_tutorial.experiments.faces.smoothing import FaceSmoothingSettings
 from rp_tutorial.models.halfspace_net import at_distance, half_space_net
 from rp_tutorial.oracles.smoothing import Smoothing
 from rp_tutorial.statistics.binomial import certified_radius, lower_confidence_bound
+from rp_tutorial.theory.certificate import Certificate
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 TINY = FaceSmoothingSettings(
     identities=4, train_images=24, test_images=8, public_images=60, images_seen=200, evaluator_images_seen=100,
     latent_dim=8, training_noise=0.05, sigmas=(0.03, 0.3), augmented_sigmas=(0.3,), votes=(1, 10), accuracy_images=24,
-    certify_n=(10, 30), certify_images=6, timed_images=20, timed_large_images=1,
+    certify_n=(10, 30), deployed=(10, 100), certify_images=6, timed_images=20, timed_large_images=1,
 )  # fmt: skip
 
 
@@ -86,10 +89,32 @@ def test_no_radius_exceeds_what_its_samples_can_print(results):
         assert 0 <= row["median_radius"] <= row["largest_radius"]
         assert row["certified_right"] <= row["certified"] <= 1
         assert row["unit"] == results["unit"] == "pixel range"
-        for deployed in row["deployable"]:
-            assert 0 <= deployed["mean_radius"] <= row["mean_radius"]
-            assert 0 <= deployed["positive"] <= row["certified"]
-        assert [deployed["n_vote"] for deployed in row["deployable"]] == list(TINY.votes)
+
+
+def test_every_bound_keeps_a_radius_of_the_same_certificates(results):
+    for row in results["certificates"]:
+        found = {(d["n_vote"], d["bound"]): d for d in row["deployable"]}
+        assert list(found) == [(n, bound) for n in TINY.deployed for bound in face_smoothing.BOUNDS]
+        for n in TINY.deployed:
+            classical, calibrated, by_plurality = (found[n, bound] for bound in face_smoothing.BOUNDS)
+            for part in ("median_radius", "mean_radius", "positive"):
+                assert 0 <= classical[part] <= calibrated[part]  # same promise, never shorter
+                assert by_plurality[part] >= 0
+            assert classical["mean_radius"] <= row["mean_radius"]  # half the target is the level of the certificate
+            assert classical["positive"] <= row["certified"]
+            assert {d["target_tv"] for d in (classical, calibrated, by_plurality)} == {2 * row["alpha"]}
+
+
+def test_a_net_without_majorities_has_radii_by_plurality_alone():
+    lab = face_smoothing.SmoothingLab(TINY, data="synthetic", seed=0, stages=Stages("face-smoothing"))
+    nobody, nothing = np.array([ABSTAIN]), np.zeros(1)
+    counts = np.array([[450] + [10] * 55])
+    found = Certificate(
+        label=nobody, radius=nothing, unit="sigma", norm="l2", p_low=nothing, counts=counts, n0=10, n=1000, alpha=0.01,
+        chosen=np.array([0]), sigma=1.0,
+    )  # fmt: skip
+    shares = {bound: lab._deployable(found, 1000, bound)["positive"] for bound in face_smoothing.BOUNDS}
+    assert shares == {"classical": 0, "calibrated": 0, "plurality": 1}
 
 
 def test_throughput_is_positive_and_names_every_net(results):
@@ -136,6 +161,6 @@ def test_everything_but_the_timings_is_deterministic(results, tmp_path, monkeypa
 def test_the_results_are_json_and_the_tables_have_their_rows(results):
     assert json.loads(json.dumps(results)) == results
     tables = face_smoothing.tables(results)
-    assert len(tables["certificates"]) == len(results["certificates"]) * len(TINY.votes)
+    assert len(tables["certificates"]) == len(results["certificates"]) * len(TINY.deployed) * len(face_smoothing.BOUNDS)
     assert set(tables) == {"votes", "certificates", "throughput"}
     assert "test accuracy without smoothing" in face_smoothing.summary(results)
