@@ -157,6 +157,8 @@ class Smoothing:
         one_of("bound", bound, ("one-sided", "two-sided") if not anytime else ("one-sided",))
         if self.noise == "fixed":
             raise refuse("noise", self.noise, "'independent' or 'common' for a certificate")
+        if anytime and self.grid is not None:
+            raise refuse("anytime", anytime, "False on a grid: the error of its sampler grows with every look")
         if after is not None:
             after.refuse_unless_continued(len(x), self.num_classes, n0, alpha, anytime, self.sigma)
             chosen, before, most = after.chosen, after.counts, after.n + n

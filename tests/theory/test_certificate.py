@@ -145,6 +145,8 @@ def test_what_is_no_continuation_is_refused_in_one_line(argument, change):
     how = {"x": at_distance([1.0, 2.0]), "n0": 5, "n": 50, "alpha": 0.01, "anytime": True}
     with pytest.raises(InputError, match=f"^{argument}: got [^\n]*$"):
         smoothing.certify(**{**how, "after": smoothing.certify(**how), **change})
+    with pytest.raises(InputError, match=r"^anytime: got [^\n]*$"):
+        Smoothing(half_space_net(), num_classes=2, sigma=1.0, grid=Grid(step=0.25)).certify(**how)
     fixed = smoothing.certify(**{**how, "anytime": False})
     with pytest.raises(InputError, match=r"^anytime: got [^\n]*$"):
         smoothing.certify(**{**how, "anytime": False}, after=fixed)
