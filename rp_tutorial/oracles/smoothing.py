@@ -161,28 +161,18 @@ class Smoothing:
             raise refuse("anytime", anytime, "False on a grid: the error of its sampler grows with every look")
         if after is not None:
             after.refuse_unless_continued(len(x), self.num_classes, n0, alpha, anytime, self.sigma)
-            chosen, before, most = after.chosen, after.counts, after.n + n
-        else:
-            most = n
-        left = open_unit("alpha less the error of the sampler", alpha - self.sampling_error(x, n0 + most))
-        lower = left if bound == "one-sided" else left / 2
+        total = n if after is None else after.n + n
+        left = open_unit("alpha less the error of the sampler", alpha - self.sampling_error(x, n0 + total))
         if after is None:
-            _enough("CERTIFY", n, 1 if anytime else _halvings(lower) + 1e-9)
-            chosen, before = plurality(self._votes.count(x, n0, certifying=True)).cpu().numpy(), 0
-        counts = before + self._votes.count(x, n, certifying=True).cpu().numpy()
-        own = np.arange(self.num_classes) == chosen[:, None]
-        at_least = anytime_lower_bound if anytime else binomial.lower_confidence_bound
-        p_low = at_least(counts[own], most, alpha=lower)
-        if after is not None:
-            p_low = np.maximum(p_low, after.p_low)  # what was proved stays proved
-        if bound == "one-sided":
-            radius = binomial.certified_radius(p_low, sigma=self.sigma)
+            _enough("CERTIFY", n, 1 if anytime else _halvings(left if bound == "one-sided" else left / 2) + 1e-9)
+            chosen, before, proved = plurality(self._votes.count(x, n0, certifying=True)).cpu().numpy(), 0, 0.0
         else:
-            p_high = binomial.upper_confidence_bound(np.where(own, 0, counts).max(axis=1), most, alpha=lower)
-            radius = binomial.certified_radius_two_bounds(p_low, p_high, sigma=self.sigma)
+            chosen, before, proved = after.chosen, after.counts, after.p_low
+        counts = before + self._votes.count(x, n, certifying=True).cpu().numpy()
+        p_low, radius = _bounds(counts, chosen, total, left, self.sigma, bound=bound, anytime=anytime, proved=proved)
         label = np.where(radius > 0, chosen, ABSTAIN)
         return Certificate(
-            label, radius, self.unit, self.norm, p_low, counts, n0, most, alpha, chosen, self.sigma, anytime,
+            label, radius, self.unit, self.norm, p_low, counts, n0, total, alpha, chosen, self.sigma, anytime,
             self.sampling_error(x, 1),
         )  # fmt: skip
 
@@ -256,6 +246,20 @@ class PredictOracle(_SmoothedOracle):
     def __init__(self, smoothing: Smoothing, *, n: int, alpha: float) -> None:
         super().__init__(smoothing, partial(smoothing.predict, alpha=alpha), n=n)
         _enough("PREDICT", n, 1 + _halvings(open_unit("alpha", alpha)))
+
+
+def _bounds(
+    counts: np.ndarray, chosen: np.ndarray, n: int, alpha: float, sigma: float, *, bound: str, anytime: bool,
+    proved: np.ndarray | float,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """p_low and radius of each row of counts, together valid with probability at least 1 - alpha; `proved` stays so."""
+    own, lower = np.arange(counts.shape[1]) == chosen[:, None], alpha if bound == "one-sided" else alpha / 2
+    at_least = anytime_lower_bound if anytime else binomial.lower_confidence_bound
+    p_low = np.maximum(at_least(counts[own], n, alpha=lower), proved)
+    if bound == "one-sided":
+        return p_low, binomial.certified_radius(p_low, sigma=sigma)
+    p_high = binomial.upper_confidence_bound(np.where(own, 0, counts).max(axis=1), n, alpha=lower)
+    return p_low, binomial.certified_radius_two_bounds(p_low, p_high, sigma=sigma)
 
 
 def _halvings(alpha: float) -> float:
