@@ -7,10 +7,10 @@ STAMP = $(VENV)/.installed
 # One install serves every target, so `make test` after `make book` does not install again.
 EXTRAS = book,test,bench,dp
 
-.PHONY: book test test-anycpu notebooks lint lock clean install help
+.PHONY: book test test-anycpu notebooks colab lint lock clean install help
 
 help:
-	@echo "make book | test | test-anycpu | notebooks | lint | lock | clean"
+	@echo "make book | test | test-anycpu | notebooks | colab | lint | lock | clean"
 
 install: $(STAMP)
 
@@ -34,6 +34,10 @@ test-anycpu: $(STAMP)
 
 notebooks: $(STAMP)
 	$(PY) -m tools.notebooks
+
+# The notebooks in an environment of their own with the versions that Colab has.
+colab: $(STAMP)
+	$(PY) -m tools.colab
 
 lint: $(STAMP)
 	$(PY) -m ruff check .

@@ -16,6 +16,7 @@ from rp_tutorial.experiments.engine.stages import cache_dir
 EXTRAS = {
     "book": ("jupyter_book", "to build the book (make book)"),
     "test": ("playwright", "to run the tests (make test)"),
+    "dp": ("opacus", "for DP-SGD: frontier, distillation, adaptive"),
     "kaggle": ("kagglehub", "for --data kaggle"),
     "bench": ("art", "for benchmarks/"),
 }

@@ -19,6 +19,7 @@ from bs4 import BeautifulSoup
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tools.browser import on_this_machine
+from tools.chapters import configuration
 
 ROOT = Path(__file__).resolve().parent.parent
 # The override points these tests and those of the chapters at a trial book elsewhere.
@@ -327,6 +328,15 @@ def test_the_licence_stands_at_the_foot_of_every_page(page: str) -> None:
 def test_the_colab_button_opens_the_reader_notebook(page: str) -> None:
     buttons = [link["href"] for link in soup(page).find_all("a", href=True) if "colab" in link["href"]]
     notebook = "notebooks/" + page.removeprefix("book/").removesuffix(".html") + ".ipynb"
+    branch = configuration(BOOK)["repository"]["branch"]
     for address in buttons:
-        assert address.endswith(notebook)
+        assert address.endswith(f"/blob/{branch}/{notebook}")
         assert (BOOK / notebook).is_file()
+
+
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_the_notebook_to_download_is_the_reader_notebook(page: str) -> None:
+    for button in soup(page).find_all(class_="btn-download-notebook-button"):
+        offered = (HTML / page).parent / unquote(button["href"])
+        notebook = BOOK / "notebooks" / Path(page).relative_to("book").with_suffix(".ipynb")
+        assert offered.read_bytes() == notebook.read_bytes()

@@ -1,7 +1,8 @@
 """Every chapter, executed: papermill runs it at the smoke profile, nbval runs the result again and compares.
 
 The second run starts without stored results (trained nets excepted), so it tests that a chapter is
-deterministic, not that a cache works. How pages look is tested in test_book.py.
+deterministic, not that a cache works. A chapter is run with the extras that its header names and no other. How pages
+look is tested in test_book.py.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from tools.labels import FENCE
 ROOT = Path(os.environ.get("RP_TUTORIAL_BOOK_ROOT", Path(__file__).resolve().parent.parent))
 CHAPTERS = code_chapters(ROOT)
 PARAMETERS = {"profile": "cpu", "seed": 0}
+OPTIONAL = {"dp": ("opacus", "dp_accounting"), "bench": ("art",), "kaggle": ("kagglehub",)}  # modules of the extras
 WIDTH = 72
 # Charts of Altair's own renderer carry a random name; ours do not, but a reader's notebook may use it.
 SANITIZE = "[chart]\nregex: altair-viz-[0-9a-f]{32}\nreplace: altair-viz\n"
@@ -52,11 +54,17 @@ def environment(cache: Path) -> dict[str, str]:
 
 
 def execute(source: NotebookNode, folder: Path) -> Path:
-    """Run the notebook by papermill at the smoke profile with a fresh cache; the executed file."""
+    """Run the notebook by papermill at the smoke profile, with a fresh cache and its own extras; the executed file."""
     executed = folder / "executed.ipynb"
+    missing = folder / "missing"
+    missing.mkdir()
+    for extra in OPTIONAL.keys() - set(source.metadata.get("extras", [])):
+        for module in OPTIONAL[extra]:
+            (missing / f"{module}.py").write_text("raise ImportError\n", encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment(folder / "cache").items():
             patch.setenv(name, value)
+        patch.setenv("PYTHONPATH", str(missing), prepend=os.pathsep)
         papermill.execute_notebook(
             source,
             str(executed),

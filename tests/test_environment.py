@@ -15,6 +15,7 @@ from packaging.version import Version
 
 import rp_tutorial
 from tools.book import ROOT
+from tools.colab import VERSIONS
 from tools.lock import lock_text, pins
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -47,6 +48,14 @@ def test_every_direct_dependency_is_pinned_inside_its_range(requirement: Require
 def test_what_is_installed_is_what_is_pinned(requirement: Requirement) -> None:
     installed = Version(importlib.metadata.version(requirement.name))
     assert installed.public == PINS[canonicalize_name(requirement.name)]
+
+
+def test_what_colab_has_is_inside_the_ranges() -> None:
+    has = {part.name: part.specifier for part in map(Requirement, VERSIONS) if part.specifier}
+    ranges = {part.name: part.specifier for part in direct()}
+    assert set(has) <= set(ranges)
+    oldest = {name: next(iter(specifier)).version.replace("*", "0") for name, specifier in has.items()}
+    assert [name for name, version in oldest.items() if Version(version) not in ranges[name]] == []
 
 
 def test_every_pin_is_exact_and_holds_on_every_platform() -> None:

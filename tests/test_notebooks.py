@@ -13,7 +13,9 @@ import nbformat
 import pytest
 
 from tools.book import ROOT
-from tools.notebooks import colab_cell, out_of_step, texts, write
+from tools.chapters import all_chapters
+from tools.labels import collect
+from tools.notebooks import out_of_step, texts, write
 from tools.plain_markdown import UnknownMarkupError
 
 NOTEBOOKS = sorted((ROOT / "notebooks").rglob("*.ipynb"))
@@ -92,8 +94,7 @@ After.
 @pytest.fixture
 def trial(tmp_path: Path) -> Path:
     """A book of two pages, the first with every kind of markup the chapters may use."""
-    for name in ("_config.yml", "pyproject.toml"):
-        shutil.copy(ROOT / name, tmp_path)
+    shutil.copy(ROOT / "_config.yml", tmp_path)
     (tmp_path / "book").mkdir()
     shutil.copy(ROOT / "book" / "references.bib", tmp_path / "book")
     (tmp_path / "_toc.yml").write_text(
@@ -126,7 +127,6 @@ def test_a_fresh_process_gives_the_same_bytes(trial: Path) -> None:
 def test_a_notebook_holds_no_output_and_no_markup_of_the_book(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
-    assert notebook.cells[0].source == colab_cell()
     for cell in notebook.cells:
         if cell.cell_type == "code":
             assert cell.outputs == []
@@ -137,12 +137,10 @@ def test_a_notebook_holds_no_output_and_no_markup_of_the_book(path: Path) -> Non
             )
 
 
-def test_the_first_cell_installs_this_version_on_colab_only() -> None:
-    cell = colab_cell()
-    assert 'if "google.colab" in sys.modules' in cell
-    assert "@v0.1.0" in cell
-    assert "torch" not in cell
-    assert "numpy" not in cell
+def test_names_of_authors_have_their_accents() -> None:
+    labels = collect(all_chapters(), ROOT / "book" / "references.bib")
+    assert labels.cite("voracek2023sound", textual=True) == "Voráček and Hein (2023)"
+    assert [key for key in labels.works if re.search(r"[{}\\'\"`]", labels.cite(key, textual=True))] == []
 
 
 def test_every_kind_of_markup_becomes_plain(trial: Path) -> None:

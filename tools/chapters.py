@@ -33,6 +33,11 @@ class Chapter:
         """The chapter's cells. A page without a kernel in its header is one of Markdown cells alone."""
         return jupytext.read(self.path, fmt="md:myst")
 
+    def distribution(self) -> str:
+        """What the chapter needs installed: the package, with the extras that its header names (`extras: [dp]`)."""
+        extras = self.notebook().metadata.get("extras", [])
+        return f"rp-tutorial[{','.join(extras)}]" if extras else "rp-tutorial"
+
     def has_code(self) -> bool:
         """Whether the page holds at least one code cell."""
         return any(cell.cell_type == "code" for cell in self.notebook().cells)

@@ -127,7 +127,6 @@ def _options(lines: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _author_and_year(work: Entry) -> tuple[str, str]:
-    names = [re.sub(r"[{}\\'\"]", "", " ".join(person.last_names)) for person in work.persons.get("author", [])]
-    names = [str(name) for name in names]
+    names = [" ".join(str(name) for name in person.rich_last_names) for person in work.persons.get("author", [])]
     author = names[0] if len(names) == 1 else f"{names[0]} and {names[1]}" if len(names) == 2 else f"{names[0]} et al."
     return author, work.fields.get("year", "n.d.")

@@ -1,7 +1,8 @@
 """Make the reader notebooks: `python -m tools.notebooks`, or with --check only say which are out of step.
 
 One way, from book/**/*.md to notebooks/**/*.ipynb: no outputs, the same bytes every time, plain Markdown, and a
-first cell that installs this package on Colab and does nothing anywhere else. Never edit a notebook by hand.
+first cell that installs this package on Colab and does nothing anywhere else. Where from is said by `repository` in
+_config.yml, with which extras by the header of the chapter. Never edit a notebook by hand.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import sys
-import tomllib
 from pathlib import Path
 
 import nbformat
@@ -20,12 +20,19 @@ from tools.chapters import ROOT, Chapter, all_chapters, configuration
 from tools.labels import Labels, collect
 from tools.plain_markdown import SOLUTION_ENDS, SOLUTION_STARTS, Converter, UnknownMarkupError, folded_solution
 
-# Torch and numpy are left as Colab has them: replacing either breaks the running session.
+# Torch and numpy stay as Colab has them: pip replaces only what does not fit, and replacing either breaks the session.
 COLAB = """\
+import re
+import subprocess
 import sys
 
-if "google.colab" in sys.modules:
-    %pip install -q "rp-tutorial @ git+{repository}@v{version}\""""
+if "google.colab" in sys.modules:  # anywhere else nothing is installed
+    book = "{requirement}"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", book]
+    done = subprocess.run(pip, capture_output=True, text=True)
+    if done.returncode:
+        said = re.findall(r"(?:fatal|pathspec|ERROR|×).*", done.stderr)
+        raise SystemExit(f"{{book}} was not installed: {{min(said, key=len, default=done.stderr)}}")"""
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
@@ -33,18 +40,22 @@ def texts(root: Path = ROOT) -> dict[Path, str]:
     """Path of each reader notebook, relative to `root` -> its whole text."""
     chapters = all_chapters(root)
     labels = collect(chapters, root / "book" / "references.bib")
-    first = colab_cell(root)
     return {
-        Path("notebooks", f"{chapter.stem}.ipynb"): _text(chapter, labels, first)
+        Path("notebooks", f"{chapter.stem}.ipynb"): _text(chapter, labels, root)
         for chapter in chapters
         if chapter.has_code()
     }
 
 
-def colab_cell(root: Path = ROOT) -> str:
-    """Source of the first cell: this version from the repository, on Colab only."""
-    version = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-    return COLAB.format(repository=configuration(root)["repository"]["url"], version=version)
+def colab_cell(chapter: Chapter, root: Path = ROOT) -> str:
+    """Source of the first cell: on Colab only, the package from where the chapter's Colab button points."""
+    return COLAB.format(requirement=f"{chapter.distribution()} @ git+{address(root)}")
+
+
+def address(root: Path = ROOT) -> str:
+    """The repository and the branch or tag of it that both the notebooks and the Colab button name: URL@branch."""
+    repository = configuration(root)["repository"]
+    return f"{repository['url']}@{repository['branch']}"
 
 
 def out_of_step(root: Path = ROOT) -> list[Path]:
@@ -67,8 +78,8 @@ def write(root: Path = ROOT) -> list[Path]:
     return changed
 
 
-def _text(chapter: Chapter, labels: Labels, first: str) -> str:
-    cells = [new_code_cell(first), *_cells(chapter, labels)]
+def _text(chapter: Chapter, labels: Labels, root: Path) -> str:
+    cells = [new_code_cell(colab_cell(chapter, root)), *_cells(chapter, labels)]
     for index, cell in enumerate(cells):
         cell.id = hashlib.sha256(f"{chapter.stem}:{index}".encode()).hexdigest()[:12]
     notebook = new_notebook(cells=cells, metadata={"kernelspec": KERNEL, "language_info": {"name": "python"}})

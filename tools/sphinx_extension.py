@@ -1,14 +1,16 @@
 """The book's own Sphinx extension: everything a build needs that _config.yml cannot say.
 
 It makes the offline assets, names the execution cache, tells the package to draw for the book, loads the chart
-script on the pages that have a chart, lets names of fields in tables wrap, and points the Colab button at the reader
-notebooks. The rules of the build (what fails it) are in tools/book.py; the look of a page is in book/assets/.
+script on the pages that have a chart, lets names of fields in tables wrap, and points the Colab button and the
+download at the reader notebooks. The rules of the build (what fails it) are in tools/book.py; the look of a page is
+in book/assets/.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ def setup(app: Any) -> dict[str, Any]:
     app.connect("html-page-context", _let_fields_wrap)
     # The theme fills its buttons at priority 501; ours has to come after.
     app.connect("html-page-context", _point_colab_at_the_notebook, priority=600)
+    app.connect("build-finished", _offer_the_notebooks)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -66,3 +69,14 @@ def _point_colab_at_the_notebook(
             if button.get("text") == "Colab":
                 head, _, _ = button["url"].partition(f"/blob/{branch}/")
                 button["url"] = f"{head}/blob/{branch}/{notebook_path(pagename)}"
+
+
+def _offer_the_notebooks(app: Any, exception: Exception | None) -> None:
+    """Under the download button: the theme puts the executed page there, with markup that Jupyter cannot show."""
+    if exception:
+        return
+    for pagename in app.env.found_docs:
+        notebook = Path(app.srcdir, notebook_path(pagename))
+        offered = Path(app.outdir, "_sources", f"{pagename}.ipynb")
+        if notebook.is_file() and offered.is_file():
+            shutil.copyfile(notebook, offered)
