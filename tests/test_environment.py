@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import rp_tutorial
+from rp_tutorial import doctor
 from tools.book import ROOT
 from tools.colab import VERSIONS
 from tools.lock import lock_text, pins
@@ -98,6 +99,10 @@ def test_make_and_conda_install_from_the_same_files() -> None:
 
 def test_the_extras_readers_are_told_of_exist() -> None:
     assert {"book", "test", "dp", "kaggle", "coursework", "ray"} <= set(EXTRAS)
+
+
+def test_doctor_lists_every_extra_that_brings_something() -> None:
+    assert set(doctor.EXTRAS) == {extra for extra, brought in EXTRAS.items() if brought}
 
 
 def test_the_version_is_the_same_everywhere() -> None:

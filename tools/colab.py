@@ -58,8 +58,12 @@ def make_environment(folder: Path) -> Path:
 
 
 def make_wheel(folder: Path) -> Path:
-    """A wheel of the checkout, in `folder`."""
-    _pip(Path(sys.executable), "wheel", "--no-deps", "--wheel-dir", str(folder), str(ROOT))
+    """A wheel of the checkout, in `folder`, made from a copy: setuptools leaves a folder `build` where it works."""
+    source = folder / "source"
+    shutil.copytree(ROOT / "rp_tutorial", source / "rp_tutorial", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    _pip(Path(sys.executable), "wheel", "--no-deps", "--wheel-dir", str(folder), str(source))
     (wheel,) = folder.glob("*.whl")
     return wheel
 
@@ -70,7 +74,6 @@ def add_kernel(folder: Path, python: Path) -> None:
     (folder / "kernels" / KERNEL).mkdir(parents=True)
     (folder / "kernels" / KERNEL / "kernel.json").write_text(json.dumps(spec | {"language": "python"}))
     os.environ["JUPYTER_PATH"] = str(folder)
-    os.environ["PYTHONPATH"] = ""  # the wheel is what runs there, not this checkout
 
 
 def as_on_colab(chapter: Chapter, wheel: Path, *, cells: int | None) -> NotebookNode:
@@ -110,6 +113,7 @@ def main() -> int:
     chapters = code_chapters()
     if unknown := whole - {chapter.stem for chapter in chapters}:
         parser.error(f"--whole: got {', '.join(sorted(unknown))}, allowed are {', '.join(c.stem for c in chapters)}")
+    os.environ.pop("PYTHONPATH", None)  # the wheel is what runs there, not this checkout
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         python, wheel = make_environment(folder / "environment"), make_wheel(folder)
