@@ -4,7 +4,9 @@ On half-spaces every law is known, so each game has an exact value beside it. Th
 certified ball, where the claim "advantage at most alpha / 2" is made for the ideal classifier and broken by what is
 deployed. The *settings* play at the deployable radius, where nothing may exceed the bound, with a fresh certificate
 for every round. The bounds are in `theory/guarantees`, the game in
-`attacks/distinguishing`, the mechanisms and their laws in `half_space_games`; no data are read.
+`attacks/distinguishing`, the mechanisms and their laws in `half_space_games`. The *bounds* are the sharper ones, played
+against on random nets of up to a hundred classes (`bound_games`), the *tightness* is what of each its worst person's
+adversary gets (`bound_tightness`). No data are read.
 """
 
 from dataclasses import dataclass
@@ -17,8 +19,11 @@ from scipy import special
 
 from rp_tutorial.attacks.distinguishing import Outcome, fit_test, judge, record
 from rp_tutorial.core.streams import Purpose, child_seed, numpy_generator
+from rp_tutorial.experiments import bound_tightness
+from rp_tutorial.experiments.bound_games import GAMES, by_bound, play_setting
 from rp_tutorial.experiments.engine.experiment import NO_DATA, Experiment, register
 from rp_tutorial.experiments.engine.lab import Lab
+from rp_tutorial.experiments.game_table import Table
 from rp_tutorial.experiments.half_space_games import N0, RULES, Mechanism
 from rp_tutorial.models.halfspace_net import at_distance, half_space_net
 from rp_tutorial.oracles.base import LabelOracle
@@ -28,6 +33,9 @@ from rp_tutorial.statistics.binomial import lower_confidence_bound
 OF_SETTINGS = ("random_settings", "single_rounds", "repeated_rounds", "most_samples", "most_votes", "settings_error",
                "chunk")  # fmt: skip
 OF_TABLE = ("table_rounds", "costly_rounds", "cells", "p_a", "alpha", "beta", "table_error")
+OF_BOUNDS = ("bound_settings", "bound_rounds", "bounds_error")
+OF_TIGHTNESS = ("tight_rounds", "tightness_error")
+BOTH = ("rehearsal_share",)  # of table and settings
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,9 @@ class AuditSettings:
     repeated_rounds: int
     most_samples: int  # largest n of a random setting
     most_votes: int  # largest N of a random setting
+    bound_settings: int  # of each game against a sharper bound
+    bound_rounds: int
+    tight_rounds: int  # for a bound of .01; larger ones need fewer
     rehearsal_share: float = 0.25  # calibration rounds, as a share of the played ones, on top of them
     cells: tuple[tuple[int, int], ...] = ((1000, 1000), (1000, 100), (100_000, 100), (100_000, 1000))
     p_a: float = 0.9
@@ -48,18 +59,20 @@ class AuditSettings:
     beta: float = 0.01
     table_error: float = 1e-4  # probability that any interval of the table misses its exact value
     settings_error: float = 1e-6  # probability that any game of the settings accuses a bound that holds
+    bounds_error: float = 1e-6  # the same for the games against the sharper bounds
+    tightness_error: float = 1e-4  # probability that any interval of the tightness misses its exact value
     chunk: int = 40  # settings remembered together
     device: str = "cpu"
 
 
 PROFILES = {
-    "smoke": AuditSettings(4000, 500, 200, 300, 100, most_samples=400, most_votes=300),
-    "cpu": AuditSettings(80_000, 4000, 240, 1000, 300, most_samples=2000, most_votes=1000),
-    "gpu": AuditSettings(200_000, 40_000, 1000, 10_000, 3000, most_samples=10_000, most_votes=10_000),
+    "smoke": AuditSettings(4000, 500, 200, 300, 100, 400, 300, 8, 200, tight_rounds=1_000_000),
+    "cpu": AuditSettings(80_000, 4000, 240, 1000, 300, 2000, 1000, 240, 400, tight_rounds=20_000_000),
+    "gpu": AuditSettings(200_000, 40_000, 1000, 10_000, 3000, 10_000, 10_000, 1000, 2000, tight_rounds=200_000_000),
 }
 NEEDS = {
     "smoke": "2 cores, 1 GiB, seconds",
-    "cpu": "2 cores, 1 GiB, about a minute",
+    "cpu": "2 cores, 1 GiB, three minutes",
     "gpu": "a CUDA device (about 1e11 noisy rows)",
 }
 
@@ -76,7 +89,9 @@ class AuditLab(Lab):
         bench = _Bench(s, (self.seed, n_cert))
         rounds = self.played(n_cert) + round(s.rehearsal_share * self.played(n_cert))
         return self.stage(
-            f"certificates-{n_cert}", lambda: bench.certificates(any_rule, rounds).tolist(), without=OF_SETTINGS
+            f"certificates-{n_cert}",
+            lambda: bench.certificates(any_rule, rounds).tolist(),
+            without=(*OF_SETTINGS, *OF_BOUNDS, *OF_TIGHTNESS),
         )
 
     def cells(self, n_cert: int, n_vote: int) -> list[dict[str, Any]]:
@@ -88,7 +103,7 @@ class AuditLab(Lab):
             self.stage(
                 f"table-{n_cert}-{n_vote}-{cell.rule}",
                 lambda cell=cell: _cell(self, cell, np.array(p_low)),
-                without=(*OF_SETTINGS, "cells"),
+                without=(*OF_SETTINGS, *OF_BOUNDS, *OF_TIGHTNESS, "cells"),
                 uses=(len(s.cells),),  # the error is shared among them
             )
             for cell in rules
@@ -99,8 +114,24 @@ class AuditLab(Lab):
         s, found = self.settings, []
         for first in range(0, s.random_settings, s.chunk):
             name, chunk = f"settings-{first}", range(first, min(first + s.chunk, s.random_settings))
-            found += self.stage(name, lambda chunk=chunk: [_setting(s, i, self.seed) for i in chunk], without=OF_TABLE)
+            found += self.stage(
+                name,
+                lambda chunk=chunk: [_setting(s, i, self.seed) for i in chunk],
+                without=(*OF_TABLE, *OF_BOUNDS, *OF_TIGHTNESS),
+            )
         return found
+
+    def bounds(self) -> list[dict[str, Any]]:
+        """The games against the sharper bounds, one remembered after the other."""
+        others = (*OF_TABLE, *OF_SETTINGS, *OF_TIGHTNESS, *BOTH)
+        games = enumerate(GAMES)
+        found = [self.stage(f"bounds-{g}", lambda i=i, g=g: _bound_rows(self, i, g), without=others) for i, g in games]
+        return [row for rows in found for row in rows]
+
+    def tightness(self) -> list[dict[str, Any]]:
+        """What is won of each bound at its worst person."""
+        others = (*OF_TABLE, *OF_SETTINGS, *OF_BOUNDS, *BOTH)
+        return self.stage("tightness", lambda: _tightness(self), without=others)
 
     def played(self, n_cert: int) -> int:
         """Rounds of a cell that count."""
@@ -108,10 +139,11 @@ class AuditLab(Lab):
 
 
 def run(lab: AuditLab) -> dict[str, Any]:
-    """The table at the certified edge, and the random settings at the deployable radius."""
+    """The table at the certified edge, random settings at the deployable radius, and the sharper bounds."""
     table = [cell for sizes in sorted(lab.settings.cells, key=lambda sizes: sizes[0]) for cell in lab.cells(*sizes)]
-    rows = lab.random_settings()
-    return {"table": table, "settings": rows, "summary": _summary(lab.settings, table, rows)}
+    rows, bounds, tightness = lab.random_settings(), lab.bounds(), lab.tightness()
+    summary = _summary(lab.settings, table, rows) | _summary_of_bounds(lab.settings, bounds, tightness)
+    return {"table": table, "settings": rows, "bounds": bounds, "tightness": tightness, "summary": summary}
 
 
 # --- The table ---
@@ -264,6 +296,23 @@ class _Bench:
         return Smoothing(half_space_net(), num_classes=2, sigma=sigma, seed=seed, device=device)
 
 
+# --- The sharper bounds ---
+
+
+def _bound_rows(lab: AuditLab, number: int, game: str) -> list[dict[str, Any]]:
+    """Every setting of one game; each has at most two bounds, and each bound may be accused in play once."""
+    s = lab.settings
+    error = s.bounds_error / (2 * len(GAMES) * s.bound_settings)
+    tables = [Table(s.bound_rounds, error, (lab.seed, number, i), s.device) for i in range(s.bound_settings)]
+    return [row for table in tables for row in play_setting(game, table)]
+
+
+def _tightness(lab: AuditLab) -> list[dict[str, Any]]:
+    s, cases = lab.settings, bound_tightness.cases()
+    common = {"rounds": s.tight_rounds, "confidence": 1 - s.tightness_error / len(cases), "seed": lab.seed}
+    return [bound_tightness.played(case, number=number, **common) for number, case in enumerate(cases)]
+
+
 # --- What is told ---
 
 
@@ -284,14 +333,33 @@ def _summary(settings: AuditSettings, table: list[dict[str, Any]], rows: list[di
     }
 
 
+def _summary_of_bounds(
+    settings: AuditSettings, rows: list[dict[str, Any]], tightness: list[dict[str, Any]]
+) -> dict[str, Any]:
+    broken = [row["broken_exactly"] or row["broken_in_play"] for row in rows] + [row["broken"] for row in tightness]
+    return {
+        "bounds": by_bound(rows),
+        "bound_games": len(broken),
+        "bound_violations": sum(broken),
+        "bounds_error": settings.bounds_error,
+        "tightness_error": settings.tightness_error,
+        "tightness_covered": sum(row["covered"] for row in tightness),
+    }
+
+
 def tables(results: dict[str, Any]) -> dict[str, pd.DataFrame]:
-    """The results as tidy tables: `table`, and `settings` with one row a game, the control included."""
+    """The results as tidy tables: `table`; `settings`, a row a game, the control included; `bounds`, `tightness`."""
     games = pd.DataFrame(
         {**row, "game": game, **values}
         for row in results["settings"]
         for game, values in [*row["games"].items(), ("control", row["control"])]
     )
-    return {"table": pd.DataFrame(results["table"]), "settings": games.drop(columns=["games", "control"])}
+    return {
+        "table": pd.DataFrame(results["table"]),
+        "settings": games.drop(columns=["games", "control"]),
+        "bounds": pd.DataFrame(results["bounds"]),
+        "tightness": pd.DataFrame(results["tightness"]),
+    }
 
 
 def summary(results: dict[str, Any]) -> str:
@@ -300,16 +368,20 @@ def summary(results: dict[str, Any]) -> str:
     columns = ["n_cert", "n_vote", "rule", "claimed", "advantage_exact", "advantage_played", "ci", "deployable_radius"]
     table = tables(results)["table"][[*columns, "bound", "deployable_advantage_exact"]].copy()
     table["ci"] = [f"{low:.3f} to {high:.3f}" for low, high in table["ci"]]
+    bounds = pd.DataFrame(found["bounds"])
+    tight = pd.DataFrame(results["tightness"])[["bound_of", "setting", "bound", "exact", "played", "share_played"]]
     return (
         f"{table.round(4).to_string(index=False)}\n"
         f"{found['cells_covered']} of {found['cells']} cells covered; {found['violations']} violations in "
         f"{found['games']} games of {found['settings']} settings at the deployable radius; at the certified edge "
         f"{found['control_broken_exactly']} of {found['settings']} exceed alpha / 2, "
-        f"{found['control_broken_in_play']} of them visibly in play"
+        f"{found['control_broken_in_play']} of them visibly in play\n\n"
+        f"{bounds.round(3).to_string(index=False)}\n\n{tight.round(4).to_string(index=False)}\n"
+        f"{found['bound_violations']} violations of sharper bounds in {found['bound_games']} games"
     )
 
 
 EXPERIMENT = register(Experiment(
     "guarantee-audit", AuditLab, run, PROFILES, NO_DATA, tables, summary, NEEDS,
-    bulky=("settings",),  # hundreds of rows of games: a published run keeps their summary
+    bulky=("settings", "bounds"),  # hundreds of rows of games: a published run keeps their summary
 ))  # fmt: skip

@@ -38,13 +38,14 @@ def anytime_lower_bound(successes: ArrayLike, trials: ArrayLike, *, alpha: float
     Chapter: foundations/in-use.
     """
     k, n = _pairs(successes, trials)
-    goal = SLACK - math.log(open_unit("alpha", alpha))
+    goal, shape = SLACK - math.log(open_unit("alpha", alpha)), k.shape
+    (k, n), which = np.unique([k.ravel(), n.ravel()], axis=1, return_inverse=True)  # few pairs in a large batch
     low, high = np.zeros(k.shape), k / n  # at k / n nothing is won: the capital is at most 1
     for _ in range(HALVINGS):
         middle = (low + high) / 2
         excluded = (middle > 0) & (log_capital(k, n, middle) >= goal)
         low, high = np.where(excluded, middle, low), np.where(excluded, high, middle)
-    return low[()]
+    return low[which].reshape(shape)[()]
 
 
 def log_capital(successes: ArrayLike, trials: ArrayLike, p0: ArrayLike) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ import pytest
 
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.experiments import guarantee_audit
+from rp_tutorial.experiments.bound_games import GAMES
 from rp_tutorial.experiments.engine.runner import run as run_experiment
 from rp_tutorial.experiments.engine.stages import Stages
 from rp_tutorial.experiments.guarantee_audit import PROFILES, AuditLab, AuditSettings
@@ -113,6 +114,28 @@ def test_the_audit_notices_a_bound_that_does_not_hold(results):
             assert row["control"]["broken_exactly"], "an accusation in play that the exact law does not bear out"
 
 
+def test_no_sharper_bound_is_broken_and_each_is_played_against_nets_of_many_classes(results):
+    found = results["summary"]
+    assert found["bound_violations"] == 0
+    assert found["bounds_error"] == 1e-6
+    assert len(found["bounds"]) == 9
+    for line in found["bounds"]:
+        assert line["settings"] == PROFILES["smoke"].bound_settings
+    assert max(line["most_classes"] for line in found["bounds"]) == 100
+    assert PROFILES["cpu"].bound_settings >= 240
+
+
+def test_the_best_adversary_gets_nine_tenths_of_the_profile_the_calibration_and_the_walk(results):
+    """Exactly; what was played covers it, in all cases together but for one run of 10,000."""
+    rows = results["tightness"]
+    assert {row["bound_of"] for row in rows} >= {"profile", "calibrated", "adaptive"}
+    for row in rows:
+        assert row["share_exact"] > (0.6 if row["bound_of"] == "plurality" else 0.99)
+        low, high = row["ci"]
+        assert low <= row["exact"] <= high
+    assert results["summary"]["tightness_covered"] == len(rows)
+
+
 def test_the_exact_mean_is_an_average_over_certificates():
     """Against a plain average over 200,000 simulated counts, choice and bound drawn apart, within 6 standard errors."""
     mechanism = Mechanism("predict", 0.6, 0.7, 50, 200, 0.1, 0.1)
@@ -135,13 +158,14 @@ def test_the_half_space_net_has_the_law_of_a_half_space():
 
 def test_a_second_run_only_reads_and_another_seed_plays_other_games(document):
     with pytest.MonkeyPatch.context() as patch:
-        for part in ("_cell", "_setting"):
+        for part in ("_cell", "_setting", "_bound_rows", "_tightness"):
             patch.setattr(guarantee_audit, part, lambda *_, part=part: pytest.fail(f"{part} was computed again"))
         again = run_experiment("guarantee-audit", profile="smoke")
     assert again["results"] == document["results"]
     few = dataclasses.replace(
-        PROFILES["smoke"], table_rounds=200, cells=((1000, 100),), random_settings=3, most_samples=100, most_votes=50
-    )
+        PROFILES["smoke"], table_rounds=200, cells=((1000, 100),), random_settings=3, most_samples=100, most_votes=50,
+        bound_settings=1, bound_rounds=20, tight_rounds=100,
+    )  # fmt: skip
     games = [
         guarantee_audit.run(
             guarantee_audit.AuditLab(few, data="synthetic", seed=seed, stages=Stages("guarantee-audit"))
@@ -149,18 +173,20 @@ def test_a_second_run_only_reads_and_another_seed_plays_other_games(document):
         for seed in (1, 2)
     ]
     assert games[0]["table"][0]["advantage_exact"] == games[1]["table"][0]["advantage_exact"]
-    assert games[0]["settings"] != games[1]["settings"]
+    for part in ("settings", "bounds", "tightness"):
+        assert games[0][part] != games[1][part]
 
 
 def test_progress_names_as_many_stages_as_announced():
     few = dataclasses.replace(PROFILES["smoke"], table_rounds=50, costly_rounds=10, random_settings=45, most_samples=60)
     few = dataclasses.replace(few, cells=((1000, 100), (2000, 10), (1000, 10)), single_rounds=20, repeated_rounds=20)
+    few = dataclasses.replace(few, bound_settings=1, bound_rounds=10, tight_rounds=10)
     named: list[str] = []
     guarantee_audit.run(
         guarantee_audit.AuditLab(few, data="synthetic", seed=0, stages=Stages("guarantee-audit", progress=named.append))
     )
     cells, certificates, chunks = 2 * 3, 2, 2
-    assert len(named) == len(set(named)) == cells + certificates + chunks
+    assert len(named) == len(set(named)) == cells + certificates + chunks + len(GAMES) + 1
 
 
 @pytest.mark.parametrize("data", ["diabetes", "kaggle", "rows.csv"])
@@ -174,7 +200,10 @@ def test_results_are_tables_and_a_summary(document):
     assert {name: len(table) for name, table in tables.items()} == {
         "table": 8,
         "settings": 4 * document["results"]["summary"]["settings"],
+        "bounds": 9 * PROFILES["smoke"].bound_settings,
+        "tightness": 8,
     }
     text = guarantee_audit.summary(document["results"])
     assert "8 of 8 cells covered; 0 violations" in text
+    assert text.endswith("0 violations of sharper bounds in 80 games")
     assert json.loads(json.dumps(document)) == document

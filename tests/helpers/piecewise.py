@@ -35,3 +35,18 @@ def vote_laws(shares: np.ndarray, n: int) -> np.ndarray:
     counts, ways = count_vectors(n, shares.shape[-1])
     weight = ways * np.prod(shares[..., None, :] ** counts, axis=-1)
     return weight @ np.eye(shares.shape[-1])[counts.argmax(axis=1)]
+
+
+def shared_noise_differs(net: PiecewiseNet, x: float, other: float, n_vote: int) -> float:
+    """Pr[VOTE at x and at `other` differ] where both take the same n_vote draws of noise, by enumeration; two classes.
+
+    A draw gives a pair of labels; the line of the noise is cut wherever one of the two changes.
+    """
+    cuts = np.sort(np.r_[net.cuts - x, net.cuts - other])
+    inside = np.r_[cuts[0] - 1, (cuts[1:] + cuts[:-1]) / 2, cuts[-1] + 1]
+    pair = [net.classes[np.searchsorted(net.cuts, inside + place)] for place in (x, other)]
+    law = np.bincount(2 * pair[0] + pair[1], weights=np.diff(special.ndtr(np.r_[-np.inf, cuts, np.inf])), minlength=4)
+    counts, ways = count_vectors(n_vote, 4)
+    first, second = counts[:, 2] + counts[:, 3], counts[:, 1] + counts[:, 3]
+    differ = (2 * first > n_vote) != (2 * second > n_vote)
+    return float((ways * np.prod(law**counts, axis=1))[differ].sum())

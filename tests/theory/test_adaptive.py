@@ -10,7 +10,7 @@ from rp_tutorial.core.arguments import InputError
 from rp_tutorial.statistics.binomial import lower_confidence_bound
 from rp_tutorial.theory.adaptive import adaptive_tv, known_noise_tv
 from rp_tutorial.theory.guarantees import composition_tv, deployable_radius
-from tests.helpers.piecewise import PiecewiseNet, count_vectors, vote_laws
+from tests.helpers.piecewise import PiecewiseNet, shared_noise_differs, vote_laws
 
 SUM_OF_FLOATS = 1e-12
 
@@ -78,21 +78,6 @@ def test_a_walk_of_no_reach_is_a_repeated_question():
         noise = 2 * special.ndtr(math.sqrt(m * n_vote) * s / 4) - 1
         assert found == pytest.approx(noise, rel=1e-8, abs=1e-14)
         assert found[0] == 0
-
-
-def shared_noise_differs(net: PiecewiseNet, x: float, other: float, n_vote: int) -> float:
-    """Pr[VOTE at x and at `other` differ] where both take the same n_vote draws of noise, by enumeration; two classes.
-
-    A draw gives a pair of labels; the line of the noise is cut wherever one of the two changes.
-    """
-    cuts = np.sort(np.r_[net.cuts - x, net.cuts - other])
-    inside = np.r_[cuts[0] - 1, (cuts[1:] + cuts[:-1]) / 2, cuts[-1] + 1]
-    pair = [net.classes[np.searchsorted(net.cuts, inside + place)] for place in (x, other)]
-    law = np.bincount(2 * pair[0] + pair[1], weights=np.diff(special.ndtr(np.r_[-np.inf, cuts, np.inf])), minlength=4)
-    counts, ways = count_vectors(n_vote, 4)
-    first, second = counts[:, 2] + counts[:, 3], counts[:, 1] + counts[:, 3]
-    differ = (2 * first > n_vote) != (2 * second > n_vote)
-    return float((ways * np.prod(law**counts, axis=1))[differ].sum())
 
 
 def test_an_adversary_who_knows_the_noise_gains_no_more_than_the_labels_differ():
