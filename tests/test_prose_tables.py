@@ -11,7 +11,7 @@ import pytest
 from sentences import Sentence, falling, rising
 
 from rp_tutorial.attacks.averaging import response_success
-from rp_tutorial.experiments.engine.documents import published
+from rp_tutorial.experiments.engine.documents import published, stale
 from rp_tutorial.experiments.mechanism.latent_measures import pass_probability
 from rp_tutorial.theory.response import advantage, keep_probability
 
@@ -195,8 +195,8 @@ SAID_OF_RESPONSES = (
 )  # fmt: skip
 
 SAID_OF_STORED_RUNS = (
-    ("the runs were stored before this version gave every use of random numbers a stream of its own",
-     lambda: not any("code" in document for document in published())),
+    ("Most are older than any hash: they were stored before this version gave every use of random numbers a stream",
+     lambda: 2 * sum("code" not in document for document in published()) > len(stale(published())) > 0),
 )  # fmt: skip
 
 SENTENCES = [
