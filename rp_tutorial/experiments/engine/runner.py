@@ -41,7 +41,7 @@ def run(
     Raises InputError for an unknown experiment, profile, setting, data or device, a bad seed, or an `out` that is not
     a folder.
 
-    >>> small = {"random_settings": 2, "cells": ((100, 10),), "table_rounds": 100}
+    >>> small = {"random_settings": 2, "cells": ((100, 10),), "table_rounds": 100, "bound_settings": 1}
     >>> document = rp.run("guarantee-audit", profile="smoke", **small)
     >>> document["results"]["summary"]["violations"]
     0
