@@ -17,7 +17,10 @@ import pytest
 from tools.chapters import Chapter, code_chapters, configuration
 from tools.notebooks import ROOT, address, colab_cell
 
-NEED_DP = {"comparisons/dp-sgd"}  # test_chapters.py runs every chapter with the extras of its header alone
+NEED_DP = {
+    "comparisons/dp-sgd",
+    "comparisons/frontier",
+}  # test_chapters.py runs every chapter with the extras of its header alone
 NO_HOST = """\
 error: subprocess-exited-with-error
 
