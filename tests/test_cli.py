@@ -183,7 +183,10 @@ def test_a_run_that_is_ended_says_that_the_same_command_resumes(number: int, tmp
         str(tmp_path / "out"),
     ]
     environment = {**os.environ, "RP_TUTORIAL_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
-    run = subprocess.Popen(line, env=environment, stderr=subprocess.PIPE)
+    # Tests that a shell runs in the background ignore SIGINT, and so would what they start.
+    run = subprocess.Popen(
+        line, env=environment, stderr=subprocess.PIPE, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+    )
     while run.stderr.read(1) not in (b"", b"\r"):  # the bar of stages: the work has begun
         pass
     run.send_signal(number)
