@@ -17,14 +17,12 @@ import pytest
 from tools.chapters import Chapter, code_chapters, configuration
 from tools.notebooks import ROOT, address, colab_cell
 
-NEED_DP = {
-    "comparisons/dp-sgd",
-    "comparisons/frontier",
-}  # test_chapters.py runs every chapter with the extras of its header alone
+# test_chapters.py runs every chapter with the extras of its header alone.
+NEED_DP = {"comparisons/dp-sgd", "comparisons/frontier"}
 NO_HOST = """\
 error: subprocess-exited-with-error
 
-× git clone --filter=blob:none --quiet https://github.com/x/book /tmp/pip-install-1/rp did not run successfully.
+× git clone --filter=blob:none --quiet https://github.com/x/book pip-install-1/rp did not run successfully.
 │ exit code: 128
 ╰─> [1 lines of output]
     fatal: unable to access 'https://github.com/x/book/': Could not resolve host: github.com

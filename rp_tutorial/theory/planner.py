@@ -142,11 +142,11 @@ def plan(
     sigmas, shares, assumption = _candidates(radius, p_a, sigma, margin, unit)
     first = margin is None and sigma is None
     if calibrated:
-        wish, found = _calibrate(wish, sigmas, shares, target_tv=2 * target, first=first)
+        wish, found = _calibrate(wish, sigmas, shares, target_tv=2 * target, first=first) or (wish, None)
     else:
         found = _search(wish, sigmas, shares, first=first)
     if found is None:
-        raise wish.too_dear()
+        raise refuse("max_passes", max_passes, f"more, for a radius of {radius:g} at this advantage")
     row, n_vote, n = found
     sigma, p_a = float(sigmas[row]), float(shares[row])
     votes = int(_votes_needed(n, wish.needed_share(sigma, n_vote), wish.level))
@@ -183,9 +183,6 @@ class _Wish:
             return guarantees.vote_quantile(n_vote, self.beta)
         return guarantees.predict_quantile(n_vote, self.beta, alpha=self.test_alpha)
 
-    def too_dear(self) -> InputError:
-        return refuse("max_passes", self.max_passes, f"more, for a radius of {self.radius:g} at this advantage")
-
     def needed_share(self, sigma: float | NDArray[np.float64], n_vote: int) -> NDArray[np.float64]:
         """The lower bound on p_A from which the deployable radius reaches `radius`; a hair above, for rounding."""
         return special.ndtr(self.radius / sigma + self.quantile(n_vote) + 1e-9)
@@ -220,17 +217,19 @@ def _candidates(
 
 def _calibrate(
     wish: _Wish, sigmas: NDArray, shares: NDArray, *, target_tv: float, first: bool
-) -> tuple[_Wish, tuple[int, int, int] | None]:
-    """The wish at a calibrated level with the cheapest candidate found for it: index of sigma, N and n.
+) -> tuple[_Wish, tuple[int, int, int]] | None:
+    """The wish at a calibrated level with the cheapest candidate found for it, index of sigma, N and n; or None.
 
     A level belongs to the sizes it was calibrated at, so what was found at one level is calibrated, and searched again
     at its own, until it comes back. A candidate counts if it keeps the power at the level of its own sizes.
     """
-    seen: dict[tuple[int, int, int], tuple[tuple[int, int], _Wish]] = {}  # with what it costs
+    best: tuple[tuple[int, int], _Wish, tuple[int, int, int]] | None = None
+    seen: set[tuple[int, int, int]] = set()
     how = {"rule": wish.rule, "test_alpha": wish.test_alpha if wish.rule == "predict" else None}
     levels = np.minimum(0.5, wish.level * HOPES)
     found = next(filter(None, (_search(replace(wish, level=h), sigmas, shares, first=first) for h in levels)), None)
     while found and found not in seen:
+        seen.add(found)
         row, n_vote, n = found
         if n > CALIBRATED:
             own = target_tv / 2
@@ -238,13 +237,11 @@ def _calibrate(
             own = calibrated_level(target_tv, n_cert=n, n_vote=n_vote, releases=wish.releases, **how)
         wish = replace(wish, level=own)
         votes = _votes_needed(n, wish.needed_share(sigmas[row], n_vote), own)
-        reached = _reach_probability(votes, n, shares[row], wish.n0) >= wish.power
-        seen[found] = (row if first else 0, n + wish.releases * n_vote) if reached else (len(sigmas), 0), wish
+        cost = (row if first else 0, n + wish.releases * n_vote)
+        if _reach_probability(votes, n, shares[row], wish.n0) >= wish.power and (best is None or cost < best[0]):
+            best = cost, wish, found
         found = _search(wish, sigmas, shares, first=first)
-    best = min(seen, key=lambda sizes: seen[sizes][0], default=None)
-    if best is None or seen[best][0][0] == len(sigmas):
-        return wish, None
-    return seen[best][1], best
+    return best and best[1:]
 
 
 def _search(
