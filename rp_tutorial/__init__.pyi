@@ -1,5 +1,6 @@
 from . import attacks as attacks
 from . import attributes as attributes
+from . import checks as checks
 from . import core as core
 from . import data as data
 from . import experiments as experiments

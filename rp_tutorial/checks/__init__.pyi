@@ -1,0 +1,11 @@
+from .base import Verdict as Verdict
+from .counting import check_certificate as check_certificate
+from .counting import check_certified_radius as check_certified_radius
+from .counting import check_lower_bound as check_lower_bound
+from .counting import check_noisy_counts as check_noisy_counts
+from .counting import check_predict as check_predict
+from .guarantees import check_advantage as check_advantage
+from .guarantees import check_audit as check_audit
+from .guarantees import check_composition as check_composition
+from .guarantees import check_deployable_radius as check_deployable_radius
+from .guarantees import check_vote_quantile as check_vote_quantile
