@@ -7,10 +7,10 @@ STAMP = $(VENV)/.installed
 # One install serves every target, so `make test` after `make book` does not install again.
 EXTRAS = book,test,bench,dp
 
-.PHONY: book test test-anycpu notebooks colab lint lock clean install help
+.PHONY: book test test-anycpu notebooks assignments colab lint lock clean install help
 
 help:
-	@echo "make book | test | test-anycpu | notebooks | colab | lint | lock | clean"
+	@echo "make book | test | test-anycpu | notebooks | assignments | colab | lint | lock | clean"
 
 install: $(STAMP)
 
@@ -35,6 +35,10 @@ test-anycpu: $(STAMP)
 notebooks: $(STAMP)
 	$(PY) -m tools.notebooks
 
+# Students' notebooks; solutions, rubrics and autograders into _build/assignments.
+assignments: $(STAMP)
+	$(PY) -m tools.assignments
+
 # The notebooks in an environment of their own with the versions that Colab has.
 colab: $(STAMP)
 	$(PY) -m tools.colab
@@ -43,6 +47,7 @@ lint: $(STAMP)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m tools.notebooks --check
+	$(PY) -m tools.assignments --check
 
 # Refresh the pins: upgrade inside the ranges of pyproject.toml, then freeze.
 lock: $(STAMP)

@@ -17,6 +17,7 @@ EXTRAS = {
     "book": ("jupyter_book", "to build the book (make book)"),
     "test": ("playwright", "to run the tests (make test)"),
     "dp": ("opacus", "for DP-SGD: frontier, distillation, adaptive"),
+    "coursework": ("otter", "to pack autograders by hand (make assignments needs no more than a network)"),
     "kaggle": ("kagglehub", "for --data kaggle"),
     "bench": ("art", "for benchmarks/"),
 }
