@@ -17,3 +17,9 @@ def check_device(device: str | torch.device) -> torch.device:
     if kind not in there:
         raise refuse("device", str(device), " or ".join(there))
     return found
+
+
+def device_name(device: str | torch.device) -> str:
+    """What measurements of speed are of: the card's own name, or else the kind of the device."""
+    place = torch.device(device)
+    return torch.cuda.get_device_name(place) if place.type == "cuda" else place.type

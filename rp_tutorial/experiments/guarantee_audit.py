@@ -68,12 +68,14 @@ class AuditSettings:
 PROFILES = {
     "smoke": AuditSettings(4000, 500, 200, 300, 100, 400, 300, 8, 200, tight_rounds=1_000_000),
     "cpu": AuditSettings(80_000, 4000, 240, 1000, 300, 2000, 1000, 240, 400, tight_rounds=20_000_000),
-    "gpu": AuditSettings(200_000, 40_000, 1000, 10_000, 3000, 10_000, 10_000, 1000, 2000, tight_rounds=200_000_000),
+    "gpu": AuditSettings(100_000, 8000, 480, 2000, 600, 4000, 2000, 480, 800, tight_rounds=40_000_000),
+    "paper": AuditSettings(200_000, 40_000, 1000, 10_000, 3000, 10_000, 10_000, 1000, 2000, tight_rounds=200_000_000),
 }
 NEEDS = {
     "smoke": "2 cores, 1 GiB, seconds",
     "cpu": "2 cores, 1 GiB, three minutes",
-    "gpu": "a CUDA device (about 1e11 noisy rows)",
+    "gpu": "2 cores, 2 GiB, some ten minutes (estimated; a GPU takes the noise of the half-spaces)",
+    "paper": "a CUDA device (about 1e11 noisy rows)",
 }
 
 

@@ -36,9 +36,11 @@ class PlainOracle(LabelOracle):
         batch_size: int | None = None,
         logits: Logits | None = None,
         threads: int | None = None,
+        autocast: torch.dtype | None = None,
     ) -> None:
         super().__init__(num_classes=num_classes)
-        self.net = CheckedNet(net, num_classes=num_classes, device=device, logits=logits, threads=threads)
+        how = {"device": device, "logits": logits, "threads": threads, "autocast": autocast}
+        self.net = CheckedNet(net, num_classes=num_classes, **how)
         self.batch_size = None if batch_size is None else count("batch_size", batch_size)
 
     def as_batch(self, x: Tensor) -> Tensor:

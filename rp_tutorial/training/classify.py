@@ -33,12 +33,13 @@ def fit_classifier(
     flips: bool = True,
     shifts: int = 2,
     device: str | torch.device = "cpu",
+    autocast: torch.dtype | None = None,
 ) -> nn.Module:
     """Minimise the cross-entropy of `net` on byte images; returns `net`, in eval mode, on `device`.
 
     images uint8 [N, 3, S, S]; labels int64 [N]. `learning_rate` is the peak of the cycle. `noise_sigma` is the
     standard deviation of the noise added to every training image, in pixel units [0, 1], not clipped, as in smoothing.
-    `shifts`: largest shift in pixels. The optimiser is AdamW.
+    `shifts`: largest shift in pixels. The optimiser is AdamW. `autocast`: dtype of products; weights stay float32.
     The same seed, net, data and number of threads give the same weights on a CPU; the global generator is left alone.
     Raises InputError for images that are not bytes, labels that do not fit them, or settings out of range.
     """
@@ -61,8 +62,9 @@ def fit_classifier(
             x = image_batches.augmented(images, rows, flips=flips, shifts=shifts, generator=moves)
             if noise_sigma:
                 x.add_(torch.randn(x.shape, generator=noise, device=place), alpha=noise_sigma)
-            logits = net(x.contiguous(memory_format=torch.channels_last))
-            image_batches.descend(optimiser, nn.functional.cross_entropy(logits, labels[rows.to(place)]))
+            with torch.autocast(place.type, dtype=autocast, enabled=autocast is not None):
+                logits = net(x.contiguous(memory_format=torch.channels_last))
+            image_batches.descend(optimiser, nn.functional.cross_entropy(logits.float(), labels[rows.to(place)]))
             cycle.step()
     return net.eval()
 

@@ -18,10 +18,11 @@ Document = dict[str, Any]
 NEEDED = ("experiment", "profile", "data", "results")
 
 
-def published(experiment: str | None = None, data: str | None = None) -> list[Document]:
+def published(experiment: str | None = None, data: str | None = None, *, profile: str | None = "cpu") -> list[Document]:
     """The runs shipped with the package, each a whole results document with its settings and versions.
 
-    experiment, data: those of one experiment, or on one data set, only; the seeds of a run stand together, in order.
+    experiment, data, profile: those of one experiment, on one data set, of one profile only, or of all where None; the
+    seeds of a run stand together, in order.
 
     >>> runs = rp.published("inversion", "synthetic")
     >>> [run["seed"] for run in runs], runs[0]["settings"]["targets"]
@@ -32,7 +33,8 @@ def published(experiment: str | None = None, data: str | None = None) -> list[Do
     files = resources.files("rp_tutorial").joinpath("published").iterdir()
     found = [json.loads(file.read_text(encoding="utf-8")) for file in files if file.name.endswith(".json")]
     found.sort(key=lambda d: (d["experiment"], d["data"] != "synthetic", d["data"], d["profile"], d["seed"]))
-    return [d for d in found if experiment in (None, d["experiment"]) and data in (None, d["data"])]
+    wanted = {"experiment": experiment, "data": data, "profile": profile}
+    return [d for d in found if all(value in (None, d[name]) for name, value in wanted.items())]
 
 
 def read_documents(folder: str | Path) -> list[Document]:

@@ -20,7 +20,7 @@ from rp_tutorial.experiments.engine.overrides import overridden
 from rp_tutorial.experiments.engine.stages import Stages
 
 Results = dict[str, Any]
-PROFILES = ("smoke", "cpu", "gpu")
+PROFILES = ("smoke", "cpu", "gpu", "paper")  # the last for the command line: hours, or days
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Experiment:
         schema: what a CSV of one's own means, a path or a dict (`load_table`).
         Raises InputError for an unknown profile, setting, data or device, a bad seed, or a schema that does not fit.
         """
-        here = "cuda" if profile == "gpu" and torch.cuda.is_available() else "cpu"
+        here = "cuda" if profile in ("gpu", "paper") and torch.cuda.is_available() else "cpu"
         settings = dataclasses.replace(self.settings(profile, **changes), device=str(check_device(device or here)))
         if not self.reads.takes(data):
             raise refuse("data", data, f"one of {', '.join(self.reads.sources())} (of {self.name})")

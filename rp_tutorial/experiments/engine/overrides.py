@@ -7,8 +7,6 @@ from contextlib import suppress
 from typing import Any, get_origin, get_type_hints
 from warnings import catch_warnings, simplefilter
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-
 from rp_tutorial.core.arguments import InputError, refuse
 
 INNER = "__"  # attack__patience is the patience inside the setting attack
@@ -45,6 +43,8 @@ def parsed(assignments: list[str]) -> dict[str, str]:
 
 
 def _checked(name: str, hint: Any, value: Any) -> Any:
+    from pydantic import ConfigDict, TypeAdapter, ValidationError  # a run without changes needs none of it
+
     if isinstance(value, str):  # a number, a tuple, True, None, or else the text itself
         with suppress(ValueError, TypeError, SyntaxError, MemoryError, RecursionError), catch_warnings():
             simplefilter("ignore")  # what Python thinks of a text that may be no Python

@@ -12,6 +12,7 @@ from typing import Any
 
 import rp_tutorial
 from rp_tutorial.core.arguments import InputError
+from rp_tutorial.core.devices import device_name
 from rp_tutorial.core.files import write_atomically
 from rp_tutorial.experiments.engine.experiment import Experiment, experiment
 from rp_tutorial.experiments.engine.stages import Stages
@@ -34,10 +35,10 @@ def run(
 ) -> dict[str, Any]:
     """Run an experiment, or remember it, and return what results.json holds (and is written to `out`, if given).
 
-    Fields: experiment, profile, data, seed, settings, results, seconds, versions, code; schema, where one was given:
-    what a CSV of one's own means, a path or a dict (`load_table`). `changes` are settings other than the profile's
-    (`Experiment.settings`). `force` computes every stage anew; `seconds` are those of this call, without what was
-    remembered. `progress` is called with the name of every stage as it begins, remembered or not.
+    Fields: experiment, profile, data, seed, settings, results, seconds, versions, device, code; schema, where one was
+    given: what a CSV of one's own means, a path or a dict (`load_table`). `changes` are settings other than the
+    profile's (`Experiment.settings`). `force` computes every stage anew; `seconds` are those of this call, without what
+    was remembered. `progress` is called with the name of every stage as it begins, remembered or not.
     Raises InputError for an unknown experiment, profile, setting, data or device, a bad seed, or an `out` that is not
     a folder.
 
@@ -63,6 +64,7 @@ def run(
         "results": asked.run(lab),
         "seconds": round(time.perf_counter() - started, 2),
         "versions": versions(),
+        "device": device_name(lab.settings.device),
         "code": asked.code,
     }
     if folder is not None:

@@ -26,7 +26,7 @@ from rp_tutorial.experiments.engine.experiment import Experiment, register
 from rp_tutorial.experiments.faces.adaptive_results import REFERENCE, best, best_table, join, table
 from rp_tutorial.experiments.faces.defenses import Defense, with_registered
 from rp_tutorial.experiments.faces.inversion import BOUNDED, judged
-from rp_tutorial.experiments.faces.lab import FACES, PAPER, SMOKE, FaceLab, FaceLabSettings, timed
+from rp_tutorial.experiments.faces.lab import FACES, GPU, PAPER, SMOKE, FaceLab, FaceLabSettings, timed
 from rp_tutorial.experiments.faces.private_nets import DP_SGD, PRIVATE_TRAINING, PrivateTraining, public_net
 from rp_tutorial.models.fold import folded
 from rp_tutorial.oracles.base import LabelOracle
@@ -64,8 +64,15 @@ PROFILES = {
                   Defense(DP_SGD, epsilon=8.0, public=True)),
     ),
     "gpu": AdaptiveSettings(
+        **GPU, budget=3300, student_images_seen=400_000, private=PRIVATE_TRAINING["gpu"],
+        defenses=(Defense("none"), Defense("smoothing", 0.03, 10), Defense("smoothing", 0.1, 10),
+                  Defense("plain noise", 0.1), Defense("abstaining", 0.1, 10),
+                  Defense("randomized response", epsilon=8.0), Defense("memoised response", epsilon=8.0),
+                  Defense(DP_SGD, epsilon=8.0, public=True)),
+    ),
+    "paper": AdaptiveSettings(
         **PAPER, targets=100, pool=100_000, budget=33_000,
-        student_images_seen=5_000_000, private=PRIVATE_TRAINING["gpu"],
+        student_images_seen=5_000_000, private=PRIVATE_TRAINING["paper"],
         attack=dataclasses.replace(BOUNDED, patience=1000, rejected_limit=1000, max_iterations=20_000),
         defenses=(Defense("none"), Defense("smoothing", 0.03, 10), Defense("smoothing", 0.1, 10),
                   Defense("plain noise", 0.03), Defense("abstaining", 0.03, 10),
@@ -77,7 +84,8 @@ PROFILES = {
 NEEDS = {
     "smoke": "2 cores, 2 GiB, under a minute; the extra dp",
     "cpu": "2 cores, 4 GiB, about a quarter of an hour; the extra dp",
-    "gpu": "a CUDA device of 16 GiB, 100 targets at 64x64, hours; the extra dp",
+    "gpu": "a CUDA device of 16 GiB, half an hour at most (estimated); the extra dp",
+    "paper": "a CUDA device of 16 GiB, 100 targets at 64x64, hours; the extra dp",
 }
 
 

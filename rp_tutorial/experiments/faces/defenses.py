@@ -134,13 +134,13 @@ def with_registered(setting: str) -> Callable[[Any], Any]:
 def plain(lab: FaceLab, defense: Defense) -> PlainOracle:
     """The labels of the net itself: the lab's target or, where `augmented`, the one trained under noise of sigma."""
     net = lab.target(noise_sigma=defense.sigma if defense.augmented else None)
-    return PlainOracle(net, num_classes=lab.num_classes, device=lab.settings.device)
+    return PlainOracle(net, num_classes=lab.num_classes, device=lab.settings.device, autocast=lab.autocast)
 
 
 def smoothing(lab: FaceLab, defense: Defense, seed: int, noise: str = "independent") -> Smoothing:
     """The smoothed net behind the noisy defences."""
     net, device = plain(lab, defense).net.module, lab.settings.device
-    options = {"seed": seed, "noise": noise, "unit": UNIT, "device": device}
+    options = {"seed": seed, "noise": noise, "unit": UNIT, "device": device, "autocast": lab.autocast}
     return Smoothing(net, num_classes=lab.num_classes, sigma=defense.sigma, **options)
 
 

@@ -20,7 +20,7 @@ from rp_tutorial.core.packed_bits import packed
 from rp_tutorial.core.streams import Purpose, child_seed, torch_generator
 from rp_tutorial.experiments.engine.experiment import Experiment, register
 from rp_tutorial.experiments.faces.defenses import Defense, with_registered
-from rp_tutorial.experiments.faces.lab import FACES, PAPER, SMOKE, FaceLab, FaceLabSettings, timed
+from rp_tutorial.experiments.faces.lab import FACES, GPU, PAPER, SMOKE, FaceLab, FaceLabSettings, timed
 from rp_tutorial.experiments.faces.private_nets import DP_SGD, PRIVATE_TRAINING, PrivateTraining
 from rp_tutorial.experiments.faces.students import MEASURES, claims, comparisons, join, rated
 from rp_tutorial.models.fold import folded
@@ -81,15 +81,21 @@ PROFILES = {
     ),
     "cpu": DistillationSettings(teachers=_teachers((0.18, 0.25), response=5.0, private=8.0)),
     "gpu": DistillationSettings(
+        **GPU, held_out=1000, budgets=(1000, 8000), student_images_seen=100_000,
+        private=PRIVATE_TRAINING["gpu"],
+        teachers=_teachers((0.1,), response=8.0, private=8.0),
+    ),
+    "paper": DistillationSettings(
         **PAPER, held_out=2000, budgets=(5000, 20_000, 80_000, 320_000),
-        student_images_seen=1_500_000, private=PRIVATE_TRAINING["gpu"],
+        student_images_seen=1_500_000, private=PRIVATE_TRAINING["paper"],
         teachers=_teachers((0.03, 0.1), response=9.0, private=8.0),
     ),
 }  # fmt: skip
 NEEDS = {
     "smoke": "2 cores, 2 GiB, under a minute; the extra dp",
     "cpu": "2 cores, 4 GiB, under ten minutes; the extra dp",
-    "gpu": "a CUDA device of 16 GiB, days: every student is a FaceNet64; the extra dp",
+    "gpu": "a CUDA device of 16 GiB, half an hour at most (estimated); the extra dp",
+    "paper": "a CUDA device of 16 GiB, days: every student is a FaceNet64; the extra dp",
 }
 
 

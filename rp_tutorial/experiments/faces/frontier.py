@@ -19,7 +19,7 @@ from rp_tutorial.experiments.engine.experiment import Experiment, register
 from rp_tutorial.experiments.faces import inversion
 from rp_tutorial.experiments.faces.defenses import with_registered
 from rp_tutorial.experiments.faces.inversion import BOUNDED, Arm, InversionLab, InversionSettings, Values
-from rp_tutorial.experiments.faces.lab import FACES, PAPER
+from rp_tutorial.experiments.faces.lab import FACES, GPU, PAPER
 from rp_tutorial.experiments.faces.private_nets import DP_SGD, EPSILONS, PRIVATE_TRAINING, PrivateTraining, private_net
 from rp_tutorial.experiments.tables import frontier as on_tables
 from rp_tutorial.experiments.tables.frontier import InsuranceFrontierSettings, InsuranceLab
@@ -83,10 +83,15 @@ PROFILES = {
         attack=BOUNDED,
     ),
     "gpu": FrontierSettings(
+        **GPU, control=Arm(RP, 0.1, 10), attack=dataclasses.replace(BOUNDED, max_iterations=100),
+        arms=_arms((0.03, 0.1), large_n=(0.1,), augmented=(0.1,), responses=(5.0, 7.0, 9.0), private=EPSILONS),
+        private=PRIVATE_TRAINING["gpu"],
+    ),
+    "paper": FrontierSettings(
         **PAPER, targets=100, pool=100_000, control=Arm(RP, 0.03, 10),
         arms=_arms((0.01, 0.02, 0.03, 0.05, 0.1), large_n=(0.01, 0.03, 0.1), augmented=(0.03, 0.1),
                    responses=(5.0, 7.0, 9.0, 11.0), private=EPSILONS),
-        private=PRIVATE_TRAINING["gpu"],
+        private=PRIVATE_TRAINING["paper"],
         attack=dataclasses.replace(BOUNDED, patience=1000, rejected_limit=1000, max_iterations=20_000),
     ),
 }  # fmt: skip
@@ -94,7 +99,8 @@ PROFILES = {
 NEEDS = {
     "smoke": "2 cores, 2 GiB, under a minute; the extra dp",
     "cpu": "2 cores, 4 GiB, about a quarter of an hour; the extra dp",
-    "gpu": "a CUDA device of 16 GiB, 100 targets at 64x64, hours; the extra dp",
+    "gpu": "a CUDA device of 16 GiB, half an hour at most (estimated); the extra dp",
+    "paper": "a CUDA device of 16 GiB, 100 targets at 64x64, hours; the extra dp",
 }
 
 

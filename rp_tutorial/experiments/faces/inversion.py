@@ -24,7 +24,7 @@ from rp_tutorial.core.streams import Purpose
 from rp_tutorial.data.faces.task import to_text
 from rp_tutorial.experiments.engine.experiment import Experiment, register
 from rp_tutorial.experiments.faces.defenses import Defense, with_registered
-from rp_tutorial.experiments.faces.lab import FACES, PAPER, SMOKE, FaceLab, FaceLabSettings, timed
+from rp_tutorial.experiments.faces.lab import FACES, GPU, PAPER, SMOKE, FaceLab, FaceLabSettings, timed
 from rp_tutorial.statistics.joining import Joining, join_rows
 from rp_tutorial.statistics.paired import paired_comparison
 
@@ -88,6 +88,7 @@ BOUNDED = dataclasses.replace(
     BREP_MI, step_fraction=1.0, latent_clamp=3.0, patience=20, rejected_limit=40, max_iterations=200
 )
 SIGMAS = (0.06, 0.12, 0.18, 0.25)
+PAPER_SIGMAS = (0.01, 0.03, 0.05, 0.1)
 CONTROL = 0.18  # where the vote of ten loses less than two points of accuracy: what lowers ASR here costs little
 
 PROFILES = {
@@ -100,6 +101,10 @@ PROFILES = {
         arms=_arms(SIGMAS, large_n=(CONTROL,), control=(CONTROL,), trained=(0.25,)), attack=BOUNDED
     ),
     "gpu": InversionSettings(
+        **GPU, pool=20_000, attack=dataclasses.replace(BOUNDED, max_iterations=40),
+        arms=_arms(PAPER_SIGMAS, large_n=PAPER_SIGMAS, control=(0.1,)),
+    ),
+    "paper": InversionSettings(
         **PAPER, targets=100, pool=100_000,
         arms=_arms((0.01, 0.02, 0.03, 0.05, 0.1), large_n=(0.01, 0.02, 0.03, 0.05, 0.1), control=(0.03, 0.1)),
         attack=dataclasses.replace(BREP_MI, rejected_limit=1000, max_iterations=20_000),
@@ -108,7 +113,8 @@ PROFILES = {
 NEEDS = {
     "smoke": "2 cores, 2 GiB, under a minute",
     "cpu": "2 cores, 4 GiB, about a quarter of an hour",
-    "gpu": "a CUDA device of 16 GiB, 100 targets at 64x64 (celeba:PATH; RP_TUTORIAL_CHECKPOINTS for the paper's nets)",
+    "gpu": "a CUDA device of 16 GiB, minutes",
+    "paper": "a CUDA device of 16 GiB, 100 targets (celeba:PATH; RP_TUTORIAL_CHECKPOINTS for the paper's nets)",
 }
 
 
@@ -309,6 +315,7 @@ def run(lab: InversionLab) -> dict[str, Any]:
         "targets": len(lab.targets),
         "target_labels": lab.targets.tolist(),
         **lab.people,
+        "prior": lab.prior_found,
         "deviations": {name: list(pair) for name, pair in deviations(lab.settings.attack).items()},
         "arms": arms,
         "comparisons": comparisons(arms),

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from rp_tutorial.attacks.inversion.starts import candidate_latents
+from rp_tutorial.core.arguments import one_of
 from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.core.packed_bits import packed
 from rp_tutorial.core.streams import Purpose, child_seed, numpy_generator, torch_generator
@@ -36,10 +37,13 @@ from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.statistics.paired import rate
 from rp_tutorial.training.classify import fit_classifier, image_logits
 from rp_tutorial.training.fill_prior import fill_prior
+from rp_tutorial.training.prior_misfit import prior_misfit
 
 FACES = Kind(face_sources, is_face_source, source_name)
 CHECKPOINTS = "RP_TUTORIAL_CHECKPOINTS"  # a folder that holds the published files
 PUBLISHED_FILES = {"target": "FaceNet64.tar", "evaluator": "FaceNet.tar", "prior": "Generator.tar"}
+GANS, MOST_MISFIT = ("gan", "published"), 0.5  # halfway between the public images and one face for all
+PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16}
 UNIT = "pixel range"  # of sigma and of every radius: L2 between images with pixels in [0, 1]
 
 
@@ -56,6 +60,8 @@ class FaceLabSettings:
     training_noise: float = 0.12  # who means to smooth a net trains it under some noise (Cohen et al. 2019)
     images_seen: int = 120_000  # in training, in as many passes through the private images as that takes
     evaluator_images_seen: int = 40_000
+    batch_size: int = 64  # in training
+    precision: str = "float32"  # of a net's products, in training and behind an oracle; or "bfloat16"
     prior: str = "pca"  # or "vae", "gan": better pictures for minutes of training
     latent_dim: int = 96
     prior_epochs: int | None = None  # of a vae or a gan
@@ -66,7 +72,12 @@ SMOKE: dict[str, Any] = {  # the lab of every smoke profile: seconds
     "identities": 10, "train_images": 40, "test_images": 10, "public_images": 400, "images_seen": 8000,
     "evaluator_images_seen": 3200, "latent_dim": 24,
 }  # fmt: skip
-PAPER: dict[str, Any] = {  # of every gpu profile: the paper's sizes and nets
+GPU: dict[str, Any] = {  # of every gpu profile: the paper's nets on as many faces as a card trains on in minutes
+    "size": 64, "identities": 200, "train_images": 100, "public_images": 6000, "nets": "facenet", "training_noise": 0.0,
+    "prior": "published", "latent_dim": 100, "images_seen": 200_000, "evaluator_images_seen": 100_000,
+    "prior_epochs": 40, "batch_size": 128, "precision": "bfloat16",
+}  # fmt: skip
+PAPER: dict[str, Any] = {  # of every paper profile: the paper's sizes and nets
     "size": 64, "identities": 1000, "train_images": 1000, "test_images": 1000, "public_images": 30_000,
     "nets": "facenet", "training_noise": 0.0, "prior": "published", "latent_dim": 100, "images_seen": 1_500_000,
     "evaluator_images_seen": 1_500_000, "prior_epochs": 100,
@@ -111,6 +122,11 @@ class FaceLab(Lab):
         """The folder of published files, where there is one and the run asks for the paper's nets."""
         folder = os.environ.get(CHECKPOINTS)
         return Path(folder) if folder and self.settings.nets == "facenet" else None
+
+    @property
+    def autocast(self) -> torch.dtype | None:
+        """The dtype of a net's products where it is not that of its weights."""
+        return PRECISIONS[one_of("precision", self.settings.precision, PRECISIONS)]
 
     def new_net(self, seed: int) -> FaceClassifier:
         """An untrained net of the target's family."""
@@ -166,17 +182,37 @@ class FaceLab(Lab):
     @cached_property
     def prior(self) -> Prior:
         """What the attacker knows of faces, learnt from the public images alone."""
+        return self._checked_prior[0]
+
+    @property
+    def prior_found(self) -> dict[str, Any]:
+        """Which prior was asked for, which one is used, and how far each that was trained is from the public images."""
+        return self._checked_prior[1]
+
+    @cached_property
+    def _checked_prior(self) -> tuple[Prior, dict[str, Any]]:
+        """A generator that learnt no faces, as a GAN may without an error, gives way to the PCA prior."""
         s = self.settings
         if self.published_checkpoints is not None:
             generator = self._published(Generator(100), "prior", accuracy=False)
-            return DecoderPrior(generator, 100).to(s.device)
-        prior = new_prior(s.prior, size=s.size, latent_dim=s.latent_dim)
+            return DecoderPrior(generator, 100).to(s.device), {"asked": s.prior, "used": "published", "misfit": {}}
+        misfit = {}
+        for kind in dict.fromkeys([s.prior, "pca"]):
+            prior = self._trained_prior(kind)
+            misfit[kind] = prior_misfit(prior, self.task.public, seed=self.seed)
+            if kind not in GANS or misfit[kind] <= MOST_MISFIT:
+                break
+        return prior, {"asked": s.prior, "used": kind, "misfit": misfit}
+
+    def _trained_prior(self, kind: str) -> Prior:
+        s = self.settings
+        prior = new_prior(kind, size=s.size, latent_dim=s.latent_dim)
 
         def train() -> None:
-            fill_prior(prior, self.task.public, kind=s.prior, epochs=s.prior_epochs, seed=self.seed, device=s.device)
+            fill_prior(prior, self.task.public, kind=kind, epochs=s.prior_epochs, seed=self.seed, device=s.device)
 
-        recipe = {"prior": s.prior, "latent_dim": s.latent_dim, "epochs": s.prior_epochs}
-        return self.weights(f"prior-{s.prior}", prior, train, recipe).to(s.device)
+        recipe = {"prior": kind, "latent_dim": s.latent_dim, "epochs": s.prior_epochs}
+        return self.weights(f"prior-{kind}", prior, train, recipe).to(s.device)
 
     @cached_property
     def private_images(self) -> tuple[Tensor, Tensor]:
@@ -196,13 +232,14 @@ class FaceLab(Lab):
     ) -> None:
         """`net` trained on the private images, or read from the cache that all face experiments share."""
         epochs = max(1, round(images_seen / len(self.task.x_train)))
-        recipe = {"epochs": epochs, "noise_sigma": noise_sigma, "seed": self.seed if seed is None else seed}
+        how = {"epochs": epochs, "noise_sigma": noise_sigma, "seed": self.seed if seed is None else seed}
+        how["batch_size"] = self.settings.batch_size
 
         def train() -> None:
             images, labels = self.task.x_train, self.task.y_train
-            fit_classifier(net, images, labels, flips=True, device=self.settings.device, **recipe)
+            fit_classifier(net, images, labels, flips=True, device=self.settings.device, autocast=self.autocast, **how)
 
-        self.weights(name, net, train, recipe)
+        self.weights(name, net, train, how | {"precision": self.settings.precision})
 
     def _published(self, net: nn.Module, part: str, *, accuracy: bool = True) -> nn.Module:
         """`net` with the published weights, refused if it is at chance on the private images; untouched without them.

@@ -55,7 +55,8 @@ class PrivateTraining:
 PRIVATE_TRAINING = {
     "smoke": PrivateTraining(public_images_seen=8000, kept=24),
     "cpu": PrivateTraining(),
-    "gpu": PrivateTraining(
+    "gpu": PrivateTraining(public_images_seen=200_000, kept=128),
+    "paper": PrivateTraining(
         delta=1e-7,
         scratch=PrivateSteps(epochs=20, sample_rate=1 / 100, learning_rate=2.0),
         public_images_seen=3_000_000,

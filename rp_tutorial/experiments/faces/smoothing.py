@@ -75,15 +75,18 @@ PROFILES = {
         certify_images=12, timed_images=256, timed_large_images=2,
     ),
     "cpu": _profile("cpu", accuracy_images=500),
-    "gpu": _profile(
-        "gpu", accuracy_images=5000, certify_n=(100, 1000, 10_000), certify_images=200, timed_large_images=2048
+    "gpu": _profile("gpu", sigmas=inversion.PAPER_SIGMAS, certify_images=100, timed_images=20_000,
+                    timed_large_images=2048),
+    "paper": _profile(
+        "paper", accuracy_images=5000, certify_n=(100, 1000, 10_000), certify_images=200, timed_large_images=2048
     ),
 }  # fmt: skip
 
 NEEDS = {
     "smoke": "2 cores, 2 GiB, under half a minute",
     "cpu": "2 cores, 4 GiB, about two minutes beyond the training that it shares with inversion",
-    "gpu": "a CUDA device of 16 GiB (celeba:PATH; RP_TUTORIAL_CHECKPOINTS for the paper's nets)",
+    "gpu": "a CUDA device of 16 GiB, a minute beyond the training that it shares with inversion",
+    "paper": "a CUDA device of 16 GiB (celeba:PATH; RP_TUTORIAL_CHECKPOINTS for the paper's nets)",
 }
 
 
@@ -112,12 +115,13 @@ class SmoothingLab(FaceLab):
         """Noise of its own for every purpose and sigma; two nets at the same sigma meet the same noise."""
         seed = child_seed(purpose, self.seed, round(sigma * 10**6))
         net, device = self.target(noise_sigma=trained), self.settings.device
-        return Smoothing(net, num_classes=self.num_classes, sigma=sigma, seed=seed, unit=UNIT, device=device)
+        how = {"seed": seed, "unit": UNIT, "device": device, "autocast": self.autocast}
+        return Smoothing(net, num_classes=self.num_classes, sigma=sigma, **how)
 
     def base(self, trained: float) -> dict[str, Any]:
         """The net's own label, without smoothing."""
         net = self.target(noise_sigma=trained)
-        oracle = PlainOracle(net, num_classes=self.num_classes, device=self.settings.device)
+        oracle = PlainOracle(net, num_classes=self.num_classes, device=self.settings.device, autocast=self.autocast)
         picked, labels = self.cherry_picked
         return {
             "trained_under": trained,

@@ -34,14 +34,16 @@ PROFILES = {
     "smoke": _profile("smoke", sigmas=(inversion.CONTROL,), radii=(0.5, 2.0), grid_targets=3, many_directions=128,
                       centre_repeats=4, truth_votes=50),
     "cpu": _profile("cpu"),
-    "gpu": _profile("gpu", sigmas=(0.01, 0.02, 0.03, 0.05, 0.1), grid_targets=100, many_directions=4096,
+    "gpu": _profile("gpu", sigmas=(0.1,), truth_votes=400),
+    "paper": _profile("paper", sigmas=(0.01, 0.02, 0.03, 0.05, 0.1), grid_targets=100, many_directions=4096,
                     centre_repeats=32, truth_votes=1000, certify_n=1000),
 }  # fmt: skip
 
 NEEDS = {
     "smoke": "2 cores, 2 GiB, under half a minute",
     "cpu": "2 cores, 4 GiB, about two minutes beyond the nets that it shares with inversion",
-    "gpu": "a CUDA device of 16 GiB (celeba:PATH; RP_TUTORIAL_CHECKPOINTS for the paper's nets)",
+    "gpu": "a CUDA device of 16 GiB, some minutes (estimated)",
+    "paper": "a CUDA device of 16 GiB (celeba:PATH; RP_TUTORIAL_CHECKPOINTS for the paper's nets)",
 }
 
 

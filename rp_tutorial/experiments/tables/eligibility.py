@@ -43,6 +43,7 @@ NEEDS = {
     "smoke": "2 cores, 2 GiB, seconds",
     "cpu": "2 cores, 2 GiB, about a minute",
     "gpu": "2 cores, 2 GiB, some minutes (more records; no GPU is used)",
+    "paper": "as gpu",
 }
 Law = NDArray[np.float64]  # [..., 3]
 
@@ -75,6 +76,7 @@ PROFILES = {
     "cpu": EligibilitySettings(rows=None, records=150, test_rows=5_000),
     "gpu": EligibilitySettings(rows=None, records=1_000, test_rows=40_000),
 }
+PROFILES["paper"] = PROFILES["gpu"]  # the paper has no such experiment
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ def test_edited_code_forgets_what_older_code_computed(monkeypatch: pytest.Monkey
 def test_results_json_says_what_was_run(tmp_path: Path) -> None:
     run("tiny", profile="smoke", data="/some/where/rows.csv", seed=3, out=tmp_path / "out", values=(7,))
     document = json.loads((tmp_path / "out" / "results.json").read_text())
-    fields = {"experiment", "profile", "data", "seed", "settings", "results", "seconds", "versions", "code"}
+    fields = {"experiment", "profile", "data", "seed", "settings", "results", "seconds", "versions", "device", "code"}
     assert set(document) == fields
     assert document["data"] == "rows.csv", "the path of a reader's file is nobody's business"
     assert (document["profile"], document["seed"], document["settings"]["values"]) == ("smoke", 3, [7])

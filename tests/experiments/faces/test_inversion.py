@@ -198,4 +198,4 @@ def test_every_profile_names_its_deviations_and_its_control() -> None:
         assert defences == {"none", "plain noise", "smoothing", "fixed noise", "abstaining"}
         assert any(arm.repeats > 1 for arm in settings.arms)
         assert any(arm.augmented for arm in settings.arms)
-    assert inversion.PROFILES["gpu"].attack.patience == BREP_MI.patience
+    assert inversion.PROFILES["paper"].attack.patience == BREP_MI.patience
