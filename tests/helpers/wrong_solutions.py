@@ -4,6 +4,7 @@ A question that is not named keeps its full points. The functions are those that
 """
 
 import answers_counting as counting
+import answers_guarantees as guarantees
 
 WRONG = {
     "certificates": {
@@ -17,6 +18,22 @@ WRONG = {
         "one noise for all copies, and two questions left out": (
             {"noisy_counts": counting.counts_of_one_noise, "predict": None, "certify": None},
             {"counts": 0, "predict": 0, "certify": 0},
+        ),
+    },
+    "deployable": {
+        "ties counted as won": (
+            {"losing_probability": guarantees.quantile_with_ties},
+            {"quantile": 0, "radius": 0},
+        ),
+        "total variation for advantage, and it composes linearly": (
+            {"advantage": guarantees.total_variation, "composed": guarantees.composition_linear},
+            {"advantage": 0, "composition": 0},
+        ),
+        "the certified radius deployed": ({"deployable_radius": guarantees.deployable_as_certified}, {"radius": 0}),
+        "an audit judged by its own rehearsal": ({"audit": guarantees.audit_on_its_rehearsal}, {"audit": 0}),
+        "an audit that takes silence for nothing, and a certificate that never fails": (
+            {"audit": guarantees.audit_deaf_to_silence, "composed": guarantees.composition_without_certificate},
+            {"audit": 0, "composition": 0},
         ),
     },
 }
