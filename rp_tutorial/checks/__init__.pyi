@@ -1,3 +1,7 @@
+from .attributes import check_bits as check_bits
+from .attributes import check_compatible as check_compatible
+from .attributes import check_posterior as check_posterior
+from .attributes import check_vote_oracle as check_vote_oracle
 from .base import Verdict as Verdict
 from .counting import check_certificate as check_certificate
 from .counting import check_certified_radius as check_certified_radius

@@ -3,10 +3,27 @@
 A question that is not named keeps its full points. The functions are those that the checks are tried on.
 """
 
+import answers_attributes as attributes
 import answers_counting as counting
 import answers_guarantees as guarantees
 
 WRONG = {
+    "attribute": {
+        "gaps filled": ({"compatible": attributes.compatible_between_ends}, {"compatible": 0}),
+        "a belief without a prior, and bits of a length": (
+            {"belief": attributes.posterior_without_prior, "bits": attributes.bits_of_length},
+            {"belief": 0, "bits": 0},
+        ),
+        "scores averaged in place of labels": ({"Vote": attributes.MajorityOfScores}, {"vote": 0}),
+        "noise on everything, and nats": (
+            {"Vote": attributes.majority_everywhere, "bits": attributes.nats},
+            {"vote": 0, "bits": 0},
+        ),
+        "the same noise every time, asked about nobody": (
+            {"Vote": attributes.MajorityOfTheSameNoise, "compatible": attributes.compatible_of_nobody},
+            {"vote": 0, "compatible": 0},
+        ),
+    },
     "certificates": {
         "the normal approximation as a bound": ({"lower_bound": counting.normal_bound}, {"bound": 0, "certify": 0}),
         "sigma as a variance": (
