@@ -44,6 +44,7 @@ from rp_tutorial.training.classify import fit_classifier
 SIGMAS = (0.03, 0.1)
 VOTES = 10
 Forward = Callable[[Tensor], Tensor]
+Variant = tuple[bool, torch.dtype | None, Callable[[Tensor], Forward]]
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ def peaks(device: torch.device, size: Size) -> dict[str, float]:
 def in_graph(net: nn.Module, x: Tensor) -> Forward:
     """The net's kernels for inputs like x, recorded once and replayed."""
     held, stream, graph = x.clone(), torch.cuda.Stream(), torch.cuda.CUDAGraph()
+    stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         for _ in range(3):
             net(held)
@@ -123,35 +125,42 @@ def in_graph(net: nn.Module, x: Tensor) -> Forward:
     return replayed
 
 
-def variants(net: nn.Module) -> dict[str, tuple[bool, torch.dtype | None, Callable[[Tensor], Forward]]]:
+def variants(net: nn.Module) -> dict[str, Variant]:
     """name -> (TF32, autocast, x -> the net ready for inputs like x)."""
-    fast = folded(net)
-    half = folded(net).to(torch.bfloat16)
-
-    def as_half(x: Tensor) -> Tensor:
-        return half(x.to(torch.bfloat16))
-
-    bf16 = torch.bfloat16
-    found = {
+    fast, bf16 = folded(net), torch.bfloat16
+    half = in_halves(net)
+    return {
         "float32": (False, None, lambda x: net),
         "float32, folded": (False, None, lambda x: fast),
         "tf32": (True, None, lambda x: net),
         "tf32, folded": (True, None, lambda x: fast),
         "autocast bfloat16": (True, bf16, lambda x: net),
         "autocast bfloat16, folded": (True, bf16, lambda x: fast),
-        "bfloat16, folded": (True, None, lambda x: as_half),
-        "bfloat16, folded, compiled": (True, None, lambda x: torch.compile(as_half)),
+        "bfloat16, folded": (True, None, lambda x: half),
+        "bfloat16, folded, compiled": (True, None, lambda x: torch.compile(half)),
         "autocast bfloat16, folded, compiled": (True, bf16, lambda x: torch.compile(fast)),
+        "autocast bfloat16, folded, compiled for any batch": (True, bf16, lambda x: torch.compile(fast, dynamic=True)),
     }
-    if next(net.parameters()).is_cuda:
-        found["bfloat16, folded, graph"] = True, None, lambda x: in_graph(as_half, x)
-        found["bfloat16, folded, compiled, graph"] = True, None, lambda x: in_graph(torch.compile(as_half), x)
-    return found
 
 
-def ready(name: str, net: nn.Module, x: Tensor) -> Forward:
-    """A variant of the net for inputs like x, as a function that sets its own precision."""
-    tf32, dtype, make = variants(net)[name]
+def graphs(net: nn.Module) -> dict[str, Variant]:
+    """The fastest of them with all kernels of a forward pass in one CUDA graph."""
+    half = in_halves(net)
+    return {
+        "bfloat16, folded, graph": (True, None, lambda x: in_graph(half, x)),
+        "bfloat16, folded, compiled, graph": (True, None, lambda x: in_graph(torch.compile(half), x)),
+    }
+
+
+def in_halves(net: nn.Module) -> Forward:
+    """The folded net with weights in bfloat16."""
+    half = folded(net).to(torch.bfloat16)
+    return lambda x: half(x.to(torch.bfloat16))
+
+
+def ready(variant: Variant, x: Tensor) -> Forward:
+    """A variant for inputs like x, as a function that sets its own precision."""
+    tf32, dtype, make = variant
     forward = make(x)
 
     def call(x: Tensor) -> Tensor:
@@ -162,26 +171,30 @@ def ready(name: str, net: nn.Module, x: Tensor) -> Forward:
     return call
 
 
-def forwards(net: nn.Module, x: Tensor, size: Size, peak: float) -> tuple[list[dict[str, Any]], dict[str, Forward]]:
+def forwards(
+    tried: dict[str, Variant], x: Tensor, size: Size, *, flop: int, peak: float
+) -> tuple[list[dict[str, Any]], dict[str, Forward]]:
     """A row a variant, and those that run."""
-    with FlopCounterMode(display=False) as counter:
-        net(x[:1])
-    flop, rows, found = counter.get_total_flops(), [], {}
-    for name in variants(net):
+    rows, found = [], {}
+    for name, variant in tried.items():
         try:
             began = time.perf_counter()
-            found[name] = ready(name, net, x)
+            call = ready(variant, x)
             first = time.perf_counter() - began
-            spent = seconds(lambda name=name: found[name](x), x.device, size.rounds)
+            spent = seconds(lambda call=call: call(x), x.device, size.rounds)
         except Exception as error:
-            found.pop(name, None)
-            rows.append({"what": name, "cannot": f"{type(error).__name__}: {str(error).splitlines()[0][:120]}"})
+            rows.append({"what": name, "cannot": in_short(error)})
             continue
-        speed = len(x) / spent
+        found[name], speed = call, len(x) / spent
         rows.append({"what": name, "batch": len(x), "images_per_second": speed, "tflop_per_second": speed * flop / 1e12,
                      "share_of_peak": speed * flop / 1e12 / peak, "first_call_seconds": first})  # fmt: skip
         print(f"  {name}: {speed:,.0f} images/s, {speed * flop / 1e12 / peak:.1%} of the peak", flush=True)
     return rows, found
+
+
+def in_short(error: Exception) -> str:
+    """Which error of a compiler or a driver it was: that is the finding."""
+    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')[:160]}"
 
 
 def by_batch(name: str, net: nn.Module, x: Tensor, size: Size) -> list[dict[str, Any]]:
@@ -189,7 +202,7 @@ def by_batch(name: str, net: nn.Module, x: Tensor, size: Size) -> list[dict[str,
     rows = []
     for batch in size.batches:
         part = x[torch.arange(batch, device=x.device) % len(x)]
-        call = ready(name, net, part)
+        call = ready(variants(net)[name], part)
         if x.is_cuda:
             torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated() if x.is_cuda else 0
@@ -217,13 +230,13 @@ def votes(net: nn.Module, x: Tensor, size: Size, alone: dict[str, float]) -> lis
     return rows
 
 
-def rounding(net: nn.Module, x: Tensor, size: Size, found: dict[str, Forward], batch: int) -> list[dict[str, Any]]:
+def rounding(x: Tensor, size: Size, found: dict[str, Forward]) -> list[dict[str, Any]]:
     """How often a precision gives another label, or another vote of ten, than float32 throughout."""
     rows = []
     for sigma in SIGMAS:
         generator = torch_generator(Purpose.BENCHMARK_NOISE, device=x.device)
         labels: dict[str, list[Tensor]] = {name: [] for name in found}
-        for _ in range(max(1, size.noisy // batch)):
+        for _ in range(max(VOTES, size.noisy // len(x))):
             noisy = x + sigma * torch.randn(x.shape, generator=generator, device=x.device)
             for name, call in found.items():
                 labels[name].append(call(noisy).argmax(dim=1))
@@ -234,7 +247,7 @@ def rounding(net: nn.Module, x: Tensor, size: Size, found: dict[str, Forward], b
             rows.append({
                 "what": name, "sigma": sigma, "noisy_images": of.numel(), "votes": voted[0].numel(),
                 "labels_differ": float((of != every["float32"]).double().mean()),
-                "votes_differ": float((voted[0] != voted[1]).double().mean()) if draws else None,
+                "votes_differ": float((voted[0] != voted[1]).double().mean()),
             })  # fmt: skip
     return rows
 
@@ -260,7 +273,7 @@ def trained(task: FaceTask, size: Size, device: torch.device) -> tuple[nn.Module
     net = SmallFaceNet(task.num_classes, size=64) if size.small else FaceNet64(task.num_classes)
     epochs = max(1, size.images_seen // len(task.x_train))
     began = time.perf_counter()
-    how = {"epochs": epochs, "batch_size": 16 if size.small else 128, "device": device}
+    how = {"epochs": epochs, "batch_size": 16 if size.small else 256, "device": device}
     fit_classifier(net, task.x_train, task.y_train, autocast=torch.bfloat16 if device.type == "cuda" else None, **how)
     return net.requires_grad_(False), epochs * len(task.x_train) / (time.perf_counter() - began)
 
@@ -292,18 +305,29 @@ def measured(net: nn.Module, task: FaceTask, size: Size, device: torch.device, t
     images = to_float(task.x_test).to(device)
     x = images[torch.arange(size.batch, device=device) % len(images)].contiguous(memory_format=torch.channels_last)
     right = net(images[: size.batch]).argmax(1).cpu() == task.y_test[: size.batch]
-    rows, found = forwards(net, x, size, top)
+    with FlopCounterMode(display=False) as counter:
+        net(x[:1])
+    of = {"flop": counter.get_total_flops(), "peak": top}
+    rows, found = forwards(variants(net), x, size, **of)
     ran = {row["what"]: row["images_per_second"] for row in rows if "cannot" not in row}
     best = max(ran, key=ran.__getitem__)
-    return {
-        "accuracy": float(right.double().mean()),
-        "forward": rows,
-        "batches": by_batch("autocast bfloat16, folded", net, x, size),
-        "votes": votes(net, images[: size.voted], size, ran),
-        "rounding": rounding(net, x, size, found, len(x)),
-        "fastest": best,
-        "profile": kernels(found[best], x),
+    parts: dict[str, Callable[[], Any]] = {
+        "rounding": lambda: rounding(
+            images[: len(x)], size, {k: v for k, v in found.items() if k != "float32, folded"}
+        ),
+        "profile": lambda: kernels(found[best], x),
+        "votes": lambda: votes(net, images[: size.voted], size, ran),
+        "batches": lambda: by_batch("autocast bfloat16, folded", net, x, size),
+        "graphs": lambda: forwards(graphs(net), x, size, **of)[0] if device.type == "cuda" else [],
     }
+    results = {"accuracy": float(right.double().mean()), **of, "forward": rows, "fastest": best}
+    for name, work in parts.items():
+        try:
+            results[name] = work()
+        except Exception as error:
+            results[name] = {"cannot": in_short(error)}
+            print(f"  {name}: {in_short(error)}", flush=True)
+    return results
 
 
 def main() -> None:

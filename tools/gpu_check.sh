@@ -8,7 +8,8 @@
 #
 # Needs torch and the packages that the package itself needs, none of the book's and no network. Documents of aggregates
 # go to $OUT (./results/gpu by default). A step that fails does not stop the next; the exit code is 1 if any did.
-# STEPS="tests speed" takes some of them. --smoke walks the same path in small, on a CPU.
+# STEPS="tests speed" takes some of them, LIMIT is the time for all, in seconds: what is cut off leaves the stages that it
+# had finished in stages.tgz. --smoke walks the same path in small, on a CPU.
 set -u
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3} out=${OUT:-results/gpu} profile=gpu small=()
@@ -17,20 +18,20 @@ export RP_TUTORIAL_CACHE=${RP_TUTORIAL_CACHE:-$(mktemp -d)} PYTHONUNBUFFERED=1 P
 failed=0
 mkdir -p "$out"
 
-step() { # name, seconds at most, command
+step() { # name, command
     case " ${STEPS:-tests speed faces} " in *" $1 "*) ;; *) return ;; esac
-    local began=$SECONDS
-    echo "== $1: ${*:3}"
-    timeout "$2" "${@:3}" || { echo "== $1 failed"; failed=1; }
+    local began=$SECONDS left=$((${LIMIT:-480} - SECONDS))
+    echo "== $1: ${*:2}"
+    if [ "$left" -lt 1 ] || ! timeout "$left" "${@:2}"; then echo "== $1 failed"; failed=1; fi
     echo "== $1: $((SECONDS - began)) s"
 }
 faces=(-m tools.publish --profile "$profile" --to "$out" --only inversion --only face-smoothing --seed 0)
 
-step tests 150 "$python" -m pytest -q -p no:cacheprovider tests/device
-step speed 200 "$python" benchmarks/device.py ${small[@]+"${small[@]}"} --out "$out/device.json"
+step tests "$python" -m pytest -q -p no:cacheprovider tests/device
+step speed "$python" benchmarks/device.py ${small[@]+"${small[@]}"} --out "$out/device.json"
 for folder in "$@"; do
-    step faces 400 "$python" "${faces[@]}" --only-sources "folder:$folder"
+    step faces "$python" "${faces[@]}" --only-sources "folder:$folder"
 done
-step faces 400 "$python" "${faces[@]}"
+step faces "$python" "${faces[@]}"
 tar -czf "$out/stages.tgz" -C "$RP_TUTORIAL_CACHE" results 2>/dev/null # what a run had when it was cut off
 exit $failed

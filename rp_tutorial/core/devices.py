@@ -6,7 +6,7 @@ from rp_tutorial.core.arguments import refuse
 
 
 def check_device(device: str | torch.device) -> torch.device:
-    """`device` as a torch.device that exists here, or InputError with the names of those that do."""
+    """`device` as a torch.device that exists here, "cuda" with its number, or InputError with the names of those."""
     there = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
     there += ["mps"] * torch.backends.mps.is_available()
     try:
@@ -16,7 +16,7 @@ def check_device(device: str | torch.device) -> torch.device:
     kind = {"cuda": f"cuda:{found.index or 0}"}.get(found.type, found.type)
     if kind not in there:
         raise refuse("device", str(device), " or ".join(there))
-    return found
+    return torch.device(kind)
 
 
 def device_name(device: str | torch.device) -> str:

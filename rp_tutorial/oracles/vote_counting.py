@@ -26,7 +26,9 @@ from rp_tutorial.oracles.votes import votes_needed
 NOISES = ("independent", "common", "fixed")
 CHUNK_MIB = {"cpu": 8, "cuda": 512}  # noisy inputs in memory at a time, for each thread
 PARTS = 16  # of a job, for as many cores; a constant, or the rounding of a net in batches would depend on cores
-IMAGES_AT_ONCE = 40  # a tile holds 10 images of 64x64: too few for a small net, whose cost an image falls by a fifth
+# A tile holds 10 images of 64x64 on a CPU and 341 on a card: too few for a small net there, and for any net here, whose
+# kernels are over before the next are launched.
+IMAGES_AT_ONCE = {"cpu": 40, "cuda": 1024}
 
 
 class VoteCounter:
@@ -55,7 +57,7 @@ class VoteCounter:
         self.net, self.sigma = CheckedNet(net, **how), positive("sigma", sigma)
         self.noise = one_of("noise", noise, NOISES)
         self.device, self.num_classes, self.grid = self.net.device, self.net.num_classes, grid
-        self._spread = None if noise_scale is None else noise_map(noise_scale).to(self.device)
+        self._spread = None if noise_scale is None else noise_map(noise_scale)  # on the CPU: float64
         default_mib = CHUNK_MIB.get(self.device.type, CHUNK_MIB["cuda"])
         self.chunk_bytes = positive("chunk_mib", default_mib if chunk_mib is None else chunk_mib) * 2**20
         self.forward_passes, self._split_holds = 0, False
@@ -131,7 +133,7 @@ class VoteCounter:
     def _look_again(self, x: Tensor) -> None:
         """A net may have been trained since, or have got another layer: it is checked, and so is the view of it."""
         looked = self.net.check(x, spread=self.sigma)
-        spread = None if self._spread is None else self._spread.T.to(x.dtype)
+        spread = None if self._spread is None else self._spread.T.to(self.device, x.dtype)
         if spread is not None and x.shape[1:] != spread.shape[1:]:
             raise refuse("noise_scale", f"one of {spread.shape[1]} features", f"one of x, {tuple(x.shape[1:])}")
         factor_of = self._remembered if self.grid is None else lambda weight: weight  # on a grid all noise is drawn
@@ -150,9 +152,10 @@ class VoteCounter:
 
     def _remembered(self, weight: Tensor) -> Tensor:
         """What is seen of the noise through `weight`, looked for again when any number of it is another."""
-        if self._weight.dtype != weight.dtype or not torch.equal(self._weight, weight):
-            spread = weight if self._spread is None else weight.double() @ self._spread
-            self._weight, self._factor = weight.detach().clone(), visible_factor(spread).to(weight.dtype)
+        old, given = self._weight, weight.detach()
+        if (old.device, old.dtype) != (given.device, given.dtype) or not torch.equal(old, given):
+            seen = given if self._spread is None else given.to("cpu", torch.float64) @ self._spread
+            self._weight, self._factor = given.clone(), visible_factor(seen).to(given)
         return self._factor
 
     def _count_independent(
@@ -163,7 +166,8 @@ class VoteCounter:
         tile_rows = stream.tile_rows(shape)
         tiles = stream.take(-(-copies // tile_rows))
         parts = min(PARTS, len(tiles))
-        together = -(-min(most, IMAGES_AT_ONCE if encoded.ndim == 4 else 1) // tile_rows)
+        images = IMAGES_AT_ONCE.get(self.device.type, IMAGES_AT_ONCE["cuda"])
+        together = -(-min(most, images if encoded.ndim == 4 else 1) // tile_rows)
 
         def count_block(votes: Tensor, block: range) -> None:
             drawn = [stream.draw(tiles[number], shape, self._view.sample) for number in block]

@@ -101,7 +101,7 @@ PROFILES = {
         arms=_arms(SIGMAS, large_n=(CONTROL,), control=(CONTROL,), trained=(0.25,)), attack=BOUNDED
     ),
     "gpu": InversionSettings(
-        **GPU, pool=20_000, attack=dataclasses.replace(BOUNDED, max_iterations=40),
+        **GPU, targets=24, pool=20_000, attack=dataclasses.replace(BOUNDED, max_iterations=40),
         arms=_arms(PAPER_SIGMAS, large_n=PAPER_SIGMAS, control=(0.1,)),
     ),
     "paper": InversionSettings(

@@ -75,7 +75,7 @@ SMOKE: dict[str, Any] = {  # the lab of every smoke profile: seconds
 GPU: dict[str, Any] = {  # of every gpu profile: the paper's nets on as many faces as a card trains on in minutes
     "size": 64, "identities": 200, "train_images": 100, "public_images": 6000, "nets": "facenet", "training_noise": 0.0,
     "prior": "published", "latent_dim": 100, "images_seen": 200_000, "evaluator_images_seen": 100_000,
-    "prior_epochs": 40, "batch_size": 128, "precision": "bfloat16",
+    "prior_epochs": 24, "batch_size": 256, "precision": "bfloat16",
 }  # fmt: skip
 PAPER: dict[str, Any] = {  # of every paper profile: the paper's sizes and nets
     "size": 64, "identities": 1000, "train_images": 1000, "test_images": 1000, "public_images": 30_000,
