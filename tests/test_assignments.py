@@ -28,7 +28,7 @@ from tools.notebooks import colab_cell
 MASTERS = masters()
 SENTINEL = "sentinel-of-a-solution"
 WIDTH = 72  # of a phone, as in chapters
-LONG = 24  # letters of a line that is not there twice by chance
+LONG = 32  # letters of a line that is not there twice by chance
 
 each_master = pytest.mark.parametrize("master", MASTERS, ids=lambda master: master.name)
 

@@ -13,3 +13,7 @@ from .guarantees import check_audit as check_audit
 from .guarantees import check_composition as check_composition
 from .guarantees import check_deployable_radius as check_deployable_radius
 from .guarantees import check_vote_quantile as check_vote_quantile
+from .inversion import check_inversion as check_inversion
+from .inversion import check_memory as check_memory
+from .inversion import check_push as check_push
+from .inversion import check_repeated as check_repeated

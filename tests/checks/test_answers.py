@@ -9,12 +9,14 @@ from typing import Any
 import answers_attributes
 import answers_counting
 import answers_guarantees
+import answers_inversion
 import pytest
 
 import rp_tutorial as rp
 from rp_tutorial.checks.base import Verdict
 
-ANSWERS = answers_attributes.ANSWERS | answers_counting.ANSWERS | answers_guarantees.ANSWERS
+FILES = (answers_attributes, answers_counting, answers_guarantees, answers_inversion)
+ANSWERS = {name: answers for file in FILES for name, answers in file.ANSWERS.items()}
 LONGEST_LINE = 300
 OWN = {"0.9", "0.3", "0.2", "2.0", "3.0"}  # confidences, distances and noises that the checks ask with
 WRONG = [(name, answer) for name, (_, answers) in ANSWERS.items() for answer in answers]

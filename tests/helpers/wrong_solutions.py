@@ -6,6 +6,7 @@ A question that is not named keeps its full points. The functions are those that
 import answers_attributes as attributes
 import answers_counting as counting
 import answers_guarantees as guarantees
+import answers_inversion as inversion
 
 WRONG = {
     "attribute": {
@@ -52,5 +53,18 @@ WRONG = {
             {"audit": guarantees.audit_deaf_to_silence, "composed": guarantees.composition_without_certificate},
             {"audit": 0, "composition": 0},
         ),
+    },
+    "inversion": {
+        "towards the outside": ({"push": inversion.push_towards}, {"push": 0, "walk": 0}),
+        "a lone point pushes like a wall, and the walk stays": (
+            {"push": inversion.push_by_outside_alone, "walk": inversion.walk_nowhere},
+            {"push": 0, "walk": 0},
+        ),
+        "twice the budget": ({"walk": inversion.walk_beyond_its_budget}, {"walk": 0}),
+        "silence believed, and one noise for all pictures": (
+            {"believed": inversion.repeated_with_silence, "Remembers": inversion.RemembersOneNoise},
+            {"believed": 0, "memory": 0},
+        ),
+        "a memory without a secret": ({"Remembers": inversion.RemembersWithoutSecret}, {"memory": 0}),
     },
 }
