@@ -17,3 +17,7 @@ from .inversion import check_inversion as check_inversion
 from .inversion import check_memory as check_memory
 from .inversion import check_push as check_push
 from .inversion import check_repeated as check_repeated
+from .release import check_attacker as check_attacker
+from .release import check_promise as check_promise
+from .release import check_utility as check_utility
+from .release import tournament as tournament

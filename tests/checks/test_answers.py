@@ -10,12 +10,13 @@ import answers_attributes
 import answers_counting
 import answers_guarantees
 import answers_inversion
+import answers_release
 import pytest
 
 import rp_tutorial as rp
 from rp_tutorial.checks.base import Verdict
 
-FILES = (answers_attributes, answers_counting, answers_guarantees, answers_inversion)
+FILES = (answers_attributes, answers_counting, answers_guarantees, answers_inversion, answers_release)
 ANSWERS = {name: answers for file in FILES for name, answers in file.ANSWERS.items()}
 LONGEST_LINE = 300
 OWN = {"0.9", "0.3", "0.2", "2.0", "3.0"}  # confidences, distances and noises that the checks ask with

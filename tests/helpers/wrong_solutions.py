@@ -7,6 +7,7 @@ import answers_attributes as attributes
 import answers_counting as counting
 import answers_guarantees as guarantees
 import answers_inversion as inversion
+import answers_release as release
 
 WRONG = {
     "attribute": {
@@ -66,5 +67,21 @@ WRONG = {
             {"believed": 0, "memory": 0},
         ),
         "a memory without a secret": ({"Remembers": inversion.RemembersWithoutSecret}, {"memory": 0}),
+    },
+    "release": {
+        "the plain net": ({"mechanism": release.plain}, {"mechanism": 2}),
+        "a constant, and an attacker that tosses a coin": (
+            {"mechanism": release.constant, "attacker": release.attacker_by_coin},
+            {"mechanism": 0, "attacker": 0},
+        ),
+        "silence near the line": ({"mechanism": release.careful}, {"mechanism": 2}),
+        "an attacker deaf to silence, and too many votes": (
+            {"mechanism": release.too_many_votes, "attacker": release.attacker_deaf_to_silence},
+            {"mechanism": 2, "attacker": 0},
+        ),
+        "lies to everybody alike, and an attacker of the first symbol": (
+            {"mechanism": release.only_lies, "attacker": release.attacker_of_the_first},
+            {"mechanism": 0, "attacker": 0},
+        ),
     },
 }
