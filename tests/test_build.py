@@ -6,6 +6,7 @@ What the real book looks like is tested in test_book.py.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -43,6 +44,21 @@ def test_a_failing_cell_fails_the_build(tiny: Path) -> None:
     assert done.returncode != 0
     assert "planted" in done.stderr
     assert not (tiny / "_build" / "html" / "book" / "intro.html").exists()
+
+
+def test_each_chapter_that_runs_has_a_line_and_its_kernel_no_warning(tiny: Path) -> None:
+    """What is stored already has no line: the second build runs the chapter that changed, and that one alone."""
+    chapter = HEADER + "```{code-cell} python\n1 + 1\n```\n"
+    (tiny / "_toc.yml").write_text("format: jb-book\nroot: book/intro\nchapters: [file: book/two]\n", encoding="utf-8")
+    (tiny / "book" / "two.md").write_text(chapter.replace("1 + 1", "2 + 2"), encoding="utf-8")
+    done = build(tiny, chapter)
+    assert done.returncode == 0
+    lines = re.findall(r"^ *(\d) of 2  (\w+) +\d+\.\d s$", done.stdout, re.MULTILINE)
+    assert [number for number, _ in lines] == ["1", "2"]
+    assert {name for _, name in lines} == {"intro", "two"}
+    assert "WARNING" not in done.stdout + done.stderr
+    again = build(tiny, chapter.replace("1 + 1", "3 + 3"))
+    assert re.findall(r"^ *\d of \d .*(intro|two) .* s$", again.stdout, re.MULTILINE) == ["intro"]
 
 
 def test_a_cell_that_writes_to_stderr_fails_the_build(tiny: Path) -> None:

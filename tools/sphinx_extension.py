@@ -1,9 +1,9 @@
 """The book's own Sphinx extension: everything a build needs that _config.yml cannot say.
 
-It makes the offline assets, names the execution cache, tells the package to draw for the book, loads the chart
-script on the pages that have a chart, lets names of fields in tables wrap, and points the Colab button and the
-download at the reader notebooks. The rules of the build (what fails it) are in tools/book.py; the look of a page is
-in book/assets/.
+It makes the offline assets, names the execution cache, has the chapters run, tells the package to draw for the book,
+loads the chart script on the pages that have a chart, lets names of fields in tables wrap, and points the Colab button
+and the download at the reader notebooks. The rules of the build (what fails it) are in tools/book.py; the look of a
+page is in book/assets/.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from tools import assets, book
+from tools import assets, book, execution
 
 CHART_MARK = 'class="rp-chart"'
 FIELD = re.compile(r"(?<=<t[hd]>)[^<]*_[^<]*(?=</t[hd]>)")  # a cell of a table as pandas writes it
@@ -25,6 +25,7 @@ def setup(app: Any) -> dict[str, Any]:
     # The kernels inherit it; rp_tutorial.figures.base then emits what book/assets/rp-charts.js reads.
     os.environ["RP_TUTORIAL_RENDERER"] = "book"
     app.connect("config-inited", _prepare, priority=100)
+    app.connect("env-before-read-docs", lambda _app, environment, pages: execution.run_missing(environment, pages))
     app.connect("html-page-context", _load_chart_scripts)
     app.connect("html-page-context", _let_fields_wrap)
     # The theme fills its buttons at priority 501; ours has to come after.
