@@ -3,14 +3,18 @@
 Where tables come from is in `sources.py`; tasks are made from them in `tasks.py`.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import hashlib
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import pandas as pd
 
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.data.tables.roles import Rule
+
+if TYPE_CHECKING:
+    from rp_tutorial.data.tables.roles import Rule
 
 LEAKING = ("risk_score", "is_high_risk")  # both contain the bit BMI > 30: no fair side information
 MINIMUM_ROWS = 100  # below it, 40 % for testing hold fewer than four rows above the 90th percentile

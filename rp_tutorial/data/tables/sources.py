@@ -3,8 +3,11 @@
 Readers are in `insurance.py` and `own.py`, what a table is in `people.py`; tasks are made from it in `tasks.py`.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import os
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,11 +15,12 @@ import pandas as pd
 from rp_tutorial.core.arguments import count, refuse
 from rp_tutorial.core.streams import Purpose, numpy_generator
 from rp_tutorial.data.tables.insurance import IDENTIFIER, read_csv
-from rp_tutorial.data.tables.own import read_table
 from rp_tutorial.data.tables.people import LEAKING, MINIMUM_ROWS, PeopleTable, fingerprint
 from rp_tutorial.data.tables.registry import READERS, table_sources
-from rp_tutorial.data.tables.roles import AnySchema, read_schema
 from rp_tutorial.data.tables.synthetic import generate
+
+if TYPE_CHECKING:
+    from rp_tutorial.data.tables.roles import AnySchema
 
 
 def load_table(
@@ -44,6 +48,9 @@ def load_table(
     if not isinstance(name, str) or not name.strip() or "\0" in name:
         raise refuse("data", source, "one of " + ", ".join(table_sources()) + ", or the path of a CSV file")
     if schema is not None:
+        from rp_tutorial.data.tables.own import read_table  # pydantic, which a table of one's own needs alone
+        from rp_tutorial.data.tables.roles import read_schema
+
         if name in table_sources():
             raise refuse("schema", schema, f"none for --data {name}, whose columns are known; it describes a CSV file")
         return _some_rows(read_table(name, read_schema(schema)), rows, seed)

@@ -1,10 +1,12 @@
 """What the experiments on tables share: a task made from a table, and a net that decides it."""
 
+from __future__ import annotations
+
 import dataclasses
 from abc import abstractmethod
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -12,7 +14,6 @@ from rp_tutorial.core.streams import Purpose, child_seed
 from rp_tutorial.data.faces.sources import is_face_source
 from rp_tutorial.data.tables.people import PeopleTable
 from rp_tutorial.data.tables.registry import table_sources
-from rp_tutorial.data.tables.roles import Schema, read_schema
 from rp_tutorial.data.tables.sources import load_at_most
 from rp_tutorial.data.tables.tasks import AttributeTask
 from rp_tutorial.experiments.engine.experiment import Kind
@@ -22,6 +23,9 @@ from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.oracles.smoothing import Smoothing
 from rp_tutorial.training.fit import fit
 
+if TYPE_CHECKING:
+    from rp_tutorial.data.tables.roles import Schema
+
 
 def tables_but(*without: str) -> Kind:
     """Tables of people, but for those without the columns that the experiment needs."""
@@ -29,8 +33,14 @@ def tables_but(*without: str) -> Kind:
         lambda: (*(name for name in table_sources() if name not in without), "a CSV path"),
         lambda data: data not in without and (data in table_sources() or not is_face_source(data)),
         lambda data: Path(data).name,
-        read_schema,
+        _read_schema,
     )
+
+
+def _read_schema(source: Any) -> Schema:
+    from rp_tutorial.data.tables.roles import read_schema
+
+    return read_schema(source)
 
 
 TABLES = tables_but()
