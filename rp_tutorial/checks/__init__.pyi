@@ -3,6 +3,12 @@ from .attributes import check_compatible as check_compatible
 from .attributes import check_posterior as check_posterior
 from .attributes import check_vote_oracle as check_vote_oracle
 from .base import Verdict as Verdict
+from .by_hand import check_abstention as check_abstention
+from .by_hand import check_carried_probability as check_carried_probability
+from .by_hand import check_deleting_sigma as check_deleting_sigma
+from .by_hand import check_interval_margin as check_interval_margin
+from .by_hand import check_lied_accuracy as check_lied_accuracy
+from .by_hand import check_one_hot_change as check_one_hot_change
 from .counting import check_certificate as check_certificate
 from .counting import check_certified_radius as check_certified_radius
 from .counting import check_lower_bound as check_lower_bound
@@ -21,3 +27,11 @@ from .release import check_attacker as check_attacker
 from .release import check_promise as check_promise
 from .release import check_utility as check_utility
 from .release import tournament as tournament
+from .rivals import check_best_agreement as check_best_agreement
+from .rivals import check_coin as check_coin
+from .rivals import check_labels_needed as check_labels_needed
+from .rivals import check_one_record as check_one_record
+from .rivals import check_passes as check_passes
+from .rivals import check_relaxed_rule as check_relaxed_rule
+from .rivals import check_sphere_grows as check_sphere_grows
+from .rivals import check_targets_needed as check_targets_needed

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import answers_attributes
+import answers_by_hand
 import answers_counting
 import answers_guarantees
 import answers_inversion
@@ -16,7 +17,14 @@ import pytest
 import rp_tutorial as rp
 from rp_tutorial.checks.base import Verdict
 
-FILES = (answers_attributes, answers_counting, answers_guarantees, answers_inversion, answers_release)
+FILES = (
+    answers_attributes,
+    answers_by_hand,
+    answers_counting,
+    answers_guarantees,
+    answers_inversion,
+    answers_release,
+)
 ANSWERS = {name: answers for file in FILES for name, answers in file.ANSWERS.items()}
 LONGEST_LINE = 300
 OWN = {"0.9", "0.3", "0.2", "2.0", "3.0"}  # confidences, distances and noises that the checks ask with

@@ -9,7 +9,7 @@ from rp_tutorial.core.arguments import InputError
 
 
 def test_every_attacker_meets_every_mechanism_and_so_does_the_hidden_one() -> None:
-    table = rp.checks.tournament({"noisy": noisy_vote, "plain": plain}, {"mine": attacker}, games=40)
+    table = rp.checks.tournament({"noisy": noisy_vote, "plain": plain}, {"mine": attacker}, games=25)
     met = {(row.mechanism, row.attacker): row for row in table.itertuples()}
     assert set(met) == {(m, a) for m in ("noisy", "plain") for a in ("mine", "hidden")}
     assert all(met["plain", who].refuted and met["plain", who].advantage == 0.5 for who in ("mine", "hidden"))
