@@ -203,6 +203,18 @@ def test_every_chart_says_what_it_shows(chapter: Chapter, run: Callable[[Chapter
 
 
 @each_chapter
+def test_an_exercise_that_is_checked_is_unanswered_and_its_solution_right(
+    chapter: Chapter, run: Callable[[Chapter], Path]
+) -> None:
+    cells = code_cells(nbformat.read(run(chapter), as_version=4))
+    asked = [cell for cell in cells if "rp.checks.check_" in cell.source]
+    told = ["".join(output["data"]["text/plain"]) for cell in asked for output in cell.outputs]
+    assert set(told[::2]) <= {"✗ there is no answer yet: it returns nothing"}
+    assert [line for line in told[1::2] if not line.startswith("✓ right")] == []
+    assert len(told) == len(asked) == 2 * len(told[1::2])
+
+
+@each_chapter
 def test_a_chapter_gives_the_same_outputs_again(chapter: Chapter, run: Callable[[Chapter], Path]) -> None:
     executed = run(chapter)
     stored = [cell for cell in code_cells(nbformat.read(executed, as_version=4)) if cell.outputs]
