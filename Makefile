@@ -4,20 +4,22 @@ PYTHON ?= python3
 VENV ?= .venv
 PY = $(VENV)/bin/python
 STAMP = $(VENV)/.installed
+LAB = $(VENV)/.lab-installed
+PIP_INSTALL = $(PY) -m pip install --disable-pip-version-check --quiet
 # One install serves every target, so `make test` after `make book` does not install again.
 EXTRAS = book,test,bench,dp
 
-.PHONY: book test test-anycpu notebooks assignments colab lint lock clean install help
+.PHONY: book lab test test-anycpu notebooks assignments colab lint lock clean install help
 
 help:
-	@echo "make book | test | test-anycpu | notebooks | assignments | colab | lint | lock | clean"
+	@echo "make book | lab | test | test-anycpu | notebooks | assignments | colab | lint | lock | clean"
 
 install: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	@test -x $(PY) || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --disable-pip-version-check --quiet -c constraints.txt -e ".[$(EXTRAS)]"
+	$(PIP_INSTALL) -c constraints.txt -e ".[$(EXTRAS)]"
 	@touch $@
 
 book: $(STAMP)
@@ -35,6 +37,14 @@ test-anycpu: $(STAMP)
 notebooks: $(STAMP)
 	$(PY) -m tools.notebooks
 
+# JupyterLab, which only this target installs, on the notebooks.
+lab: $(LAB)
+	$(PY) -m jupyterlab notebooks
+
+$(LAB): $(STAMP)
+	$(PIP_INSTALL) -c constraints.txt -e ".[lab]"
+	@touch $@
+
 # Students' notebooks; solutions, rubrics and autograders into _build/assignments.
 assignments: $(STAMP)
 	$(PY) -m tools.assignments
@@ -51,7 +61,7 @@ lint: $(STAMP)
 
 # Refresh the pins: upgrade inside the ranges of pyproject.toml, then freeze.
 lock: $(STAMP)
-	$(PY) -m pip install --disable-pip-version-check --quiet --upgrade --upgrade-strategy eager -e ".[$(EXTRAS),kaggle]"
+	$(PIP_INSTALL) --upgrade --upgrade-strategy eager -e ".[$(EXTRAS),lab,kaggle]"
 	$(PY) -m tools.lock
 	@touch $(STAMP)
 

@@ -16,6 +16,7 @@ from rp_tutorial.experiments.engine.stages import cache_dir
 EXTRAS = {
     "book": ("jupyter_book", "to build the book (make book)"),
     "test": ("playwright", "to run the tests (make test)"),
+    "lab": ("jupyterlab", "for JupyterLab on the notebooks (make lab)"),
     "dp": ("opacus", "for DP-SGD: frontier, distillation, adaptive"),
     "coursework": ("otter", "to pack autograders by hand (make assignments needs no more than a network)"),
     "kaggle": ("kagglehub", "for --data kaggle"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
+import json
 import re
 import tomllib
 
@@ -21,7 +23,7 @@ from tools.lock import lock_text, pins
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-LOCKED = ("book", "test", "bench", "dp", "kaggle")  # the extras that constraints.txt covers
+LOCKED = ("book", "test", "bench", "dp", "lab", "kaggle")  # the extras that constraints.txt covers
 INSTALLED = ("book", "test", "bench", "dp")  # the extras that `make` installs
 CONSTRAINTS = (ROOT / "constraints.txt").read_text(encoding="utf-8")
 PINS = pins(CONSTRAINTS)
@@ -93,12 +95,50 @@ def test_conda_pins_nothing_but_python_and_pip() -> None:
 
 def test_make_and_conda_install_from_the_same_files() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    assert 'install --disable-pip-version-check --quiet -c constraints.txt -e ".[$(EXTRAS)]"' in makefile
+    assert '$(PIP_INSTALL) -c constraints.txt -e ".[$(EXTRAS)]"' in makefile
+    assert '$(PIP_INSTALL) -c constraints.txt -e ".[lab]"' in makefile
     assert f"EXTRAS = {','.join(INSTALLED)}" in makefile
 
 
 def test_the_extras_readers_are_told_of_exist() -> None:
-    assert {"book", "test", "dp", "kaggle", "coursework", "ray"} <= set(EXTRAS)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    told = [set(named.split(",")) for named in re.findall(r"-e \"?\.\[([\w,]+)\]", readme)]
+    assert told
+    assert set().union(*told) | {"book", "test", "dp", "kaggle", "coursework", "ray"} <= set(EXTRAS)
+    assert all(named <= set(LOCKED) for named in told), "installed with constraints.txt, which does not cover it"
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", ".devcontainer/devcontainer.json", "README.md"])
+def test_what_containers_and_the_readme_have_make_do_is_in_the_makefile(name: str) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8").replace("$(VENV)", ".venv")
+    targets = set(re.findall(r"^([\w-]+):", makefile, re.MULTILINE)) | set(
+        re.findall(r"= (\.venv/\S+)$", makefile, re.MULTILINE)
+    )
+    asked = re.findall(r"(?:`|RUN |: \"|^)make ([\w./-]+)", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE)
+    assert asked
+    assert set(asked) <= targets
+
+
+def test_the_container_starts_what_make_lab_starts() -> None:
+    makefile, dockerfile = ((ROOT / name).read_text(encoding="utf-8") for name in ("Makefile", "Dockerfile"))
+    assert "$(PY) -m jupyterlab notebooks" in makefile
+    (started,) = re.findall(r"^CMD (\[.*\])$", dockerfile, re.MULTILINE)
+    program = [part for part in json.loads(started) if part not in ("--ip=0.0.0.0", "--no-browser")]
+    assert program == [".venv/bin/python", "-m", "jupyterlab", "notebooks"]
+
+
+def test_what_windows_runs_in_place_of_make_needs_no_posix_module() -> None:
+    """tools/fuzz and any_cpu are left out: they limit memory and emulate processors, by means of Linux."""
+    posix = {"fcntl", "grp", "pwd", "pty", "resource", "termios"}
+    files = [*(ROOT / "tools").glob("*.py"), *(ROOT / "tools" / "assignments").glob("*.py")]
+    files += (ROOT / "rp_tutorial").rglob("*.py")
+    for file in files:
+        parsed = ast.parse(file.read_text(encoding="utf-8"))
+        imports = [node for node in parsed.body if isinstance(node, ast.Import | ast.ImportFrom)]
+        names = {alias.name for node in imports for alias in node.names} | {
+            node.module for node in imports if isinstance(node, ast.ImportFrom)
+        }
+        assert not names & posix, file
 
 
 def test_doctor_lists_every_extra_that_brings_something() -> None:

@@ -46,10 +46,10 @@ def run_missing(environment: Any, pages: list[str]) -> None:
     if not missing:
         return
     cores = os.cpu_count() or 1
-    at_a_time = min(cores, MOST_AT_A_TIME, len(missing))
+    at_a_time = min(cores, MOST_AT_A_TIME)  # whatever is missing: sums depend on the number of threads
     # Kernels that share the cores without knowing of each other would wait for each other's threads.
     os.environ.setdefault("OMP_NUM_THREADS", str(cores // at_a_time))
-    print(f"Running {len(missing)} chapters, {at_a_time} at a time.", flush=True)
+    print(f"Chapters to run: {len(missing)}, {at_a_time} at a time.", flush=True)
     run = _run(missing, cache, Path(environment.srcdir), at_a_time, timeout=settings.execution_timeout)
     try:
         # The default loop of Windows cannot wait for the sockets of a kernel.

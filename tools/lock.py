@@ -1,8 +1,8 @@
 """Write constraints.txt from what is installed: `make lock`.
 
 Only exact pins live in the lock file. It holds for every platform and Python the project supports, so
-two kinds of package stay out: those that follow torch and exist on Linux alone (CUDA libraries, triton),
-and the project itself.
+some packages stay out: those that follow torch and exist on Linux alone (CUDA libraries, triton), pip, which
+installs the others, and the project itself.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLLOWS_TORCH = re.compile(r"^(nvidia-|cuda-|triton$|pytorch-triton)", re.IGNORECASE)
 PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^+\s]+)(\+\S+)?$")
 HEADER = """\
-# Exact versions for `pip install -c constraints.txt -e ".[book,test,bench,dp,kaggle]"`, on Python 3.11 to 3.13.
+# Exact versions for `pip install -c constraints.txt -e ".[book,test,bench,dp,lab,kaggle]"`, on Python 3.11 to 3.13.
 # Made by `make lock`, which leaves out what follows torch by itself (CUDA libraries, triton).
 """
 
@@ -32,7 +32,8 @@ def pins(frozen: str) -> dict[str, str]:
         match = PIN.match(line.strip())
         if match and not FOLLOWS_TORCH.match(match["name"]):
             found[re.sub(r"[-_.]+", "-", match["name"]).lower()] = match["version"]
-    found.pop("rp-tutorial", None)
+    for name in ("rp-tutorial", "pip"):
+        found.pop(name, None)
     return found
 
 
@@ -46,7 +47,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Write constraints.txt from the installed versions.")
     parser.add_argument("--out", type=Path, default=ROOT / "constraints.txt")
     arguments = parser.parse_args()
-    freeze = [sys.executable, "-m", "pip", "freeze", "--exclude-editable", "--disable-pip-version-check"]
+    freeze = [sys.executable, "-m", "pip", "freeze", "--all", "--exclude-editable", "--disable-pip-version-check"]
     found = pins(subprocess.run(freeze, check=True, capture_output=True, text=True).stdout)
     arguments.out.write_text(lock_text(found), encoding="utf-8")
     print(f"{arguments.out.name}: {len(found)} pins")
