@@ -33,8 +33,8 @@ def python(home: Path = HOME) -> Path:
     stamp = home / "installed"
     if not (stamp.is_file() and stamp.read_text(encoding="utf-8") == requirement()):
         venv.create(home, with_pip=True, clear=True)
-        (own,) = [path for path in home.rglob("site-packages") if path.is_dir()][:1]
-        (own / "beneath.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+        own = sysconfig.get_path("purelib", scheme="venv", vars={"base": str(home), "platbase": str(home)})
+        Path(own, "beneath.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
         pip = [str(found), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", requirement()]
         subprocess.run(pip, check=True)
         stamp.write_text(requirement(), encoding="utf-8")
