@@ -61,6 +61,24 @@ def control_arms() -> list[str]:
     return [name for name in rows("inversion").index if "0.18" in name]
 
 
+def card_results() -> dict:
+    """The stored run on a GPU."""
+    return published("inversion", PHOTOGRAPHS, profile="gpu")[0]["results"]
+
+
+def card_rows() -> pd.DataFrame:
+    return pd.DataFrame(card_results()["arms"]).set_index("name", drop=False)
+
+
+def on_card(defense: str) -> list[str]:
+    return [name for name, row in card_rows().iterrows() if row["defense"] == defense]
+
+
+def on_card_p(a: str, b: str) -> float:
+    return paired(card_rows(), a, b).p_value
+
+
+CARD_NOISE = "plain noise, sigma 0.1"
 SAID_OF_DEFENCES = (
     ("ASR falls as $\\sigma$ grows, and more votes raise accuracy.",
      lambda: all(falling([asr(n) for n in line]) for line in (VOTES, NOISES))
@@ -134,6 +152,16 @@ SAID_OF_DEFENCES = (
                  for d in (DRAWN, PHOTOGRAPHS) for v, n in zip(VOTES, NOISES, strict=True))),
     ("beyond ten it lowers nothing that we could see.",
      lambda: all(p(VOTE, HUNDRED, d) > 0.05 and asr(HUNDRED, d) >= asr(VOTE, d) for d in (DRAWN, PHOTOGRAPHS))),
+    ("At no $\\sigma$ and no $N$ of the paper's grid does the vote lower ASR by more than these targets can show.",
+     lambda: len(on_card("smoothing")) == 8 and all(on_card_p("none", n) > 0.05 for n in on_card("smoothing"))),
+    ("One noisy label at the largest $\\sigma$ halves ASR, at seven points of accuracy, and ten questions",
+     lambda: (hits := {n: sum(card_rows().loc[n, "hits"]) for n in card_rows().index})[CARD_NOISE] * 2 == hits["none"]
+     and 0.06 < card_rows().loc["none", "test_accuracy"] - card_rows().loc[CARD_NOISE, "test_accuracy"] < 0.08
+     and hits["none"] - hits[f"{CARD_NOISE}, 10 queries a probe"] == 1),
+    ("Corrected for the number of questions not even that is told apart.",
+     lambda: 0.05 / len(card_results()["comparisons"]) < min(c["p_value"] for c in card_results()["comparisons"])),
+    ("an attack that was stopped after so few passes that most walks had not ended.",
+     lambda: all(arm["stopped"].get("iterations", 0) > 12 for arm in card_results()["arms"])),
 )  # fmt: skip
 
 

@@ -12,8 +12,8 @@
 # had finished in stages.tgz. --smoke walks the same path in small, on a CPU.
 set -u
 cd "$(dirname "$0")/.."
-python=${PYTHON:-python3} out=${OUT:-results/gpu} profile=gpu small=()
-if [ "${1:-}" = --smoke ]; then profile=smoke small=(--smoke); shift; fi
+python=${PYTHON:-python3} out=${OUT:-results/gpu} profile=gpu small=() only=(--only inversion --only face-smoothing)
+if [ "${1:-}" = --smoke ]; then profile=smoke small=(--smoke) only=(--only face-smoothing); shift; fi
 export RP_TUTORIAL_CACHE=${RP_TUTORIAL_CACHE:-$(mktemp -d)} PYTHONUNBUFFERED=1 PYTHONPATH=${PYTHONPATH:+$PYTHONPATH:}$PWD
 failed=0
 mkdir -p "$out"
@@ -25,7 +25,7 @@ step() { # name, command
     if [ "$left" -lt 1 ] || ! timeout "$left" "${@:2}"; then echo "== $1 failed"; failed=1; fi
     echo "== $1: $((SECONDS - began)) s"
 }
-faces=(-m tools.publish --profile "$profile" --to "$out" --only inversion --only face-smoothing --seed 0)
+faces=(-m tools.publish --profile "$profile" --to "$out" "${only[@]}" --seed 0)
 
 step tests "$python" -m pytest -q -p no:cacheprovider tests/device
 step speed "$python" benchmarks/device.py ${small[@]+"${small[@]}"} --out "$out/device.json"

@@ -1,3 +1,4 @@
+from .engine.documents import measured_devices as measured_devices
 from .engine.documents import read_documents as read_documents
 from .engine.documents import stale as stale
 from .engine.experiment import NO_DATA as NO_DATA

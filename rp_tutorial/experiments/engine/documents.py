@@ -37,6 +37,21 @@ def published(experiment: str | None = None, data: str | None = None, *, profile
     return [d for d in found if all(value in (None, d[name]) for name, value in wanted.items())]
 
 
+def measured_devices() -> list[Document]:
+    """What `benchmarks/device.py` measured of FaceNet64, a document a device, by the device's name.
+
+    Of each: peaks of the device's own matrix product, then images a second, rounding, kernels and memory.
+
+    >>> [card["device"] for card in rp.experiments.measured_devices()]
+    ['NVIDIA H100 80GB HBM3']
+
+    Chapter: faces/facenet64.
+    """
+    files = resources.files("rp_tutorial").joinpath("published/devices").iterdir()
+    found = [json.loads(file.read_text(encoding="utf-8")) for file in files if file.name.endswith(".json")]
+    return sorted(found, key=lambda document: document["device"])
+
+
 def read_documents(folder: str | Path) -> list[Document]:
     """All results.json below a folder. Raises InputError if there is none or one is not a results document."""
     paths = sorted(Path(folder).rglob("results.json"))

@@ -81,6 +81,17 @@ def _arms(sigmas: Values, *, large_n: Values, control: Values, trained: Values =
     )
 
 
+def _paper_grid(sigmas: Values) -> tuple[Arm, ...]:
+    """The paper's sigma and N on the net as it is; and at the largest sigma what tells smoothing from randomness."""
+    return (
+        Arm("none"),
+        *(Arm("plain noise", s) for s in sigmas),
+        *(Arm("smoothing", s, n) for n in (10, 100) for s in sigmas),
+        Arm("fixed noise", sigmas[-1], 10),
+        Arm("plain noise", sigmas[-1], repeats=10),
+    )
+
+
 # The published attack has no bounds, and a random oracle would keep it busy for ever. A step of R instead of R / 3 gets
 # as far in a third of the passes, and a PCA prior makes faces out to three standard deviations. Patience decides how
 # far the attack gets at all, for every arm alike.
@@ -102,7 +113,7 @@ PROFILES = {
     ),
     "gpu": InversionSettings(
         **GPU, targets=24, pool=20_000, attack=dataclasses.replace(BOUNDED, max_iterations=40),
-        arms=_arms(PAPER_SIGMAS, large_n=PAPER_SIGMAS, control=(0.1,)),
+        arms=_paper_grid(PAPER_SIGMAS),
     ),
     "paper": InversionSettings(
         **PAPER, targets=100, pool=100_000,

@@ -65,7 +65,8 @@ def _profile(name: str, **ours: Any) -> FaceSmoothingSettings:
     """The lab of `inversion` at that profile, so that both share their nets; augmented at the same sigmas."""
     theirs = inversion.PROFILES[name]
     lab = {field.name: getattr(theirs, field.name) for field in dataclasses.fields(FaceLabSettings)}
-    augmented = tuple(sorted({arm.sigma for arm in theirs.arms if arm.defense == "fixed noise"}))  # the control arms
+    control = {arm.sigma for arm in theirs.arms if arm.defense == "fixed noise"}
+    augmented = tuple(sorted(control & {arm.sigma for arm in theirs.arms if arm.augmented}))
     return FaceSmoothingSettings(**lab, augmented_sigmas=augmented, **ours)
 
 
