@@ -1,4 +1,4 @@
-"""The script for a GPU walks its whole path here, in small and on a CPU, without the libraries that only the book needs."""
+"""The script for a GPU walks its whole path here, in small and on a CPU, without the libraries of the book."""
 
 from __future__ import annotations
 
