@@ -106,21 +106,19 @@ def tournament(
 ) -> pd.DataFrame:
     """Every attacker against every mechanism, and a hidden one: a row a pair of them, worst first.
 
-    `advantage` is that against the two people, within the promised distance, whom the attacker tells apart best on one
-    half of the games; it and its lower bound `low`, of confidence .99, are of the other half. `refuted`: the bound
-    lies above the promise. Neither proves a promise that is kept. One that fails loses all its games.
+    Three pairs of people around the boundary are tried. `advantage` is that against the pair whom the attacker tells
+    apart best on one half of the games; it and its lower bound `low`, of confidence .99, are of the other half.
+    `refuted`: the bound lies above the promise. Neither proves a promise that is kept. An attacker that fails loses.
     Raises InputError for fewer than one game.
     """
-    games, rows = count("games", games), []
+    games, rows, pairs = count("games", games), [], _pairs(seed)[1:4]
     for name, mechanism in mechanisms.items():
         oracle = mechanism(half_space_net().requires_grad_(False), seed)
         for who, attacker in attackers.items():
-            trials = [_won(oracle, attacker, x, y, games, seed) for _, x, y in _pairs(seed)]
+            trials = [_won(oracle, attacker, x, y, games, seed) for _, x, y in pairs]
             worst = max(trials, key=lambda won: won[0].sum())[1]
             rows.append([name, who, *_advantage(int(worst.sum()), games)])
-        first, second = (
-            [play(oracle, x, y, rounds=games, seed=seed + half) for _, x, y in _pairs(seed)] for half in (0, 1)
-        )
+        first, second = ([play(oracle, x, y, rounds=games, seed=seed + half) for _, x, y in pairs] for half in (0, 1))
         worst = max(range(len(first)), key=lambda pair: first[pair].wins)
         rows.append([name, "hidden", *_advantage(second[worst].wins, games)])
     table = pd.DataFrame(rows, columns=["mechanism", "attacker", "advantage", "low"])

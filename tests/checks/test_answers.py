@@ -27,6 +27,7 @@ FILES = (
 )
 ANSWERS = {name: answers for file in FILES for name, answers in file.ANSWERS.items()}
 LONGEST_LINE = 300
+FEW = 20  # questions are enough to see that others are asked
 OWN = {"0.9", "0.3", "0.2", "2.0", "3.0"}  # confidences, distances and noises that the checks ask with
 WRONG = [(name, answer) for name, (_, answers) in ANSWERS.items() for answer in answers]
 
@@ -107,7 +108,8 @@ def test_another_seed_asks_other_questions(name: str) -> None:
         seen = []
 
         def listening(*inputs: Any) -> Any:
-            seen.append(repr(inputs))
+            if len(seen) < FEW:
+                seen.append(repr(inputs))
             return ANSWERS[name][0](*inputs)
 
         judged(name, listening, seed=seed)
