@@ -9,10 +9,10 @@ PIP_INSTALL = $(PY) -m pip install --disable-pip-version-check --quiet
 # One install serves every target, so `make test` after `make book` does not install again.
 EXTRAS = book,test,bench,dp
 
-.PHONY: book lab test test-anycpu notebooks assignments colab lint lock clean install help
+.PHONY: book zip pdf lab test test-anycpu notebooks assignments colab lint lock clean install help
 
 help:
-	@echo "make book | lab | test | test-anycpu | notebooks | assignments | colab | lint | lock | clean"
+	@echo "make book | zip | pdf | lab | test | test-anycpu | notebooks | assignments | colab | lint | lock | clean"
 
 install: $(STAMP)
 
@@ -24,6 +24,10 @@ $(STAMP): pyproject.toml constraints.txt
 
 book: $(STAMP)
 	$(PY) -m tools.book
+
+# What readers take away: _build/robust-privacy.zip, to be opened offline, and _build/robust-privacy.pdf.
+zip pdf: book
+	$(PY) -m tools.downloads $@
 
 # Two files of tests at a time; passive, as threads that wait for each other by spinning would keep two cores busy.
 test: book

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,8 @@ import pytest
 from bs4 import BeautifulSoup
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tools.browser import on_this_machine
+from tools import downloads
+from tools.browser import ARGUMENTS, OPEN_EVERYTHING, SETTLED, on_this_machine
 from tools.chapters import configuration
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,27 +32,6 @@ SHOWN = [page for page in PAGES if page != "index.html"]  # that one only leads 
 CHAPTERS = [page for page in PAGES if page.startswith("book/")]
 SCREENS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
 CDN = re.compile(r"jsdelivr|unpkg|cdnjs|googleapis|polyfill\.io|require\.js|requirejs|jupyter-widgets", re.IGNORECASE)
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-OPEN_EVERYTHING = """() => {
-    document.querySelectorAll("details").forEach((part) => { part.open = true; });
-    document.querySelectorAll(".toggle-hidden > button.toggle-button, .toggle-hidden > .admonition-title > button")
-        .forEach((button) => button.click());
-}"""
-SETTLED = """() => {
-    const charts = [...document.querySelectorAll(".rp-chart")].filter((box) => box.clientWidth > 0);
-    const formulas = [...document.querySelectorAll(".math")];
-    const theme = document.documentElement.dataset.theme;  // a chart drawn in the other one is about to be redrawn
-    return charts.every((box) => box.dataset.drawn === theme) &&
-        formulas.every((formula) => formula.querySelector("mjx-container") || formula.closest("mjx-container"));
-}"""
 FACTS = r"""() => {
     const root = document.documentElement;
     const lightness = (part) => {
@@ -125,10 +106,15 @@ class Screen:
         self._visit.requests.append(url)
         route.abort()
 
-    def open(self, page: str) -> None:
+    @property
+    def complaints(self) -> list[str]:
+        """What the page opened last has said in the console, and what it could not do."""
+        return self._visit.complaints
+
+    def open(self, page: str, site: Path = HTML) -> None:
         """Go to the page and wait until charts are drawn and formulas typeset, or ten seconds have gone."""
         self._visit = Visit()
-        self.page.goto((HTML / page).as_uri(), wait_until="load")
+        self.page.goto((site / page).as_uri(), wait_until="load")
         self.page.evaluate(OPEN_EVERYTHING)
         try:
             self.page.wait_for_function(SETTLED, timeout=10_000)
@@ -160,6 +146,36 @@ def screens(browser: Browser) -> dict[tuple[int, str], Screen]:
 @pytest.fixture(scope="session", params=SCREENS, ids=lambda screen: f"{screen[0]}px-{screen[1]}")
 def screen(request: pytest.FixtureRequest, screens: dict[tuple[int, str], Screen]) -> Screen:
     return screens[request.param]
+
+
+@pytest.fixture(scope="module")
+def unzipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a reader of the zip has on a disk."""
+    folder = tmp_path_factory.mktemp("a folder of the reader's")
+    shutil.unpack_archive(downloads.pack(BOOK), folder)
+    return folder / downloads.NAME
+
+
+def test_the_zip_opens_without_a_server_and_its_charts_are_drawn(browser: Browser, unzipped: Path) -> None:
+    screen = Screen(browser, 1280, "light")
+    drawn = [page for page in CHAPTERS if 'class="rp-chart"' in (HTML / page).read_text(encoding="utf-8")]
+    for page in drawn[:2]:
+        screen.open(page, unzipped)
+        charts = screen.page.evaluate(FACTS)["charts"]
+        assert charts
+        assert all(chart["marks"] for chart in charts)
+        assert screen.complaints == []
+    screen.page.goto((unzipped / "index.html").as_uri())
+    screen.page.wait_for_url("**/book/intro.html")
+    assert screen.complaints == []
+
+
+def test_the_zip_is_searched_without_a_server(browser: Browser, unzipped: Path) -> None:
+    screen = Screen(browser, 1280, "light")
+    screen.open("search.html", unzipped)  # so that what it says is kept
+    screen.page.goto((unzipped / "search.html").as_uri() + "?q=radius")
+    screen.page.wait_for_function("() => document.querySelectorAll('#search-results li a').length > 3")
+    assert screen.complaints == []
 
 
 def soup(page: str) -> BeautifulSoup:

@@ -11,11 +11,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pypdf import PdfReader
 
-from tools import assets
+from tools import assets, downloads
 from tools.book import ROOT, cache_key, execution_cache, prune
+from tools.chapters import configuration
 
 HEADER = (
     "---\nfile_format: mystnb\nkernelspec: {display_name: Python 3, language: python, name: python3}\n---\n\n# Tiny\n\n"
@@ -71,6 +74,29 @@ def test_a_broken_reference_fails_the_build_every_time(tiny: Path) -> None:
     assert build(tiny, text).returncode != 0
     assert build(tiny, text).returncode != 0, "the second build forgot the warning of the first"
     assert build(tiny, "# Tiny\n\nMended.\n").returncode == 0
+
+
+def test_the_pdf_has_every_chapter_its_solutions_and_bookmarks_and_no_path_of_this_machine(tiny: Path) -> None:
+    solution = ":::{admonition} Solution\n:class: dropdown\nForty-two.\n:::\n"
+    chapter = "# Two\n\nSee {doc}`intro` and {release}`x.zip`.\n\n" + solution
+    (tiny / "_toc.yml").write_text("format: jb-book\nroot: book/intro\nchapters: [file: book/two]\n", encoding="utf-8")
+    (tiny / "book" / "two.md").write_text(chapter, encoding="utf-8")
+    (tiny / "book" / "intro.md").write_text(
+        HEADER + "```{code-cell} python\nprint(6 * 7, 'printed')\n```\n", encoding="utf-8"
+    )
+    printed = PdfReader(downloads.print_book(tiny))
+    text = "\n".join(page.extract_text() for page in printed.pages)
+    assert "42 printed" in text
+    assert "Forty-two." in text
+    bookmarks = [mark.title for mark in _flat(printed.outline)]
+    assert [mark for mark in bookmarks if mark in ("Tiny", "Two")] == ["Tiny", "Two"]
+    notes = [note.get_object() for page in printed.pages for note in page.get("/Annots", [])]
+    links = [note["/A"]["/URI"] for note in notes if "/A" in note and "/URI" in note["/A"]]
+    assert links == [f"{configuration()['repository']['url']}/releases/latest/download/x.zip"]
+
+
+def _flat(outline: list[Any]) -> list[Any]:
+    return [mark for part in outline for mark in (_flat(part) if isinstance(part, list) else [part])]
 
 
 def package(root: Path) -> Path:

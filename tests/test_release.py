@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from pathlib import Path
 import pytest
 
 import rp_tutorial
+from tools import downloads
 from tools.book import ROOT
 
 VERSION = rp_tutorial.__version__
@@ -80,3 +82,11 @@ def test_the_installed_wheel_runs_an_experiment(installed: Path, tmp_path: Path)
     assert "base accuracy" in output_of(installed, tmp_path, *run)
     document = json.loads((tmp_path / "results" / "results.json").read_text(encoding="utf-8"))
     assert document["experiment"] == "insurance-threshold"
+
+
+@pytest.mark.parametrize("kind", ["zip", "pdf"])
+def test_the_first_page_names_what_a_release_attaches(kind: str) -> None:
+    workflow = (ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8")
+    assert f"_build/{downloads.NAME}.{kind}\n" in workflow
+    first_page = (ROOT / "book" / "intro.md").read_text(encoding="utf-8")
+    assert re.search(rf"{{release}}`\w+ <{downloads.NAME}.{kind}>`", first_page)

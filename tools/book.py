@@ -53,13 +53,14 @@ def prune(current: Path, *, keep: int = CACHES_KEPT) -> list[Path]:
     return old
 
 
-def build(source: Path = ROOT) -> int:
-    """Build the book at `source` into `source`/_build/html; the exit code, 0 only if nothing at all was wrong."""
+def build(source: Path = ROOT, *, builder: str = "html") -> int:
+    """Build the book at `source` into its _build/html (or _build/`builder`); 0 only if nothing at all was wrong."""
     cache = execution_cache(source, cache_key())
     cache.mkdir(parents=True, exist_ok=True)
     os.utime(cache)
     prune(cache)
     command = [sys.executable, "-c", JUPYTER_BOOK, str(ROOT), "build", str(source), "-W", "-n", "--keep-going", "-q"]
+    command += ["--builder", builder]
     code = subprocess.run(command, cwd=source, check=False).returncode
     if code:
         # Sphinx remembers the pages it has read, warnings and all: kept, they would let the next build pass.

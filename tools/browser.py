@@ -1,7 +1,7 @@
 """Find the browser that opens the built book in the tests: `python -m tools.browser`, run by `make test`.
 
-A browser named by CHROMIUM comes first, then one on the PATH, then Playwright's own, which is fetched where
-nothing else is there.
+A browser named by CHROMIUM comes first, then one on the PATH, then Playwright's own, which is fetched where nothing
+else is there. Here too is what has to happen in it before a page is seen whole, by a test or on paper.
 """
 
 from __future__ import annotations
@@ -12,6 +12,27 @@ import subprocess
 import sys
 from pathlib import Path
 
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+OPEN_EVERYTHING = """() => {
+    document.querySelectorAll("details").forEach((part) => { part.open = true; });
+    document.querySelectorAll(".toggle-hidden > button.toggle-button, .toggle-hidden > .admonition-title > button")
+        .forEach((button) => button.click());
+}"""
+SETTLED = """() => {
+    const charts = [...document.querySelectorAll(".rp-chart")].filter((box) => box.clientWidth > 0);
+    const formulas = [...document.querySelectorAll(".math")];
+    const theme = document.documentElement.dataset.theme;  // a chart drawn in the other one is about to be redrawn
+    return charts.every((box) => box.dataset.drawn === theme) &&
+        formulas.every((formula) => formula.querySelector("mjx-container") || formula.closest("mjx-container"));
+}"""
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 

@@ -16,6 +16,8 @@ from typing import Any
 
 from tools import assets, book, execution
 
+# Excerpts beside the results of a search are fetched, which a browser refuses for files on a disk.
+NO_EXCERPTS = 'if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;'
 CHART_MARK = 'class="rp-chart"'
 FIELD = re.compile(r"(?<=<t[hd]>)[^<]*_[^<]*(?=</t[hd]>)")  # a cell of a table as pandas writes it
 
@@ -25,8 +27,10 @@ def setup(app: Any) -> dict[str, Any]:
     # The kernels inherit it; rp_tutorial.figures.base then emits what book/assets/rp-charts.js reads.
     os.environ["RP_TUTORIAL_RENDERER"] = "book"
     app.connect("config-inited", _prepare, priority=100)
+    app.connect("builder-inited", _let_one_long_page_be_written)
     app.connect("env-before-read-docs", lambda _app, environment, pages: execution.run_missing(environment, pages))
     app.connect("html-page-context", _load_chart_scripts)
+    app.connect("html-page-context", _search_without_a_server)
     app.connect("html-page-context", _let_fields_wrap)
     # The theme fills its buttons at priority 501; ours has to come after.
     app.connect("html-page-context", _point_colab_at_the_notebook, priority=600)
@@ -43,16 +47,29 @@ def _prepare(app: Any, config: Any) -> None:
     source = Path(app.srcdir)
     # MyST-NB re-reads every page when this value changes, so a new key executes the chapters anew.
     config.nb_execution_cache_path = str(book.execution_cache(source, book.cache_key()))
+    # {release}`file`: what the workflow of a release attaches to it, wherever the repository is.
+    config.extlinks["release"] = (f"{config.html_theme_options['repository_url']}/releases/latest/download/%s", "%s")
     # The search field is in the side bar already; the theme beneath ours would add a second one above the page.
     config.html_theme_options.setdefault("navbar_persistent", [])
     for folder in config.html_static_path:
         assets.prepare(source / folder / "vendor")
 
 
+def _let_one_long_page_be_written(app: Any) -> None:
+    """Sphinx asks those who registered a node for "singlehtml" and, where any have, nobody who did so for "html"."""
+    writers = app.registry.translation_handlers
+    writers["singlehtml"] = writers["html"] | writers.get("singlehtml", {})
+
+
 def _load_chart_scripts(app: Any, pagename: str, _template: str, context: dict[str, Any], _doctree: Any) -> None:
     if CHART_MARK in context.get("body", ""):
         app.add_js_file(f"vendor/{assets.VEGA_FILE}", defer="defer")
         app.add_js_file("rp-charts.js", defer="defer")
+
+
+def _search_without_a_server(app: Any, pagename: str, _template: str, _context: dict[str, Any], _doctree: Any) -> None:
+    if pagename == "search":
+        app.add_js_file(None, body=NO_EXCERPTS)
 
 
 def _let_fields_wrap(_app: Any, _pagename: str, _template: str, context: dict[str, Any], _doctree: Any) -> None:
