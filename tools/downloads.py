@@ -8,6 +8,7 @@ shows first, proofs and solutions are open, and code that is folded on the pages
 from __future__ import annotations
 
 import argparse
+import logging
 import shutil
 import sys
 from pathlib import Path
@@ -86,6 +87,7 @@ def print_pdf(page: Path, made: Path) -> Path:
 
 def _finish(raw: Path, made: Path, headings: list[str]) -> None:
     """Bookmarks with the words of the headings, and no link to a file of the machine that printed."""
+    logging.getLogger("pypdf").setLevel(logging.ERROR)  # Chromium counts its objects short, and pypdf says so
     writer = PdfWriter(clone_from=PdfReader(raw))
     bookmarks = list(_bookmarks(writer.root_object["/Outlines"]))
     if len(bookmarks) != len(headings):
