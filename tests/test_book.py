@@ -60,6 +60,23 @@ FACTS = r"""() => {
             cut: [...box.querySelectorAll("svg text")].map((text) => text.textContent).filter((t) => t.endsWith("…")),
             behind: lightness(box),
         })),
+        diagrams: [...document.querySelectorAll(".rp-diagram svg")].map((svg) => {
+            const frame = svg.getBoundingClientRect();
+            const words = [...svg.querySelectorAll("text")];
+            const boxes = words.map((word) => word.getBoundingClientRect());
+            const outside = (box) => box.left < frame.left || box.right > frame.right ||
+                box.top < frame.top || box.bottom > frame.bottom;
+            const touch = (a, b) => a.left < b.right - 1 && b.left < a.right - 1 &&
+                a.top < b.bottom - 4 && b.top < a.bottom - 4;  // a line of text has air above and below
+            const sizes = [...svg.querySelectorAll("text, tspan")]
+                .map((word) => parseFloat(getComputedStyle(word).fontSize) * svg.getScreenCTM().a);
+            return {
+                smallest: Math.min(...sizes),
+                outside: words.filter((_, i) => outside(boxes[i])).map((word) => word.textContent),
+                overlapping: words.filter((_, i) => boxes.some((box, j) => j < i && touch(box, boxes[i])))
+                    .map((word) => word.textContent),
+            };
+        }),
         formulas: document.querySelectorAll(".math").length,
         typeset: [...document.querySelectorAll(".math")].filter((part) => part.querySelector("mjx-container")).length,
         merrors: [...document.querySelectorAll(
@@ -211,6 +228,12 @@ class TestEveryScreen:
     def test_no_label_of_a_chart_is_cut_short(self, screen: Screen, page: str) -> None:
         assert [cut for chart in screen.visit(page).facts["charts"] for cut in chart["cut"]] == []
 
+    def test_the_text_of_a_diagram_is_legible_apart_and_inside_it(self, screen: Screen, page: str) -> None:
+        for diagram in screen.visit(page).facts["diagrams"]:
+            assert diagram["smallest"] >= 11  # CSS pixels
+            assert diagram["outside"] == []
+            assert diagram["overlapping"] == []
+
 
 @pytest.mark.parametrize("page", CHAPTERS)
 def test_the_theme_follows_the_system(screens: dict[tuple[int, str], Screen], page: str) -> None:
@@ -306,6 +329,16 @@ def test_every_page_has_a_title_and_every_image_a_text(page: str) -> None:
     assert silent == []
     empty = [image.get("src") for image in parsed.select("article img") if not image.get("alt", "").strip()]
     assert empty == []
+
+
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_every_diagram_stands_in_its_page_with_a_numbered_caption(page: str) -> None:
+    source = (BOOK / page).with_suffix(".md").read_text(encoding="utf-8")
+    wanted = re.findall(r"^`{3,}\{diagram\} (\S+)$", source, re.MULTILINE)
+    shown = soup(page).select("figure.rp-diagram")
+    assert [str(figure.svg["aria-labelledby"]).split()[0] for figure in shown] == [f"{name}-title" for name in wanted]
+    for figure in shown:
+        assert re.match(r"Fig\. \d+\s+\S", figure.figcaption.get_text().strip())
 
 
 @pytest.mark.parametrize("page", SHOWN)

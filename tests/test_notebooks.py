@@ -12,6 +12,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from tools.assets import Diagram
 from tools.book import ROOT
 from tools.chapters import all_chapters
 from tools.labels import collect
@@ -41,6 +42,12 @@ profile = "cpu"
 :mystnb: {figure: {name: fig-line, caption: "A line, $y = x$."}}
 
 1
+```
+
+```{diagram} ball-and-boundary
+:name: fig-ball
+
+A ball, $R$.
 ```
 
 ````{prf:theorem} Radius
@@ -152,6 +159,8 @@ def test_every_kind_of_markup_becomes_plain(trial: Path) -> None:
         "(Kahla et al., 2022; Jin et al., 2026), the vote, “The other page” and “The other page” of “The other page”.",
         "Code such as `{x}` stays",
         "**Figure 1.** A line, $y = x$.",
+        f"![{Diagram('ball-and-boundary').description()}](https://",
+        "/book/assets/diagrams/ball-and-boundary.svg)\n\n**Figure 2.** A ball, $R$.",
         "> **Theorem 1 (Radius).**",
         "> $$ R = \\sigma \\tag{1} $$",
         "> > **Note.**",

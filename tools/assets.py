@@ -1,20 +1,51 @@
-"""The JavaScript a page needs offline: MathJax and Vega, taken from installed distributions at build time.
+"""What a page shows and needs offline besides its text: MathJax, Vega, and the diagrams of book/assets/diagrams/.
 
-They land in book/assets/vendor/, which git ignores. Nothing is downloaded here and nothing is edited: what
-makes the charts live is book/assets/rp-charts.js, which is ours.
+The scripts are taken from installed distributions at build time and land in book/assets/vendor/, which git ignores.
+Nothing is downloaded here and nothing is edited: what makes the charts live is book/assets/rp-charts.js, which is
+ours, and the diagrams are written by hand.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 import vl_convert
+
+from tools.chapters import ROOT, configuration
 
 MATHJAX_DISTRIBUTION = "sphinx-mathjax-offline"
 MATHJAX_FILE = "tex-svg.js"
 VEGA_FILE = "vega-bundle.js"
+DIAGRAMS = Path("book", "assets", "diagrams")
+
+
+@dataclass(frozen=True)
+class Diagram:
+    """One drawing of the book, by the name of its file."""
+
+    name: str
+
+    @property
+    def path(self) -> Path:
+        """Where its SVG lies."""
+        return ROOT / DIAGRAMS / f"{self.name}.svg"
+
+    def svg(self) -> str:
+        """The SVG, to stand in a page: its text is text of the page, in the page's colour."""
+        return self.path.read_text(encoding="utf-8")
+
+    def description(self) -> str:
+        """What it shows, for who cannot see it: its `desc`."""
+        return " ".join(ElementTree.fromstring(self.svg()).findtext("{*}desc", "").split())
+
+    def address(self) -> str:
+        """Where a notebook finds it: in the repository, since Colab shows neither attachments nor relative paths."""
+        repository = configuration()["repository"]
+        return f"{repository['url']}/raw/{repository['branch']}/{(DIAGRAMS / self.path.name).as_posix()}"
 
 
 def prepare(vendor: Path) -> None:

@@ -21,7 +21,7 @@ OPTION = re.compile(r"^\s*:(?P<key>[\w-]+):[ \t]*(?P<value>.*)$")
 TARGET = re.compile(r"^\((?P<label>[\w:.-]+)\)=\s*$")
 HEADING = re.compile(r"^(?P<marks>#{1,6})\s+(?P<title>.+?)\s*$")
 EQUATION = re.compile(r"\$\$\s*\((?P<label>[\w:.-]+)\)\s*$")
-STATEMENTS = {"figure": "Figure", "table": "Table", "list-table": "Table", "exercise": "Exercise"}
+STATEMENTS = {"figure": "Figure", "diagram": "Figure", "table": "Table", "list-table": "Table", "exercise": "Exercise"}
 
 
 @dataclass(frozen=True)

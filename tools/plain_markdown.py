@@ -10,6 +10,7 @@ import posixpath
 import re
 from dataclasses import dataclass
 
+from tools.assets import Diagram
 from tools.labels import EQUATION, FENCE, OPTION, TARGET, Labels, statement_kind
 
 ADMONITIONS = ("note", "tip", "hint", "important", "warning", "caution", "attention", "danger", "error", "seealso")
@@ -89,6 +90,9 @@ class Converter:
         kind = statement_kind(name)
         if name in ("figure", "image"):
             return self._figure(name, argument, options, body)
+        if name == "diagram":
+            diagram = Diagram(argument)
+            return [f"![{diagram.description()}]({diagram.address()})", "", self.caption("\n".join(body).strip())]
         if name == "table":
             return [f"**Table {self._next('Table')}.** {self._inline(argument)}", "", *self._blocks(body)]
         if name == "list-table":

@@ -1,9 +1,9 @@
 """The book's own Sphinx extension: everything a build needs that _config.yml cannot say.
 
 It makes the offline assets, names the execution cache, has the chapters run, tells the package to draw for the book,
-loads the chart script on the pages that have a chart, lets names of fields in tables wrap, and points the Colab button
-and the download at the reader notebooks. The rules of the build (what fails it) are in tools/book.py; the look of a
-page is in book/assets/.
+loads the chart script on the pages that have a chart, puts diagrams into the pages, lets names of fields in tables
+wrap, and points the Colab button and the download at the reader notebooks. The rules of the build (what fails it) are
+in tools/book.py; the look of a page is in book/assets/.
 """
 
 from __future__ import annotations
@@ -14,6 +14,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.util.docutils import SphinxDirective
+
 from tools import assets, book, execution
 
 # Excerpts beside the results of a search are fetched, which a browser refuses for files on a disk.
@@ -22,10 +26,31 @@ CHART_MARK = 'class="rp-chart"'
 FIELD = re.compile(r"(?<=<t[hd]>)[^<]*_[^<]*(?=</t[hd]>)")  # a cell of a table as pandas writes it
 
 
+class DiagramDirective(SphinxDirective):
+    """A drawing of book/assets/diagrams/ by its name, with the caption beneath: ```{diagram} NAME."""
+
+    required_arguments = 1
+    option_spec = {"name": directives.unchanged_required}  # noqa: RUF012 (docutils reads it from the class)
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        diagram = assets.Diagram(self.arguments[0])
+        if not diagram.path.is_file():
+            raise self.error(f"there is no diagram {diagram.name} in {assets.DIAGRAMS.as_posix()}")
+        self.env.note_dependency(str(diagram.path))
+        figure = nodes.figure("", nodes.raw("", diagram.svg(), format="html"), classes=["rp-diagram"])
+        for paragraph in self.parse_content_to_nodes():
+            figure += nodes.caption("", "", *paragraph.children)
+        self.set_source_info(figure)
+        self.add_name(figure)
+        return [figure]
+
+
 def setup(app: Any) -> dict[str, Any]:
     """Register the handlers. Sphinx calls this once a build."""
     # The kernels inherit it; rp_tutorial.figures.base then emits what book/assets/rp-charts.js reads.
     os.environ["RP_TUTORIAL_RENDERER"] = "book"
+    app.add_directive("diagram", DiagramDirective)
     app.connect("config-inited", _prepare, priority=100)
     app.connect("builder-inited", _let_one_long_page_be_written)
     app.connect("env-before-read-docs", lambda _app, environment, pages: execution.run_missing(environment, pages))
