@@ -338,7 +338,7 @@ def test_every_diagram_stands_in_its_page_with_a_numbered_caption(page: str) -> 
     shown = soup(page).select("figure.rp-diagram")
     assert [str(figure.svg["aria-labelledby"]).split()[0] for figure in shown] == [f"{name}-title" for name in wanted]
     for figure in shown:
-        assert re.match(r"Fig\. \d+\s+\S", figure.figcaption.get_text().strip())
+        assert re.match(r"Fig\. [\d.]+ \S", figure.figcaption.get_text().strip())
 
 
 @pytest.mark.parametrize("page", SHOWN)
