@@ -30,7 +30,7 @@ from rp_tutorial.experiments.game_table import (
     what_is_known,
 )  # fmt: skip
 from rp_tutorial.experiments.line_nets import CLASSES, LineNet, Release, largest_other_law, vote_law
-from rp_tutorial.experiments.walk_games import known_noise, walk
+from rp_tutorial.experiments.walk_games import known_noise, shared_noise_differs, walk
 from rp_tutorial.statistics.anytime import stopping_counts
 from rp_tutorial.theory import plurality
 from rp_tutorial.theory.calibration import calibrated_radius
@@ -142,7 +142,21 @@ def _certified_plurality(rng: np.random.Generator, table: Table) -> tuple[Row, d
     """One label at the radius by plurality of the round's own certificate, which bounds p_A and p_B."""
     classes = int(rng.choice(CLASSES[1:]))
     n_cert, n, target = int(rng.choice([30, 40])), _few_votes(rng, classes), log_uniform(rng, 0.05, 0.5)
-    kept = {"n_vote": n, "target_tv": target, "bound": "plurality"}
+    about, row = _two_counts(rng, table, classes, n_cert, {"n_vote": n, "target_tv": target, "bound": "plurality"})
+    return about, {"certified plurality": row}
+
+
+def _calibrated_plurality(rng: np.random.Generator, table: Table) -> tuple[Row, dict[str, Row]]:
+    """The same, calibrated; few sizes, since each takes a second or two."""
+    classes, target = int(rng.choice(CLASSES[1::2])), float(rng.choice([0.05, 0.3]))
+    kept = {"n_vote": 10, "target_tv": target, "bound": "calibrated-plurality"}
+    about, row = _two_counts(rng, table, classes, 25, kept)
+    return about, {"calibrated plurality": row}
+
+
+def _two_counts(
+    rng: np.random.Generator, table: Table, classes: int, n_cert: int, kept: dict[str, Any]
+) -> tuple[Row, Row]:
     while True:
         net, x = LineNet.drawn(rng, classes), rng.normal(0, 1.2)
         shares = net.shares(x)
@@ -154,11 +168,47 @@ def _certified_plurality(rng: np.random.Generator, table: Table) -> tuple[Row, d
         chosen[own] * largest_other_law(shares, own, n_cert) for own in np.flatnonzero(chosen * (shares > 0) > RARE)
     )
     own, other = np.nonzero(law > RARE)
-    release, radius = Release(net, n), _radius_of(net, own, other, n_cert, **kept)
+    release, radius = Release(net, kept["n_vote"]), _radius_of(net, own, other, n_cert, **kept)
     exact = law[own, other] @ _worst_end(release, x, radius)[1] / 2
     found = _certificates(table, net, x, n_cert).deployable_radius(**kept) / net.sigma
-    row = table.judged(target / 2, exact, _play_at(table, release, x, found))
-    return setting_of(net, n, n_cert=n_cert), {"certified plurality": row}
+    row = table.judged(kept["target_tv"] / 2, exact, _play_at(table, release, x, found))
+    return setting_of(net, kept["n_vote"], n_cert=n_cert), row
+
+
+def _fixed_pair(rng: np.random.Generator, table: Table) -> tuple[Row, dict[str, Row]]:
+    """One label of a pair fixed in advance, where the round's certificate covers it; the noise known or not.
+
+    Certificates and labels are independent here, so the means are products.
+    """
+    classes, target = some_classes(rng), log_uniform(rng, 0.02, 0.4)
+    n_cert, n = int(rng.choice([30, 60, 120])), int(rng.choice([11, 31])) if classes == 2 else _few_votes(rng, classes)
+    kept = {"n_vote": n, "target_tv": target, "bound": "classical"}
+    counts = np.arange(n_cert + 1)
+    while True:
+        net, x = LineNet.drawn(rng, classes), rng.normal(0, 1.2)
+        radius, shares = _radius_of(net, counts, 0 * counts, n_cert, **kept), net.shares(x)
+        longest = radius[min(n_cert, round(shares.max() * n_cert + 2))]
+        if longest > 0:
+            break
+    s = float(longest * rng.uniform(0.3, 1))
+    there, release = x + float(rng.choice([-s, s])), Release(net, n)
+    covers = float(vote_law(shares, N0) @ stats.binom.pmf(counts, n_cert, shares[:, None]) @ (radius >= s))
+    found = _certificates(table, net, x, n_cert).deployable_radius(**kept) / net.sigma >= s
+    here, away, coins = release.law(x), release.law(there), table.coins()
+    worlds = [
+        release.oracle(table.smoothing(net, Purpose.AUDIT_SINGLE))(net.inputs(np.full(table.rounds, place)))
+        for place in (x, there)
+    ]
+    seen = np.where(coins, *(labels.cpu().numpy() for labels in reversed(worlds)))
+    won = table.won(np.where(found, log_ratio(here, away)[seen], 0.0), coins)
+    apart = (worlds[0] != worlds[1]).cpu().numpy() & found
+    caught = table.won(np.where(apart, np.where(coins, -1.0, 1.0), 0.0), coins)
+    differ = covers * shared_noise_differs(net, x, there, n) / 2 if classes == 2 else None
+    rows = {
+        "fixed pair": table.judged(target / 4, covers * float(total_variation(here, away)) / 2, won),
+        "fixed pair, known noise": table.judged(target / 2, differ, caught),
+    }
+    return setting_of(net, n, n_cert=n_cert, distance=s), rows
 
 
 def _anytime(rng: np.random.Generator, table: Table) -> tuple[Row, dict[str, Row]]:
@@ -255,4 +305,5 @@ def _few_votes(rng: np.random.Generator, classes: int) -> int:
 GAMES = {
     "profile": _profile, "plurality": _plurality, "calibrated": _calibrated,
     "certified plurality": _certified_plurality, "anytime": _anytime, "walk": walk, "known noise": known_noise,
+    "calibrated plurality": _calibrated_plurality, "fixed pair": _fixed_pair,
 }  # fmt: skip

@@ -21,6 +21,7 @@ from rp_tutorial.statistics.binomial import clopper_pearson
 from rp_tutorial.theory import guarantees, plurality
 from rp_tutorial.theory.adaptive import adaptive_tv, known_noise_tv
 from rp_tutorial.theory.calibration import calibrated_radius
+from rp_tutorial.theory.halfspace import vote_law
 from rp_tutorial.theory.profile import vote_profile
 
 CHUNK = 500_000  # rounds drawn together
@@ -168,6 +169,4 @@ def _plurality(n: int, beta: float) -> Case:
 
 def _law(u: NDArray[np.float64] | float, n: int) -> NDArray[np.float64]:
     """Of one VOTE(n), n odd, over A and the other class, where p_A = Phi(u): [..., 2]."""
-    u = np.asarray(u)
-    half = (n + 1) // 2
-    return np.stack([special.betainc(half, half, special.ndtr(at)) for at in (u, -u)], axis=-1)
+    return vote_law(special.ndtr(u), n=n)[..., ::-1]

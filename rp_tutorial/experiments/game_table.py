@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from rp_tutorial.core.streams import Purpose, child_seed, numpy_generator
 from rp_tutorial.experiments.line_nets import CLASSES, LineNet, Release
 from rp_tutorial.oracles.smoothing import Smoothing
 from rp_tutorial.statistics.binomial import lower_confidence_bound
+from rp_tutorial.theory.guarantees import repeated_tv
 
 SUM_OF_FLOATS = 1e-11
 RARE = 1e-9  # certificates and labels left out of a mean: it can only come out lower
@@ -68,22 +68,13 @@ class Table:
 
 
 def total_variation(p: NDArray[np.float64], q: NDArray[np.float64], releases: int = 1) -> NDArray[np.float64]:
-    """TV of so many independent draws of the laws p and q [..., S]; more than one: counts of two symbols, or all."""
-    if releases > 1:
-        seen = (p + q).reshape(-1, p.shape[-1]).max(axis=0) > RARE
-        p, q = p[..., seen], q[..., seen]
-        if p.shape[-1] <= 2:
-            p, q = (stats.binom.pmf(np.arange(releases + 1), releases, law[..., :1]) for law in (p, q))
-        else:
-            p, q = (_all_sequences(law, releases) for law in (p, q))
-    return np.abs(p - q).sum(axis=-1) / 2
-
-
-def _all_sequences(law: NDArray[np.float64], length: int) -> NDArray[np.float64]:
-    found = law
-    for _ in range(length - 1):
-        found = (found[..., :, None] * law[..., None, :]).reshape(*law.shape[:-1], -1)
-    return found
+    """TV of so many independent draws of the laws p and q [..., S]; of more than one, rare symbols count as one."""
+    if releases == 1:
+        return np.abs(p - q).sum(axis=-1) / 2
+    p, q = np.broadcast_arrays(p, q)
+    seen = (p + q).reshape(-1, p.shape[-1]).max(axis=0) > RARE
+    merged = (np.concatenate([law[..., seen], law[..., ~seen].sum(axis=-1)[..., None]], axis=-1) for law in (p, q))
+    return repeated_tv(*merged, releases)
 
 
 def log_ratio(here: NDArray[np.float64], away: NDArray[np.float64]) -> NDArray[np.float64]:

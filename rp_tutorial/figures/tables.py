@@ -10,7 +10,7 @@ import altair as alt
 import pandas as pd
 
 from rp_tutorial.figures.base import ABOVE, BELOW, REFERENCE, WIDTH, finish, panels, slider
-from rp_tutorial.theory.rounding import rounded_down
+from rp_tutorial.theory.robust_privacy import rounded_down
 
 
 def release_histogram(

@@ -3,6 +3,8 @@ from . import plurality as plurality
 from . import response as response
 from .adaptive import adaptive_tv as adaptive_tv
 from .adaptive import known_noise_tv as known_noise_tv
+from .calibrated_plurality import calibrated_plurality_level as calibrated_plurality_level
+from .calibrated_plurality import calibrated_plurality_radius as calibrated_plurality_radius
 from .calibration import calibrated_level as calibrated_level
 from .calibration import calibrated_radius as calibrated_radius
 from .calibration import worst_mean_tv as worst_mean_tv
@@ -37,4 +39,4 @@ from .population import wrong_promises as wrong_promises
 from .population import wrong_share as wrong_share
 from .profile import vote_profile as vote_profile
 from .robust_privacy import RobustPrivacy as RobustPrivacy
-from .rounding import rounded_down as rounded_down
+from .robust_privacy import rounded_down as rounded_down

@@ -16,7 +16,7 @@ from rp_tutorial.theory import guarantees
 
 SLACK = 1e-9  # relative, on a sum of positive binomial terms: far above its error
 FAR = 40.0  # sigmas: Phi(-40) is 0 in float64
-REST = 1e-30  # what Hoeffding leaves outside the window of the sum
+REST = 1e-30  # what Hoeffding and Bernstein leave outside the window of the sum
 TINY = 1e-200  # a probability below which SciPy's binomial pmf overflows
 HALVINGS = 40
 CELLS = 1_000_000  # entries of one array
@@ -38,7 +38,8 @@ def plurality_loss(
     Chapter: foundations/sharper-bounds.
     """
     n, rivals = count("n_vote", n_vote), count("num_classes", num_classes, minimum=2) - 1
-    return np.minimum(1.0, rivals * _draws_level(*_quantiles(p_a_low, p_b_high), shift, n))
+    own, rival = _quantiles(p_a_low, p_b_high)
+    return np.minimum(1.0, rivals * draws_level(own - shift, rival + shift, n))
 
 
 def deployable_radius(
@@ -72,10 +73,10 @@ def deployable_radius(
     low = np.zeros(own.shape)
     with np.errstate(invalid="ignore"):  # at half the margin the rival is as likely as A: no radius reaches it
         high = np.clip(np.nan_to_num((own - rival) / 2, nan=0.0), 0.0, 2 * FAR)
-    kept = rivals * _draws_level(own, rival, low, n) <= beta
+    kept = rivals * draws_level(own - low, rival + low, n) <= beta
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        keeps = kept & (rivals * _draws_level(own, rival, middle, n) <= beta)
+        keeps = kept & (rivals * draws_level(own - middle, rival + middle, n) <= beta)
         low, high = np.where(keeps, middle, low), np.where(keeps, high, middle)
     return np.maximum(by_majority, sigma * low * (1 - SLACK))[()]
 
@@ -85,17 +86,19 @@ def _quantiles(p_a_low: ArrayLike, p_b_high: ArrayLike) -> tuple[NDArray[np.floa
     return normal_quantile_down(own), normal_quantile_up(rival)
 
 
-def _draws_level(own: ArrayLike, rival: ArrayLike, shift: ArrayLike, n: int) -> NDArray[np.float64]:
-    """Pr[N_c >= N_A], rounded up, where the quantiles of A and its rival have moved towards each other by `shift`.
+def draws_level(own: ArrayLike, rival: ArrayLike, n: int, *, rest: float = REST) -> NDArray[np.float64]:
+    """Pr[N_c >= N_A] of n votes, rounded up by `rest` at least, where A and its rival have these quantiles. Broadcasts.
 
     Given that M of the n votes are for one of the two, the rival's are Bin(M, b / (a + b)).
     """
-    own, rival, shift = np.broadcast_arrays(*(np.asarray(part, dtype=np.float64) for part in (own, rival, shift)))
-    a = special.ndtr(own - shift).ravel()
-    b = np.minimum(special.ndtr(rival + shift).ravel(), 1 - a)
+    own, rival = np.broadcast_arrays(*(np.asarray(part, dtype=np.float64) for part in (own, rival)))
+    a = special.ndtr(own).ravel()
+    b = np.minimum(special.ndtr(rival).ravel(), 1 - a)
     either = np.where(a + b < TINY, 0.0, np.minimum(1.0, a + b))  # rounded to: nobody votes for A, it is lost
-    level = np.empty(len(a))
-    reach = math.ceil(math.sqrt(n * math.log(2 / REST) / 2))  # Hoeffding
+    level, tail = np.empty(len(a)), math.log(2 / rest)
+    variance = float((n * either * (1 - either)).max(initial=0.0))
+    reach = tail / 3 + math.sqrt(tail * tail / 9 + 2 * tail * variance)  # Bernstein
+    reach = min(n, math.ceil(min(reach, math.sqrt(n * tail / 2))) + 1)  # Hoeffding
     window = np.arange(min(2 * reach, n) + 1)
     for part in np.array_split(np.arange(len(a)), max(1, len(a) * len(window) // CELLS)):
         start = np.clip(np.floor(either[part] * n).astype(np.int64) - reach, 0, n - window[-1])
@@ -104,4 +107,4 @@ def _draws_level(own: ArrayLike, rival: ArrayLike, shift: ArrayLike, n: int) -> 
         needed = (votes + 1) // 2  # of them for the rival
         lost = np.where(votes > 0, special.betainc(np.maximum(needed, 1), votes - needed + 1, share), 1.0)
         level[part] = (stats.binom.pmf(votes, n, either[part][:, None]) * lost).sum(axis=1)
-    return np.minimum(1.0, level * (1 + SLACK) + REST).reshape(own.shape)[()]
+    return np.minimum(1.0, level * (1 + SLACK) + rest).reshape(own.shape)[()]

@@ -1,5 +1,9 @@
-"""A guarantee of (R, alpha)-Robust Privacy, which cannot be quoted without its parts: unit, norm, levels, dice."""
+"""A guarantee of (R, alpha)-Robust Privacy, which cannot be quoted without its parts: unit, norm, levels, dice.
 
+And radii as they are printed, in it and elsewhere: never longer than what was proved.
+"""
+
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
@@ -14,6 +18,7 @@ from rp_tutorial.theory.guarantees import deployable_radius, deployable_radius_p
 from rp_tutorial.theory.profile import vote_profile
 
 _FRESH = "the operator draws the certificate's samples and, independent of them, fresh noise for every release"
+_EXACT_FLOOR = Context(prec=400, rounding=ROUND_FLOOR)  # room for every float
 
 
 @dataclass(frozen=True)
@@ -103,3 +108,23 @@ class RobustPrivacy:
 
 def _shown(number: float | Decimal, rounding: str) -> str:
     return f"{float(Context(prec=4, rounding=rounding).create_decimal(number)):.4g}"
+
+
+def rounded_down(radius: ArrayLike, digits: int = 2) -> float | np.ndarray:
+    """A radius, or an array of them, to so many decimals, never up: what was proved within .678 holds within .67.
+
+    Infinite ones and NaN stay as they are. A float of 0.3 is .3, though the number behind it is a little less.
+
+    >>> rp.theory.rounded_down(0.6789), rp.theory.rounded_down([1.999, 0.3], digits=1)
+    (0.67, array([1.9, 0.3]))
+
+    Chapter: foundations/certified-robustness.
+    """
+    step = Decimal(1).scaleb(-digits)
+
+    def down(value: float) -> float:
+        return float(Decimal(repr(value)).quantize(step, context=_EXACT_FLOOR)) if math.isfinite(value) else value
+
+    values = np.asarray(radius, dtype=float)
+    found = np.array([down(value) for value in values.ravel().tolist()]).reshape(values.shape)
+    return found if found.ndim else float(found)

@@ -10,7 +10,7 @@ from scipy import stats
 from rp_tutorial.statistics import binomial as statistics
 from rp_tutorial.theory import guarantees as privacy
 from rp_tutorial.theory.profile import vote_profile
-from rp_tutorial.theory.rounding import rounded_down
+from rp_tutorial.theory.robust_privacy import rounded_down
 
 
 def test_the_live_radius_in_the_page_is_the_packages_radius() -> None:

@@ -12,6 +12,7 @@ from rp_tutorial.oracles.smoothing import Smoothing
 from rp_tutorial.statistics.anytime import anytime_lower_bound
 from rp_tutorial.statistics.binomial import lower_confidence_bound, upper_confidence_bound
 from rp_tutorial.theory import plurality
+from rp_tutorial.theory.calibrated_plurality import calibrated_plurality_radius
 from rp_tutorial.theory.calibration import calibrated_radius
 from rp_tutorial.theory.guarantees import deployable_radius, deployable_radius_predict
 from tests.helpers.user_nets import build
@@ -100,6 +101,21 @@ def test_by_plurality_there_is_a_radius_where_nobody_has_a_majority():
     expected = plurality.deployable_radius(p_low, p_high, sigma=1.0, n_vote=1001, num_classes=10, beta=0.01)
     assert 0 < kept[0] < found.radius[0]
     assert kept == pytest.approx(expected, rel=1e-9)
+
+
+def test_calibrated_by_plurality_is_for_one_vote_of_counts_that_do_not_grow():
+    found = Smoothing(build("plain"), num_classes=3, sigma=2.0, seed=2).certify(
+        torch.zeros(1, 6), n0=50, n=25, alpha=0.01
+    )
+    at = {"n_vote": 10, "target_tv": 0.3}
+    votes, rival = found.counts[0, found.chosen[0]], np.delete(found.counts[0], found.chosen[0]).max()
+    expected = calibrated_plurality_radius(votes, rival, sigma=2.0, n_cert=25, num_classes=3, **at)
+    kept = found.deployable_radius(**at, bound="calibrated-plurality")
+    assert kept.tolist() == [expected]
+    assert kept >= found.deployable_radius(**at, bound="plurality")
+    for wish, argument in (({"releases": 2}, "releases"), ({"rule": "predict"}, "rule"), ({"n_vote": 5000}, "n_vote")):
+        with pytest.raises(InputError, match=rf"^{argument}: got [^\n]*$"):
+            found.deployable_radius(**{**at, **wish}, bound="calibrated-plurality")
 
 
 def test_who_looks_and_goes_on_has_one_certificate():

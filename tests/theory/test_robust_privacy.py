@@ -1,14 +1,18 @@
-"""The guarantee as an object: what it bounds, what it says in words, and the profile that its radius is a point of."""
+"""The guarantee as an object: what it bounds, what it says in words, and the profile that its radius is a point of.
+
+And printed radii, which are never longer than what was proved.
+"""
 
 import math
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.theory.guarantees import deployable_radius
-from rp_tutorial.theory.robust_privacy import RobustPrivacy
+from rp_tutorial.theory.robust_privacy import RobustPrivacy, rounded_down
 
 VOTE = partial(RobustPrivacy.of_vote, 0.95, sigma=5.0, n_vote=1000, alpha=0.01, beta=0.02)
 
@@ -61,3 +65,29 @@ def test_what_is_no_guarantee_is_refused_in_one_line(argument, values):
     for bad in values:
         with pytest.raises(InputError, match=f"^{argument}: got [^\n]*$"):
             RobustPrivacy(**{"radius": 1.0, "alpha": 0.1, argument: bad})
+
+
+@pytest.mark.parametrize("digits", [0, 1, 2, 3, 6])
+def test_a_printed_radius_is_never_longer_and_less_than_a_digit_shorter(digits: int) -> None:
+    radii = np.random.default_rng(0).exponential(size=5000) * 10.0 ** np.random.default_rng(1).integers(-6, 6, 5000)
+    radii = np.append(radii, np.round(radii, digits))
+    found = rounded_down(radii, digits)
+    assert (found <= radii).all()
+    assert (radii - found < 10.0**-digits).all()
+    assert [float(f"{value:.{digits}f}") for value in found] == found.tolist()  # so printing rounds nothing up
+
+
+def test_what_has_few_digits_already_stays_as_it_is() -> None:
+    radii = np.arange(1000) / 100
+    assert rounded_down(radii).tolist() == radii.tolist()
+
+
+def test_numbers_series_and_arrays_of_any_shape_are_taken() -> None:
+    assert (rounded_down(0.999), type(rounded_down(np.float32(0.999)))) == (0.99, float)
+    assert rounded_down(pd.Series([0.999, 0.0])).tolist() == [0.99, 0.0]
+    assert rounded_down(np.full((2, 3), 0.999), 1).shape == (2, 3)
+    assert rounded_down([]).shape == (0,)
+    assert rounded_down(np.inf) == np.inf
+    assert np.isnan(rounded_down(np.nan))
+    assert rounded_down(1.7976931348623157e308) == 1.7976931348623157e308
+    assert rounded_down(5e-324) == 0.0

@@ -26,7 +26,7 @@ from rp_tutorial.experiments.tables.lab import TABLES, TableLab
 from rp_tutorial.oracles.votes import significant_plurality
 from rp_tutorial.statistics.paired import rate
 from rp_tutorial.theory import halfspace
-from rp_tutorial.theory.rounding import rounded_down
+from rp_tutorial.theory.robust_privacy import rounded_down
 
 PER_SIGMA = ("sigmas", "ablation_sigma", "ablation_n", "ablation_alpha")  # what a row at one sigma does not depend on
 PAPER_POSITIVES = 4000  # a tenth of the paper's 40,000 test rows: the records behind each offset of its Figure 1
