@@ -118,7 +118,7 @@ def test_no_sharper_bound_is_broken_and_each_is_played_against_nets_of_many_clas
     found = results["summary"]
     assert found["bound_violations"] == 0
     assert found["bounds_error"] == 1e-6
-    assert len(found["bounds"]) == 9
+    assert len(found["bounds"]) == 12
     for line in found["bounds"]:
         assert line["settings"] == PROFILES["smoke"].bound_settings
     assert max(line["most_classes"] for line in found["bounds"]) == 100
