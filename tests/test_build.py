@@ -99,6 +99,12 @@ def _flat(outline: list[Any]) -> list[Any]:
     return [mark for part in outline for mark in (_flat(part) if isinstance(part, list) else [part])]
 
 
+def test_a_diagram_that_is_not_there_fails_the_build(tiny: Path) -> None:
+    done = build(tiny, "# Tiny\n\n```{diagram} none-such\nA caption.\n```\n")
+    assert done.returncode != 0
+    assert "there is no diagram none-such in book/assets/diagrams" in done.stderr
+
+
 def package(root: Path) -> Path:
     (root / "rp_tutorial" / "published").mkdir(parents=True)
     (root / "rp_tutorial" / "one.py").write_text("x = 1\n", encoding="utf-8")

@@ -9,6 +9,7 @@ import re
 from math import dist
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from scipy import stats
 
@@ -40,6 +41,7 @@ def test_a_diagram_has_a_name_a_description_and_the_width_of_a_phone(diagram: Di
     assert root.get("role") == "img"
     assert root.get("aria-labelledby") == f"{diagram.name}-title {diagram.name}-desc"
     assert root.get("viewBox", "").startswith("0 0 360 ")
+    assert root.get("width") == "480", "in a notebook it would be as wide as the window"
     assert {"title", "desc"} == {child.tag.removeprefix(SVG) for child in list(root)[:2]}
     assert len(root.findtext(f"{SVG}title", "")) >= 10
     assert len(diagram.description()) >= 100
@@ -106,3 +108,15 @@ def test_the_bound_on_the_scale_of_the_advantage_is_drawn_to_scale() -> None:
     start, _, end, *_ = numbers("distinguishing-game", "path", -3)
     bound = numbers("distinguishing-game", "path", -2)
     assert (bound[2] - start) / (end - start) == pytest.approx((0.01 / 2) / 0.5, abs=0.1 / 300)
+
+
+def test_the_curves_of_smoothing_and_randomness_are_drawn_to_scale() -> None:
+    """A net with an island at -1.35 to -1.05, a boundary at 0 and a hole at .95 to 1.25, in units of sigma."""
+    curves = {name: numbers("smoothing-and-randomness", "path", index) for name, index in (("one", 5), ("vote", 7))}
+    for name, top in (("one", 152), ("vote", 214)):
+        for x, y in zip(curves[name][::2], curves[name][1::2], strict=True):
+            t = (x - 130) / 220 * 5 - 2.5
+            island, boundary, hole = np.diff(stats.norm.cdf(np.array([-1.35, -1.05, 0, np.inf, 0.95, 1.25]) - t))[::2]
+            p = island + boundary - hole
+            share = p if name == "one" else stats.binom.sf(50, 100, p)
+            assert top + 40 * (1 - share) == pytest.approx(y, abs=0.3)  # x is rounded to a tenth
