@@ -200,10 +200,10 @@ def test_results_are_tables_and_a_summary(document):
     assert {name: len(table) for name, table in tables.items()} == {
         "table": 8,
         "settings": 4 * document["results"]["summary"]["settings"],
-        "bounds": 9 * PROFILES["smoke"].bound_settings,
+        "bounds": 12 * PROFILES["smoke"].bound_settings,
         "tightness": 8,
     }
     text = guarantee_audit.summary(document["results"])
     assert "8 of 8 cells covered; 0 violations" in text
-    assert text.endswith("0 violations of sharper bounds in 80 games")
+    assert text.endswith("0 violations of sharper bounds in 104 games")
     assert json.loads(json.dumps(document)) == document
