@@ -8,7 +8,8 @@
   "use strict";
 
   const ROOM_FOR_AXES = 90; // a plot this much narrower than its box leaves room for labels and legend
-  const NARROWEST = 160; // pixels: a plot narrower than this says nothing, scrolling is better
+  const NARROWEST = 120; // pixels: a plot narrower than this says nothing, scrolling is better
+  const PHONE = 480; // pixels: in a box narrower than this, long names and titles take two lines
   const drawn = new Map(); // id -> {spec, width, dark, result, drawing}
 
   window.rpViews = window.rpViews || {};
@@ -60,6 +61,10 @@
   function fitted(spec, width) {
     const copy = JSON.parse(JSON.stringify(spec));
     copy.background = "transparent";
+    if (width < PHONE) {
+      broken(copy);
+      for (const plot of stacked(copy)) if (hasNamedRows(plot)) plot.height *= 1.4;
+    }
     const wanted = typeof copy.width === "number" ? copy.width : 400;
     if (isSingle(copy) && (copy.width === "container" || wanted + ROOM_FOR_AXES > width)) {
       copy.width = width;
@@ -68,13 +73,87 @@
     return copy;
   }
 
+  // An expression of Vega: a name of more than so many letters in two lines.
+  function twoLines(length) {
+    return `split(replace(datum.label, regexp('^(.{1,${length}}) (.+)$'), '$1\\n$2'), '\\n')`;
+  }
+
+  function hasNamedRows(part) {
+    const y = (part.encoding || {}).y;
+    return typeof part.height === "number" && Boolean(y) && isNamed(y) || (part.layer || []).some((layer) =>
+      hasNamedRows({ ...layer, height: part.height }));
+  }
+
+  function isNamed(channel) {
+    return ["nominal", "ordinal"].includes(channel.type) && channel.axis !== null;
+  }
+
+  // Long names of rows and panels, and long titles, in two lines each.
+  function broken(part) {
+    if (!part || typeof part !== "object") return;
+    for (const [key, value] of Object.entries(part)) {
+      if (key === "data" || key === "datasets" || !value || typeof value !== "object") continue;
+      if (key === "y" && isNamed(value)) {
+        value.axis = { labelLineHeight: 11, labelFontSize: 11, ...value.axis, labelExpr: twoLines(24) };
+      }
+      if (key === "x" && value.axis !== null && (value.title || (value.axis || {}).title)) {
+        value.axis = { titleFontSize: 11, ...value.axis, title: inLines((value.axis || {}).title || value.title, 26) };
+      }
+      if ("header" in value) value.header = { ...value.header, labelExpr: twoLines(30) };
+      broken(value);
+    }
+    if (typeof part.title === "string" && !part.field) part.title = inLines(part.title, 44);
+  }
+
+  function inLines(text, length) {
+    const parts = typeof text === "string" && text.match(new RegExp(`^(.{1,${length}}) (.+)$`));
+    return parts && text.length > length ? [parts[1], parts[2]] : text;
+  }
+
   async function embed(box, spec, dark) {
     const options = { actions: false, renderer: "svg", tooltip: true, config: config(dark) };
-    const result = await window.vegaEmbed(box, spec, options);
-    if (!resized(box, spec, result.view)) return result;
-    result.finalize();
-    box.replaceChildren();
-    return window.vegaEmbed(box, spec, options);
+    let fitting = true;
+    for (;;) {
+      const result = await window.vegaEmbed(box, spec, options);
+      // A legend that does not fit loses columns, one at a time; then the plots lose width, once.
+      if (!(legendIsCut(box) && thinner(spec))) {
+        if (!(fitting && resized(box, spec, result.view))) return result;
+        fitting = false;
+      }
+      result.finalize();
+      box.replaceChildren();
+    }
+  }
+
+  function legendIsCut(box) {
+    const frame = box.getBoundingClientRect();
+    return [...box.querySelectorAll(".role-legend text")].some((text) => {
+      const place = text.getBoundingClientRect();
+      return place.right > frame.right + 1 || place.left < frame.left - 1;
+    });
+  }
+
+  function legendsOf(part) {
+    if (!part || typeof part !== "object") return [];
+    const own = part.legend && typeof part.legend === "object" ? [part.legend] : [];
+    return own.concat(...Object.entries(part).filter(([key]) => key !== "legend" && key !== "datasets" && key !== "data")
+      .map(([, value]) => legendsOf(value)));
+  }
+
+  // Takes a column from the legends that have most of them, and at last breaks their names; false where all that is done.
+  function thinner(spec) {
+    spec.config = spec.config || {};
+    spec.config.legend = spec.config.legend || {};
+    const legends = [spec.config.legend, ...legendsOf(spec)];
+    const columns = (legend) => legend.columns || 3; // where nothing is said, all stand in one row
+    const most = Math.max(...legends.map(columns));
+    if (most === 1) return legends.map((legend) => {
+      const whole = !legend.labelExpr && legend !== spec.config.legend;
+      if (whole) legend.labelExpr = twoLines(20);
+      return whole;
+    }).some(Boolean);
+    for (const legend of legends) if (columns(legend) === most) legend.columns = most - 1;
+    return true;
   }
 
   // Labels and legends keep their size, so the plots give way; where nothing would be left of a plot, its box scrolls.
