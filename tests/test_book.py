@@ -41,6 +41,11 @@ FACTS = r"""() => {
         }
         return 1;
     };
+    const outside = (text, box) => {
+        const place = text.getBoundingClientRect();
+        const frame = box.getBoundingClientRect();
+        return place.width > 0 && (place.right > frame.right + 1 || place.left < frame.left - 1);
+    };
     const widest = () => [...document.querySelectorAll("body *")]
         .filter((part) => part.getBoundingClientRect().right > root.clientWidth + 1)
         .slice(0, 3).map((part) => part.tagName + "." + part.className);
@@ -57,7 +62,8 @@ FACTS = r"""() => {
             marks: [...box.querySelectorAll("svg .role-mark *")]
                 .filter((mark) => mark.tagName !== "g" && (mark.tagName !== "path" || mark.getAttribute("d"))).length,
             label: box.getAttribute("aria-label") || "",
-            cut: [...box.querySelectorAll("svg text")].map((text) => text.textContent).filter((t) => t.endsWith("…")),
+            cut: [...box.querySelectorAll("svg text")]
+                .filter((text) => text.textContent.endsWith("…") || outside(text, box)).map((text) => text.textContent),
             behind: lightness(box),
         })),
         diagrams: [...document.querySelectorAll(".rp-diagram svg")].map((svg) => {
@@ -225,7 +231,7 @@ class TestEveryScreen:
             assert (chart["behind"] < 0.4) == (facts["theme"] == "dark"), chart
             assert chart["label"], f"{chart['id']} has no description"
 
-    def test_no_label_of_a_chart_is_cut_short(self, screen: Screen, page: str) -> None:
+    def test_no_text_of_a_chart_is_cut_short_or_stands_outside(self, screen: Screen, page: str) -> None:
         assert [cut for chart in screen.visit(page).facts["charts"] for cut in chart["cut"]] == []
 
     def test_the_text_of_a_diagram_is_legible_apart_and_inside_it(self, screen: Screen, page: str) -> None:
@@ -389,3 +395,15 @@ def test_the_notebook_to_download_is_the_reader_notebook(page: str) -> None:
         offered = (HTML / page).parent / unquote(button["href"])
         notebook = BOOK / "notebooks" / Path(page).relative_to("book").with_suffix(".ipynb")
         assert offered.read_bytes() == notebook.read_bytes()
+
+
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_a_page_says_what_it_is_to_who_links_to_it(page: str) -> None:
+    """A description for a search engine, title and address for whoever shares the link, and a picture for the tab."""
+    head = soup(page).head
+    said = {tag.get("property") or tag.get("name"): tag.get("content", "") for tag in head.find_all("meta")}
+    assert len(said["description"]) > 40
+    assert said["og:title"]
+    assert said["og:url"].endswith(page)
+    icon = head.find("link", rel="icon")["href"]
+    assert (HTML / page).parent.joinpath(icon).is_file()

@@ -139,7 +139,7 @@ def handed(call: ast.Call) -> list[ast.Name]:
 
 def test_an_unknown_profile_is_one_line_that_names_those_there_are() -> None:
     for name in EXPERIMENTS:
-        with pytest.raises(InputError, match=r"^profile: got 'tiny', allowed is one of smoke, cpu, gpu$"):
+        with pytest.raises(InputError, match=r"^profile: got 'tiny', allowed is one of smoke, cpu, gpu, paper$"):
             EXPERIMENTS[name].settings("tiny")
 
 

@@ -38,5 +38,6 @@ def test_the_live_plan_in_the_page_is_the_packages_deployable_radius() -> None:
     radius = privacy.deployable_radius(at["low"].to_numpy(), sigma=3.0, n_vote=1000, beta=0.01)
     needed = 3.0 * at["u"].to_numpy()[radius >= 2.0].min()
     nearer = np.subtract(*stats.norm.cdf([33.4 + needed, 33.4 - needed], 27.0, 5.0))
-    expected = f"VOTE: R from a margin of {needed:.2f}; nearer: {nearer:.0%}; 2,100 passes"
-    assert expected in vl_convert.vegalite_to_svg(CHARTS["live_plan"]().to_json())
+    drawn = vl_convert.vegalite_to_svg(CHARTS["live_plan"]().to_json())
+    for line in (f"VOTE: R from a margin of {needed:.2f}; nearer: {nearer:.0%}", "2,100 passes"):
+        assert f">{line}<" in drawn
