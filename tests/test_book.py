@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
 from page_facts import FACTS
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -32,6 +33,7 @@ PAGES = sorted(path.relative_to(HTML).as_posix() for path in HTML.rglob("*.html"
 SHOWN = [page for page in PAGES if page != "index.html"]  # that one only leads to the first page
 CHAPTERS = [page for page in PAGES if page.startswith("book/")]
 SCREENS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
+JUDGED = (390, "light")  # what axe-core judges is the same on every screen, but for what scrolls on a narrow one
 CDN = re.compile(r"jsdelivr|unpkg|cdnjs|googleapis|polyfill\.io|require\.js|requirejs|jupyter-widgets", re.IGNORECASE)
 
 
@@ -44,10 +46,24 @@ class Visit:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
+def barriers(page: Page) -> list[str]:
+    """What axe-core calls serious or critical. Its look at every colour takes ten times as long as all else together:
+    it is left to who changes colours."""
+    rules = {"color-contrast": {"enabled": False}}
+    found = Axe().run(page, {"exclude": [["mjx-container"]]}, {"resultTypes": ["violations"], "rules": rules})
+    return [
+        f"{rule['id']}: {node['html'][:200]}"
+        for rule in found.response["violations"]
+        if rule["impact"] in ("serious", "critical")
+        for node in rule["nodes"]
+    ]
+
+
 class Screen:
     """One browser window of a given width and colour scheme; it keeps what it has seen."""
 
     def __init__(self, browser: Browser, width: int, scheme: str) -> None:
+        self.name = width, scheme
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         self.page: Page = context.new_page()
         self.page.on("console", self._console)
@@ -89,6 +105,8 @@ class Screen:
         if page not in self._seen:
             self.open(page)
             self._visit.facts = self.page.evaluate(FACTS)
+            if self.name == JUDGED:
+                self._visit.facts["barriers"] = barriers(self.page)
             self._seen[page] = self._visit
         return self._seen[page]
 
@@ -347,3 +365,10 @@ def test_a_page_says_what_it_is_to_who_links_to_it(page: str) -> None:
     assert said["og:url"].endswith(page)
     icon = head.find("link", rel="icon")["href"]
     assert (HTML / page).parent.joinpath(icon).is_file()
+
+
+@pytest.mark.parametrize("page", SHOWN)
+def test_nothing_bars_a_reader_who_uses_a_keyboard_or_a_screen_reader(
+    screens: dict[tuple[int, str], Screen], page: str
+) -> None:
+    assert screens[JUDGED].visit(page).facts["barriers"] == []

@@ -57,6 +57,7 @@ def setup(app: Any) -> dict[str, Any]:
     app.connect("html-page-context", _load_chart_scripts)
     app.connect("html-page-context", _search_without_a_server)
     app.connect("html-page-context", _let_fields_wrap)
+    app.connect("html-page-context", _no_list_of_other_things)
     # The theme fills its buttons at priority 501; ours has to come after.
     app.connect("html-page-context", _point_colab_at_the_notebook, priority=600)
     app.connect("build-finished", _offer_the_notebooks)
@@ -101,6 +102,14 @@ def _let_fields_wrap(_app: Any, _pagename: str, _template: str, context: dict[st
     """A name of a field in a table, such as images_per_second, may break where its words do."""
     if "body" in context:
         context["body"] = FIELD.sub(lambda name: name[0].replace("_", "_<wbr>"), context["body"])
+
+
+def _no_list_of_other_things(_app: Any, _pagename: str, _template: str, context: dict[str, Any], _doctree: Any) -> None:
+    """Docutils calls a bibliography a list, whose children would have to be items; they are entries and links."""
+    if "body" in context:
+        context["body"] = context["body"].replace(
+            '<div role="list" class="citation-list">', '<div class="citation-list">'
+        )
 
 
 def _point_colab_at_the_notebook(

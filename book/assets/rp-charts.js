@@ -180,6 +180,8 @@
     // An element with the role "img" hides its children, sliders included, from a screen reader.
     if (box.querySelector(".vega-bind")) box.setAttribute("role", "group");
     if (box.scrollWidth > box.clientWidth) box.setAttribute("tabindex", "0");
+    // Vega gives a layer without a mark the role of a picture, and a picture has to have a name.
+    for (const empty of box.querySelectorAll('svg g[role="graphics-symbol"]:empty')) empty.removeAttribute("role");
   }
 
   function isStale(entry, box) {

@@ -55,7 +55,8 @@ def contact_sheet(
     heads = "".join(f'<th scope="col" style="{_HEAD}">{html.escape(column)}</th>' for column in columns)
     body = "".join(_sheet_row(name, images, columns) for name, images in drawn.items())
     markup = (
-        f'<div class="rp-sheet" role="group" aria-label="{html.escape(description)}" style="overflow-x:auto">'
+        f'<div class="rp-sheet" role="group" tabindex="0" aria-label="{html.escape(description)}" '
+        'style="overflow-x:auto">'
         f'<table style="border-collapse:collapse;width:auto"><thead><tr><td></td>{heads}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )

@@ -67,7 +67,7 @@ class Certificate:
         bound="classical": half of the target for the certificate and half for the releases, which is shorter.
         bound="plurality": classical, for VOTE, with the other classes bounded as well, so that no majority is needed.
         A certificate that is valid at any time has these two. bound="calibrated-plurality": never shorter than that,
-        for one VOTE, of at most 2,000 samples and votes; what is not remembered may take minutes.
+        for one VOTE, where samples times votes are at most 100,000; what is not remembered takes up to half a minute.
         Raises InputError as `calibrated_level` does, and where a grid's sampler errs by more than the target.
 
         >>> smoothing = rp.Smoothing(rp.models.half_space_net(), num_classes=2, sigma=1.0, seed=0)

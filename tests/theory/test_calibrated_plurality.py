@@ -101,7 +101,8 @@ def test_where_no_bracket_closes_the_level_is_what_adding_failures_allows():
 @pytest.mark.parametrize(
     ("bad", "named"),
     [
-        ({"target_tv": 0.0}, "target_tv"), ({"n_cert": 2001}, "n_cert"), ({"n_vote": 10_000}, "n_vote"),
+        ({"target_tv": 0.0}, "target_tv"), ({"n_cert": 2001, "n_vote": 50}, "n_cert, n_vote"),
+        ({"n_cert": 11, "n_vote": 10_000}, "n_cert, n_vote"),
         ({"n_vote": 0}, "n_vote"), ({"num_classes": 1}, "num_classes"), ({"largest_other": 6}, "largest_other"),
         ({"largest_other": -1}, "largest_other"), ({"sigma": 0.0}, "sigma"),
     ],

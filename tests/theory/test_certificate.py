@@ -113,7 +113,11 @@ def test_calibrated_by_plurality_is_for_one_vote_of_counts_that_do_not_grow():
     kept = found.deployable_radius(**at, bound="calibrated-plurality")
     assert kept.tolist() == [expected]
     assert kept >= found.deployable_radius(**at, bound="plurality")
-    for wish, argument in (({"releases": 2}, "releases"), ({"rule": "predict"}, "rule"), ({"n_vote": 5000}, "n_vote")):
+    for wish, argument in (
+        ({"releases": 2}, "releases"),
+        ({"rule": "predict"}, "rule"),
+        ({"n_vote": 5000}, "n_cert, n_vote"),
+    ):
         with pytest.raises(InputError, match=rf"^{argument}: got [^\n]*$"):
             found.deployable_radius(**{**at, **wish}, bound="calibrated-plurality")
 
