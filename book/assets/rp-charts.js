@@ -97,7 +97,7 @@
         value.axis = { labelLineHeight: 11, labelFontSize: 11, ...value.axis, labelExpr: twoLines(24) };
       }
       if (key === "x" && value.axis !== null && (value.title || (value.axis || {}).title)) {
-        value.axis = { titleFontSize: 11, ...value.axis, title: inLines((value.axis || {}).title || value.title, 26) };
+        value.axis = { titleFontSize: 11, ...value.axis, title: inLines((value.axis || {}).title || value.title, 22) };
       }
       if ("header" in value) value.header = { ...value.header, labelExpr: twoLines(30) };
       broken(value);
@@ -105,9 +105,16 @@
     if (typeof part.title === "string" && !part.field) part.title = inLines(part.title, 44);
   }
 
+  // A long text as lines of whole words.
   function inLines(text, length) {
-    const parts = typeof text === "string" && text.match(new RegExp(`^(.{1,${length}}) (.+)$`));
-    return parts && text.length > length ? [parts[1], parts[2]] : text;
+    if (typeof text !== "string" || text.length <= length) return text;
+    const lines = [""];
+    for (const word of text.split(" ")) {
+      const last = lines.length - 1;
+      if (lines[last] && lines[last].length + word.length >= length) lines.push(word);
+      else lines[last] += (lines[last] ? " " : "") + word;
+    }
+    return lines;
   }
 
   async function embed(box, spec, dark) {

@@ -26,7 +26,7 @@ def _profile(name: str, **ours: Any) -> MechanismSettings:
     arms = [Arm("none")]
     for s in sorted({arm.sigma for arm in theirs.arms if arm.defense == "fixed noise"}):
         arms += [Arm("plain noise", s), Arm("smoothing", s, 10), Arm("smoothing", s, 100), Arm("fixed noise", s, 10)]
-        arms += [Arm("none", s, augmented=True)]
+        arms += [arm for arm in [Arm("none", s, augmented=True)] if arm in theirs.arms]
     return MechanismSettings(**vars(theirs) | {"arms": tuple(arms)}, **ours)
 
 
