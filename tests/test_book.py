@@ -33,7 +33,7 @@ PAGES = sorted(path.relative_to(HTML).as_posix() for path in HTML.rglob("*.html"
 SHOWN = [page for page in PAGES if page != "index.html"]  # that one only leads to the first page
 CHAPTERS = [page for page in PAGES if page.startswith("book/")]
 SCREENS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
-JUDGED = (390, "light")  # what axe-core judges is the same on every screen, but for what scrolls on a narrow one
+JUDGED = (390, "light")  # what axe-core judges here is the same on every screen
 CDN = re.compile(r"jsdelivr|unpkg|cdnjs|googleapis|polyfill\.io|require\.js|requirejs|jupyter-widgets", re.IGNORECASE)
 
 
@@ -47,13 +47,11 @@ class Visit:
 
 
 def barriers(page: Page) -> list[str]:
-    """What axe-core calls serious or critical. Its look at every colour takes ten times as long as all else together:
-    it is left to who changes colours."""
-    rules = {"color-contrast": {"enabled": False}}
-    # Code in a folded solution: the theme decides when a page is loaded which code scrolls, and so can have the focus.
-    left_out = [["mjx-container"], ["pre[tabindex='-1']"]]
+    """What axe-core calls serious or critical, but for two rules: its look at every colour takes ten times as long as
+    all else together, and what scrolls without a focus depends on what happens to overflow just then."""
+    rules = {rule: {"enabled": False} for rule in ("color-contrast", "scrollable-region-focusable")}
     options = {"resultTypes": ["violations"], "rules": rules, "preload": False}  # file: has no second request
-    found = Axe().run(page, {"exclude": left_out}, options)
+    found = Axe().run(page, {"exclude": [["mjx-container"]]}, options)
     return [
         f"{rule['id']}: {node['html'][:200]}"
         for rule in found.response["violations"]
