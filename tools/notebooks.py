@@ -67,8 +67,11 @@ def out_of_step(root: Path = ROOT) -> list[Path]:
 
 def write(root: Path = ROOT) -> list[Path]:
     """Bring every notebook into step; what was written or deleted, relative to `root`."""
-    changed = out_of_step(root)
-    wanted = texts(root)
+    return bring_into_step(root, texts(root), out_of_step(root))
+
+
+def bring_into_step(root: Path, wanted: dict[Path, str], changed: list[Path]) -> list[Path]:
+    """Of `changed`, relative to `root`: write what is wanted, delete what is not; `changed` itself."""
     for path in changed:
         if path in wanted:
             (root / path).parent.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from tools.assignments.master import Master, Question, masters
 from tools.chapters import ROOT, all_chapters
 from tools.labels import Labels, collect
-from tools.notebooks import KERNEL, address, colab_cell
+from tools.notebooks import KERNEL, address, colab_cell, bring_into_step
 from tools.plain_markdown import SOLUTION_ENDS, SOLUTION_STARTS, Converter
 
 STUDENTS = Path("assignments", "student")
@@ -75,14 +75,7 @@ def rubric(master: Master) -> str:
 
 def write_students(root: Path = ROOT) -> list[Path]:
     """Bring the students' notebooks into step; those that were written or deleted, relative to `root`."""
-    wanted, changed = student_texts(root), out_of_step(root)
-    for path in changed:
-        if path in wanted:
-            (root / path).parent.mkdir(parents=True, exist_ok=True)
-            (root / path).write_text(wanted[path], encoding="utf-8")
-        else:
-            (root / path).unlink()
-    return changed
+    return bring_into_step(root, student_texts(root), out_of_step(root))
 
 
 def out_of_step(root: Path = ROOT) -> list[Path]:
