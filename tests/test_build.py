@@ -78,7 +78,7 @@ def test_a_broken_reference_fails_the_build_every_time(tiny: Path) -> None:
 
 def test_the_pdf_has_every_chapter_its_solutions_and_bookmarks_and_no_path_of_this_machine(tiny: Path) -> None:
     solution = ":::{admonition} Solution\n:class: dropdown\nForty-two.\n:::\n"
-    chapter = "# Two\n\nSee {doc}`intro` and {release}`x.zip`.\n\n" + solution
+    chapter = "# Two\n\nSee {doc}`intro` and {release}`x.zip`.\n\n" + solution + "\n{.depth}\n## Below\n\nDeep water.\n"
     (tiny / "_toc.yml").write_text("format: jb-book\nroot: book/intro\nchapters: [file: book/two]\n", encoding="utf-8")
     (tiny / "book" / "two.md").write_text(chapter, encoding="utf-8")
     (tiny / "book" / "intro.md").write_text(
@@ -92,6 +92,8 @@ def test_the_pdf_has_every_chapter_its_solutions_and_bookmarks_and_no_path_of_th
     text = "\n".join(page.extract_text() for page in printed.pages)
     assert "42 printed" in text
     assert "Forty-two." in text
+    assert "Deep water." in text
+    assert "In depth" not in text
     bookmarks = [mark.title for mark in _flat(printed.outline)]
     assert [mark for mark in bookmarks if mark in ("Tiny", "Two")] == ["Tiny", "Two"]
     notes = [note.get_object() for page in printed.pages for note in page.get("/Annots", [])]
@@ -101,6 +103,21 @@ def test_the_pdf_has_every_chapter_its_solutions_and_bookmarks_and_no_path_of_th
 
 def _flat(outline: list[Any]) -> list[Any]:
     return [mark for part in outline for mark in (_flat(part) if isinstance(part, list) else [part])]
+
+
+def test_a_section_of_depth_is_folded_under_its_heading_with_its_minutes(tiny: Path) -> None:
+    words = "Word. " * 700
+    text = HEADER + f"Core.\n\n(deep)=\n{{.depth}}\n## Below\n\n{words}\n\n### Further\n\nDown.\n\n## Back\n\nUp.\n"
+    assert build(tiny, text).returncode == 0
+    page = (tiny / "_build" / "html" / "book" / "intro.html").read_text(encoding="utf-8")
+    section = page[page.index('<section class="depth" id="below">') :]
+    heading, _, folded = section.partition('<details class="rp-depth"><summary>In depth, 4 min</summary>')
+    assert "<h2>" in heading
+    inside, _, after = folded.partition("</details>")
+    assert "Down." in inside
+    assert "Up." not in inside
+    assert "Up." in after
+    assert '<a class="reference internal nav-link" href="#further">' in page, "missing in the list of sections"
 
 
 def test_a_diagram_that_is_not_there_fails_the_build(tiny: Path) -> None:

@@ -73,6 +73,9 @@ Inside.
   - 2
 ```
 
+{.depth}
+## Below
+
 ```{exercise-start} Predict
 :label: ex-one
 ```
@@ -165,6 +168,7 @@ def test_every_kind_of_markup_becomes_plain(trial: Path) -> None:
         "> $$ R = \\sigma \\tag{1} $$",
         "> > **Note.**",
         "| a | b |\n|---|---|\n| 1 | 2 |",
+        "## Below (in depth)",
         "> **Exercise 1 (Predict).**",
         "<summary>Solution</summary>\n\nThis large.",
         "<summary>Solution</summary>\n\nAnd so on.",

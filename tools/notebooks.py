@@ -122,7 +122,7 @@ def _markdown(converter: Converter, source: str) -> list[str]:
 def _code_cell(cell: NotebookNode, *, folded: bool) -> NotebookNode:
     tags = list(cell.metadata.get("tags", []))
     metadata = {"tags": tags} if tags else {}
-    if folded:
+    if folded or "hide-input" in tags:
         metadata |= {"jupyter": {"source_hidden": True}, "cellView": "form"}
     return new_code_cell(cell.source, metadata=metadata)
 

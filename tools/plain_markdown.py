@@ -24,6 +24,7 @@ WITH_TEXT = re.compile(r"^(?P<text>.+?)\s*<(?P<target>[^<>]+)>$", re.DOTALL)
 LINK = re.compile(r"\[(?P<text>[^\]]*)\]\((?P<target>[^)\s]+)\)")
 SPAN = re.compile(r"\[(?P<text>[^\]]+)\]\{[.#][^}]*\}")
 FORMULA = re.compile(r"\$\$.+?\$\$|(?<![\\$])\$[^$\n]*(?:\n[^$\n]+)*\$", re.DOTALL)
+DEPTH = re.compile(r"^\{\.depth\}\n(#+ .*)$", re.MULTILINE)
 BLOCK_ATTRIBUTES = re.compile(r"^\{[.#][^}`]*\}\s*$")
 
 
@@ -44,7 +45,8 @@ class Converter:
 
     def cell(self, source: str) -> str:
         """The plain Markdown of one cell; "" where nothing of it is for a reader."""
-        return re.sub(r"\n{3,}", "\n\n", "\n".join(self._blocks(source.splitlines()))).strip()
+        lines = DEPTH.sub(r"\1 (in depth)", source).splitlines()
+        return re.sub(r"\n{3,}", "\n\n", "\n".join(self._blocks(lines))).strip()
 
     def caption(self, text: str) -> str:
         """The line under a chart that a code cell draws."""

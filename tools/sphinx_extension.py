@@ -1,9 +1,9 @@
 """The book's own Sphinx extension: everything a build needs that _config.yml cannot say.
 
 It makes the offline assets, names the execution cache, has the chapters run, tells the package to draw for the book,
-loads the chart script on the pages that have a chart, puts diagrams into the pages, lets names of fields in tables
-wrap, and points the Colab button and the download at the reader notebooks. The rules of the build (what fails it) are
-in tools/book.py; the look of a page is in book/assets/.
+loads the chart script on the pages that have a chart, puts diagrams into the pages, folds sections of depth, lets
+names of fields in tables wrap, and points the Colab button and the download at the reader notebooks. The rules of the
+build (what fails it) are in tools/book.py; the look of a page is in book/assets/.
 """
 
 from __future__ import annotations
@@ -19,10 +19,13 @@ from docutils.parsers.rst import directives
 from sphinx.util.docutils import SphinxDirective
 
 from tools import assets, book, execution
+from tools.chapters import Chapter
+from tools.reading import reading
 
 # Excerpts beside the results of a search are fetched, which a browser refuses for files on a disk.
 NO_EXCERPTS = 'if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;'
 CHART_MARK = 'class="rp-chart"'
+FOLD = '<details class="rp-depth"><summary>In depth, {minutes:.0f} min</summary>'
 FIELD = re.compile(r"(?<=<t[hd]>)[^<]*_[^<]*(?=</t[hd]>)")  # a cell of a table as pandas writes it
 
 
@@ -54,6 +57,7 @@ def setup(app: Any) -> dict[str, Any]:
     app.connect("config-inited", _prepare, priority=100)
     app.connect("builder-inited", _let_one_long_page_be_written)
     app.connect("env-before-read-docs", lambda _app, environment, pages: execution.run_missing(environment, pages))
+    app.connect("doctree-resolved", _fold_depth)
     app.connect("html-page-context", _load_chart_scripts)
     app.connect("html-page-context", _search_without_a_server)
     app.connect("html-page-context", _let_fields_wrap)
@@ -85,6 +89,21 @@ def _let_one_long_page_be_written(app: Any) -> None:
     """Sphinx asks those who registered a node for "singlehtml" and, where any have, nobody who did so for "html"."""
     writers = app.registry.translation_handlers
     writers["singlehtml"] = writers["html"] | writers.get("singlehtml", {})
+
+
+def _fold_depth(app: Any, doctree: nodes.document, pagename: str) -> None:
+    """A section marked {.depth} shows its heading and how long the rest takes; on paper it stands open.
+
+    Late, for the lists of sections and the numbers of figures are collected from the page as it was written.
+    """
+    sections = [section for section in doctree.findall(nodes.section) if "depth" in section["classes"]]
+    if app.builder.name != "html" or not sections:
+        return
+    stretches = reading(Chapter(pagename, Path(app.env.doc2path(pagename)))).depth
+    for section, stretch in zip(sections, stretches, strict=True):
+        after = section.first_child_matching_class(nodes.title) + 1
+        fold = nodes.raw("", FOLD.format(minutes=max(1, stretch.minutes)), format="html")
+        section[after:] = [fold, *section[after:], nodes.raw("", "</details>", format="html")]
 
 
 def _load_chart_scripts(app: Any, pagename: str, _template: str, context: dict[str, Any], _doctree: Any) -> None:
