@@ -14,7 +14,7 @@ import pytest
 from scipy import stats
 
 import rp_tutorial as rp
-from rp_tutorial.figures.base import ABOVE, BELOW, REFERENCE
+from rp_tutorial.figures.palette import ABOVE, BELOW, REFERENCE
 from tools.assets import DIAGRAMS, Diagram
 from tools.chapters import ROOT, all_chapters
 

@@ -15,6 +15,7 @@ from .faces import flip_rates as flip_rates
 from .faces import label_regions as label_regions
 from .faces import latent_walk as latent_walk
 from .pages import page as page
+from .palette import page_name as page_name
 from .tables import inferred_intervals as inferred_intervals
 from .tables import interval_sets as interval_sets
 from .tables import live_certificate as live_certificate

@@ -1,9 +1,9 @@
-"""What all charts share: palette, finish, sliders, the book's renderer, and the two charts that any chapter may draw.
+"""What all charts share: finish, sliders, the book's renderer, and the two charts that any chapter may draw.
 
 Every chart of the room is one function: a tidy DataFrame in, an Altair chart with alt text out. None computes a result;
-the tables come from the experiments and from `statistics`. The book's build sets RP_TUTORIAL_RENDERER=book, which
-writes charts for the Vega bundle that the pages carry themselves, so that they work from a file and without a network.
-Anywhere else (Jupyter, Colab) Altair's own renderer stays.
+the tables come from the experiments and from `statistics`. Names and colours of mechanisms are in `palette.py`. The
+book's build sets RP_TUTORIAL_RENDERER=book, which writes charts for the Vega bundle that the pages carry themselves, so
+that they work from a file and without a network. Anywhere else (Jupyter, Colab) Altair's own renderer stays.
 """
 
 import hashlib
@@ -14,42 +14,58 @@ from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
+from rp_tutorial.core.arguments import one_of
+from rp_tutorial.figures.palette import ABOVE, REFERENCE, looks, on_page, page_name
+
 alt.data_transformers.disable_max_rows()  # a table of one's own may have more than Altair's 5,000
-ABOVE, BELOW = "#2b6cb0", "#dd6b20"  # the paper's blue and orange, told apart by most colour-blind readers too
-REFERENCE = "#718096"
-# Colours that hold on light and dark pages; with shapes of another period no two of two dozen names look alike.
-COLOURS = (REFERENCE, ABOVE, BELOW, "#2f855a", "#b83280", "#805ad5")
-SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-left", "triangle-right")
-MECHANISMS = (  # these look the same in every chart of several families; others follow in the order of their table
-    "none",
-    "smoothing",
-    "plain noise",
-    "abstaining",
-    "training under noise",
-    "smoothing and training under noise",
-)
 SHARE = alt.Scale(domain=[0, 1])
+WORDS = {  # of columns whose name is not a word
+    "asr_start": "starting points alone",
+    "asr": "attack success rate",
+    "n": "N",
+    "defense": "defence",
+}
+LOG = "log₁₀ "  # see book/assets/rp-charts.js
 WIDTH = 420  # of charts with rows of panels; charts of one panel take the width of the page
 
 
 def lines(
-    table: pd.DataFrame, *, x: str, y: str, series: str, titles: tuple[str, str], description: str, dashed: tuple = ()
+    table: pd.DataFrame,
+    *,
+    x: str,
+    y: str,
+    series: str,
+    titles: tuple[str, str],
+    description: str,
+    dashed: tuple = (),
+    log: str = "",
 ) -> alt.Chart:
-    """Curves of y against x, one a series; the series named in `dashed` are references."""
-    names = list(dict.fromkeys(table[series]))
+    """Curves of y against x, one a series; the series named in `dashed` are references.
+
+    log: "x", "y" or "xy", the axes with a logarithmic scale. Mechanisms have the names and colours of the page.
+    """
+    one_of("log", log, ("", "x", "y", "xy"))
+    shown = on_page(table, series)
+    look = looks(series, shown[series], dashed=[page_name(name) for name in dashed], lines=True)
+    across, up = (
+        channel(f"{column}:Q", title=title, **_axis(table[column], log=axis in log, zero=axis == "y"))
+        for channel, column, title, axis in zip((alt.X, alt.Y), (x, y), titles, "xy", strict=True)
+    )
+    read = [
+        alt.Tooltip(f"{column}:Q", title=title, format=",.4~g") for column, title in zip((x, y), titles, strict=True)
+    ]
     chart = (
-        alt.Chart(table)
+        alt.Chart(shown)
         .mark_line(strokeWidth=2)
         .encode(
-            x=alt.X(f"{x}:Q", title=titles[0], scale=alt.Scale(zero=False)),
-            y=alt.Y(f"{y}:Q", title=titles[1]),
-            color=alt.Color(f"{series}:N", title=None, sort=names, legend=alt.Legend(columns=3)),
-            strokeDash=alt.condition(
-                alt.FieldOneOfPredicate(field=series, oneOf=list(dashed)), alt.value([5, 4]), alt.value([1, 0])
-            ),
-            tooltip=[f"{series}:N", alt.Tooltip(f"{x}:Q", format=".3f"), alt.Tooltip(f"{y}:Q", format=".3f")],
+            x=across,
+            y=up,
+            color=look["color"],
+            strokeDash=look["strokeDash"],
+            tooltip=[alt.Tooltip(f"{series}:N", title=words(series)), *read],
         )
         .properties(width="container", height=260)
     )
@@ -75,8 +91,10 @@ def estimates(
     `panel` (a panel each), in the order in which they are drawn. Instead of the three, `of` and `of`_ci (pairs).
     Sources of one group stand beside each other; those in `first` have the first looks. number: the format of what is
     read off. A percentage is one on the axis too, from 0 to 1; with a sign it is a gain, and a dashed line is at 0.
+    Mechanisms have the names and colours of the page.
     """
     names = [name for name in (panel, group, source) if name]
+    table = on_page(table, *names)
     read = ["value", "low", "high", *([tick] if tick else [])]
     table = table if of == "value" else measured(table, of, *names, *read[3:])
     rows = list(dict.fromkeys(table[group]))
@@ -93,7 +111,7 @@ def estimates(
     layers = [
         base.mark_rule(strokeWidth=3).encode(x="low:Q", x2="high:Q", color=look["color"]),
         base.mark_point(filled=True, size=80, opacity=1).encode(
-            x=x, **look, tooltip=[*(f"{name}:N" for name in names), *tooltips(*read, format=number)]
+            x=x, **look, tooltip=[*named(*names), *tooltips(*read, format=number, value=title)]
         ),
     ]
     if tick:
@@ -107,28 +125,16 @@ def estimates(
     return finish(chart.properties(width="container", height=height), description)
 
 
-def curves(base: alt.Chart, y: alt.Y, read: Sequence[Any], *, band: bool = False, **look: Any) -> list[alt.Chart]:
+def curves(base: alt.Chart, y: alt.Y, read: Sequence[Any], look: dict[str, Any], *, band: bool = False) -> list[Any]:
     """Layers of curves through points with their intervals, columns low and high of the table of `base`.
 
-    base: has x and the colours. read: what is read off a point; look: further encodings of the points.
+    base: has x. read: what is read off a point. look: `looks` of the lines.
     """
+    base = base.encode(color=look["color"])
     interval = base.mark_area(opacity=0.15) if band else base.mark_rule(opacity=0.5)
-    points = base.mark_point(filled=True, size=60, opacity=1).encode(y=y, tooltip=read, **look)
-    return [interval.encode(y="low:Q", y2="high:Q"), base.mark_line(strokeWidth=2).encode(y=y), points]
-
-
-def looks(field: str, names: Sequence[str], *, first: Sequence[str] = (), columns: int = 3) -> dict[str, Any]:
-    """Colour and shape by name, as encodings; a name in `first` has its place's look whoever else is drawn."""
-    order = list(dict.fromkeys([*first, *names]))
-    shown = [name for name in order if name in set(names)]
-    at = [order.index(name) for name in shown]
-    legend = alt.Legend(columns=columns, symbolOpacity=1)
-
-    def by_name(channel: type, values: Sequence[str]) -> Any:
-        scale = alt.Scale(domain=shown, range=[values[i % len(values)] for i in at])
-        return channel(f"{field}:N", title=None, sort=shown, scale=scale, legend=legend)
-
-    return {"color": by_name(alt.Color, COLOURS), "shape": by_name(alt.Shape, SHAPES)}
+    points = base.mark_point(filled=True, size=60, opacity=1).encode(y=y, tooltip=read, shape=look["shape"])
+    line = base.mark_line(strokeWidth=2).encode(y=y, strokeDash=look["strokeDash"])
+    return [interval.encode(y="low:Q", y2="high:Q"), line, points]
 
 
 def panels(chart: alt.LayerChart, field: str, names: Sequence[str]) -> alt.FacetChart:
@@ -137,9 +143,19 @@ def panels(chart: alt.LayerChart, field: str, names: Sequence[str]) -> alt.Facet
     return chart.facet(row=alt.Row(f"{field}:N", sort=list(dict.fromkeys(names)), title=None, header=header))
 
 
-def tooltips(*columns: str, format: str = ".1%") -> list[alt.Tooltip]:
-    """The numbers of some columns, to be read off under the pointer."""
-    return [alt.Tooltip(f"{column}:Q", format=format) for column in columns]
+def named(*columns: str) -> list[alt.Tooltip]:
+    """The names in some columns, to be read off under the pointer."""
+    return [alt.Tooltip(f"{column}:N", title=words(column)) for column in columns]
+
+
+def tooltips(*columns: str, format: str = ".1%", **titles: str) -> list[alt.Tooltip]:
+    """The numbers of some columns, to be read off under the pointer; titles: what a column is called there."""
+    return [alt.Tooltip(f"{c}:Q", format=format, title=titles.get(c, words(c))) for c in columns]
+
+
+def words(column: str) -> str:
+    """What a reader sees for the name of a column."""
+    return WORDS.get(column, column.replace("_", " "))
 
 
 def measured(table: pd.DataFrame, of: str, *kept: str, value: str = "value", ends: str = "") -> pd.DataFrame:
@@ -159,12 +175,25 @@ def finish(chart: Any, description: str) -> Any:
         .configure(background="transparent")
         .configure_view(stroke=None)
         .configure_axis(labelLimit=0)  # a name cut short may be the name of another row
+        .configure_axisQuantitative(labelOverlap="greedy", labelSeparation=4)
         .configure_legend(orient="bottom", labelLimit=0)
     )
 
 
 def slider(name: str, label: str, value: float, low: float, high: float, step: float) -> alt.Parameter:
+    """A slider of the page. With a label that begins with LOG the book shows what the logarithm is of, 1,000 for 3."""
     return alt.param(name=name, value=value, bind=alt.binding_range(min=low, max=high, step=step, name=label + " "))
+
+
+def _axis(values: pd.Series, *, log: bool, zero: bool) -> dict[str, Any]:
+    """Scale and axis; on a logarithmic one the powers of ten are named, and nothing else where there are enough."""
+    if not log:
+        return {"scale": alt.Scale(zero=zero)}
+    low, high = np.log10(values.min()), np.log10(values.max())
+    tens = [float(10.0**k) for k in range(int(np.floor(low)), int(np.ceil(high)) + 1)]
+    within = [ten for ten in tens if low - 1e-9 <= np.log10(ten) <= high + 1e-9]
+    axis = alt.Axis(format="~g" if low < 0 else ",", **({"values": within} if len(within) > 2 else {"tickCount": 4}))
+    return {"scale": alt.Scale(type="log", nice=False), "axis": axis}
 
 
 def _book_renderer(spec: dict[str, Any], **_: Any) -> dict[str, str]:

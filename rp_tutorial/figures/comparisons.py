@@ -10,6 +10,7 @@ import altair as alt
 import pandas as pd
 
 from rp_tutorial.figures import base as kit
+from rp_tutorial.figures.palette import REFERENCE, looks, on_page, page_name
 
 VERDICTS = ("open", "shown", "contradicted", "traded")
 MEASURES = {"agreement": "agreement with the undefended net", "test_accuracy": "accuracy on test images"}
@@ -32,32 +33,38 @@ def frontier(
     The dashed staircase is the least `y` to be had with at least that accuracy; the best place is bottom right.
     accuracy_from: less accurate arms are left out. y_from: where the axis of `y` begins.
     """
+    table = on_page(table, "name", "family")
+    front = [page_name(name) for name in front]
     # Of the whole table, so that a family looks the same in every section of it.
-    look = kit.looks("family", table["family"], first=kit.MECHANISMS)
+    look = looks("family", table["family"])
     table = table[table["test_accuracy"] >= accuracy_from]
     arms = kit.measured(table, "test_accuracy", "name", "family", value="test_accuracy", ends="test_accuracy_")
     arms = arms.join(kit.measured(table, y, value="loss", ends="loss_"))
     axis = alt.Axis(format="%")
     across = alt.X("test_accuracy:Q", title="test accuracy", scale=alt.Scale(zero=False), axis=axis)
     up = alt.Y("loss:Q", title=title, scale=alt.Scale(domain=[y_from, 1]), axis=axis)
+    ends = kit.tooltips("loss_low", "loss_high", loss_low="from", loss_high="to")
     base = alt.Chart(arms)
     interval = base.mark_rule(opacity=0.45, clip=True).encode(color=look["color"])
     layers = [
         interval.encode(x="test_accuracy_low:Q", x2="test_accuracy_high:Q", y=up),
         interval.encode(x=across, y="loss_low:Q", y2="loss_high:Q"),
         base.mark_point(filled=True, size=85, opacity=1, clip=True).encode(
-            x=across, y=up, **look, tooltip=["name:N", *kit.tooltips("test_accuracy", "loss", "loss_low", "loss_high")]
+            x=across,
+            y=up,
+            **look,
+            tooltip=[*kit.named("name"), *kit.tooltips("test_accuracy", "loss", loss=title), *ends],
         ),
     ]
     at = arms.set_index("name")
     front = [name for name in front if name in at.index]
     if front:
         stairs = alt.Chart(_staircase(arms, front)).mark_line(
-            interpolate="step-before", strokeDash=[6, 4], strokeWidth=1.5, color=kit.REFERENCE, clip=True
+            interpolate="step-before", strokeDash=[6, 4], strokeWidth=1.5, color=REFERENCE, clip=True
         )
         layers.insert(0, stairs.encode(x=across, y=up, order="test_accuracy:Q"))
     if chance is not None:
-        rule = alt.Chart(pd.DataFrame({"chance": [round(chance, 4)]})).mark_rule(strokeDash=[2, 3], color=kit.REFERENCE)
+        rule = alt.Chart(pd.DataFrame({"chance": [round(chance, 4)]})).mark_rule(strokeDash=[2, 3], color=REFERENCE)
         layers.append(rule.encode(y="chance:Q"))
     said = front or [at["loss"].idxmax(), at["loss"].idxmin()]
     steps = "; ".join(f"{n}: {at.loc[n, 'test_accuracy']:.0%} accurate, {at.loc[n, 'loss']:.0%}" for n in said)
@@ -73,12 +80,12 @@ def asr_arms(table: pd.DataFrame) -> alt.LayerChart:
 
     table: columns name, family, asr, asr_ci, asr_start, in the order in which the arms are drawn.
     """
-    spoken = "; ".join(f"{row.name}: {row.asr:.0%}" for row in table.itertuples(index=False))
+    rows = on_page(table, "name").itertuples(index=False)
+    spoken = "; ".join(f"{row.name}: {row.asr:.0%}" for row in rows)
     return kit.estimates(
         table,
         group="name",
         source="family",
-        first=kit.MECHANISMS,
         of="asr",
         tick="asr_start",
         title="ASR; tick: starting points alone",
@@ -94,7 +101,8 @@ def front_areas(table: pd.DataFrame) -> alt.LayerChart:
     table: as `statistics.fronts.areas` gives it. Small is good: an ASR, averaged over accuracies.
     """
     spoken = "; ".join(
-        "{}: {:.0%} ({:.0%} to {:.0%})".format(*row) for row in kit.measured(table, "area", "family").values
+        "{}: {:.0%} ({:.0%} to {:.0%})".format(page_name(row[0]), *row[1:])
+        for row in kit.measured(table, "area", "family").values
     )
     return kit.estimates(
         table,
@@ -125,15 +133,15 @@ def distillation_curves(table: pd.DataFrame, *, measures: Sequence[str] = tuple(
     `students` of `experiments.faces.distillation`.
     """
     learnt = pd.concat(kit.measured(table, of, "name", "queries").assign(panel=MEASURES.get(of, of)) for of in measures)
+    learnt = on_page(learnt, "name")
     names, shown = (list(dict.fromkeys(learnt[column])) for column in ("name", "panel"))
-    look = kit.looks("name", names, columns=2)
-    base = alt.Chart(learnt).encode(
-        x=alt.X("queries:Q", title="queries, log", scale=alt.Scale(type="log", nice=False, padding=8)),
-        color=look["color"],
-    )
+    look = looks("name", names, columns=2, lines=True)
+    axis = alt.Axis(format=",", values=sorted(set(learnt["queries"])))
+    scale = alt.Scale(type="log", nice=False, padding=8)
+    base = alt.Chart(learnt).encode(x=alt.X("queries:Q", title="queries", scale=scale, axis=axis))
     value = alt.Y("value:Q", title=None, scale=kit.SHARE, axis=alt.Axis(format="%"))
-    read = ["name:N", "queries:Q", *kit.tooltips("value", "low", "high")]
-    layers = kit.curves(base, value, read, shape=look["shape"])
+    read = [*kit.named("name"), *kit.tooltips("queries", format=","), *kit.tooltips("value", "low", "high")]
+    layers = kit.curves(base, value, read, look)
     most = learnt[learnt["queries"] == learnt["queries"].max()]
     first = most[most["panel"] == shown[0]]
     spoken = "; ".join(f"{row.name}: {row.value:.0%}" for row in first.itertuples(index=False))
@@ -152,7 +160,7 @@ def adaptive_attackers(table: pd.DataFrame, *, reference: str) -> alt.FacetChart
     name of the attacker that does not know the defence.
     """
     kinds = ("does not know the defence", "knows the defence")
-    rows = table.assign(kind=[kinds[name != reference] for name in table["attacker"]])
+    rows = on_page(table, "defense").assign(kind=[kinds[name != reference] for name in table["attacker"]])
     spoken = []
     for defense, own in rows.groupby("defense", sort=False):
         known = [f"{asr:.0%} by {reference}, " for asr in own.loc[own["attacker"] == reference, "asr"]]

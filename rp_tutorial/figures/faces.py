@@ -15,6 +15,7 @@ from torch import Tensor
 from rp_tutorial.core.arguments import count
 from rp_tutorial.experiments.paper import FIGURE3
 from rp_tutorial.figures import base as kit
+from rp_tutorial.figures.palette import ABOVE, BELOW, REFERENCE, looks, on_page
 
 ON_TINT = "#3b8edb"  # blue that shows on the blue region, on a light page and on a dark one
 PANELS = {
@@ -72,7 +73,7 @@ def latent_walk(
             x2="x2:Q",
             y=y,
             y2="y2:Q",
-            color=alt.condition(f"datum.label == {target}", alt.value(kit.ABOVE), alt.value(kit.REFERENCE)),
+            color=alt.condition(f"datum.label == {target}", alt.value(ABOVE), alt.value(REFERENCE)),
             opacity=alt.Opacity("shade:Q", scale=None),
         )
     )
@@ -87,7 +88,7 @@ def latent_walk(
         .encode(
             x=x,
             y=y,
-            color=alt.Color("side:N", title=None, scale=alt.Scale(domain=names, range=[ON_TINT, kit.BELOW])),
+            color=alt.Color("side:N", title=None, scale=alt.Scale(domain=names, range=[ON_TINT, BELOW])),
             shape=alt.Shape("side:N", title=None, scale=alt.Scale(domain=names, range=["circle", "cross"])),
         )
     )
@@ -120,21 +121,22 @@ def asr_by_sigma(table: pd.DataFrame) -> alt.FacetChart:
     both = pd.concat([ours.assign(source="ours"), theirs.assign(value=theirs["value"] / 100, source="paper")])
     start = both[both["sigma"] == 0]  # the undefended net stands at the left end of every line
     ends = [start.assign(N=n) for n in sorted(set(both["N"]) - {0})]
-    both = pd.concat([both[both["sigma"] > 0], *ends]).assign(N=lambda t: "N = " + t["N"].astype(int).astype(str))
+    both = pd.concat([both[both["sigma"] > 0], *ends]).assign(N=lambda t: t["N"].astype(int))
     both["panel"] = both["panel"].map(PANELS)
-    names = sorted(set(both["N"]), key=lambda name: int(name[4:]))
-    base = alt.Chart(both.drop_duplicates().round(4)).encode(
-        x=alt.X("sigma:Q", title="σ (pixel range)"), color=kit.looks("N", names)["color"]
-    )
+    names = {n: f"VOTE, N = {n}" if n > 1 else "plain noise, N = 1" for n in sorted(set(both["N"]))}
+    both["N"] = both["N"].map(names)
+    look = looks("N", list(names.values()), lines=True)
+    base = alt.Chart(both.drop_duplicates().round(4)).encode(x=alt.X("sigma:Q", title="σ (pixel range)"))
     value = alt.Y("value:Q", title=None, scale=kit.SHARE, axis=alt.Axis(format="%"))
     mine, papers = (base.transform_filter(f"datum.source == '{source}'") for source in ("ours", "paper"))
-    read = ["source:N", "N:N", "sigma:Q", *kit.tooltips("value")]
+    read = [*kit.named("source", "N"), *kit.tooltips("sigma", format="~g", sigma="σ"), *kit.tooltips("value")]
     open_points = papers.mark_point(filled=False, size=130, strokeWidth=2.5, shape="triangle-up", opacity=1)
-    layers = [*kit.curves(mine, value, read), open_points.encode(y=value, tooltip=read)]
+    theirs_drawn = open_points.encode(y=value, color=look["color"], tooltip=read)
+    layers = [*kit.curves(mine, value, read, look), theirs_drawn]
     order = [name for name in PANELS.values() if name in set(both["panel"])]
     return kit.finish(
         kit.panels(alt.layer(*layers).properties(width=kit.WIDTH, height=150), "panel", order),
-        f"Against sigma from 0 to {both['sigma'].max():g}, one line for each of {', '.join(names)}: "
+        f"Against sigma from 0 to {both['sigma'].max():g}, one line for each of {', '.join(names.values())}: "
         f"{', '.join(order)}. Filled points with 95 % intervals are ours, open triangles the paper's printed numbers.",
     )
 
@@ -144,9 +146,10 @@ def flip_rates(table: pd.DataFrame, *, description: str) -> alt.LayerChart:
 
     table: columns defense, radius (latent units), rate, low, high, in the order in which the defences are listed.
     """
-    look = kit.looks("defense", table["defense"])
-    base = alt.Chart(table).encode(x=alt.X("radius:Q", title="distance |z − z₀| (latent units)"), color=look["color"])
+    table = on_page(table, "defense")
+    look = looks("defense", table["defense"], lines=True)
+    base = alt.Chart(table).encode(x=alt.X("radius:Q", title="distance |z − z₀| (latent units)"))
     y = alt.Y("rate:Q", title="share of labels that change", scale=kit.SHARE, axis=alt.Axis(format="%"))
-    read = ["defense:N", "radius:Q", *kit.tooltips("rate", "low", "high")]
-    layers = kit.curves(base, y, read, band=True, shape=look["shape"])
+    read = [*kit.named("defense"), *kit.tooltips("radius", format="~g"), *kit.tooltips("rate", "low", "high")]
+    layers = kit.curves(base, y, read, look, band=True)
     return kit.finish(alt.layer(*layers).properties(width="container", height=260), description)

@@ -8,8 +8,10 @@ from typing import Any
 
 import altair as alt
 import pandas as pd
+from scipy.stats import norm
 
-from rp_tutorial.figures.base import ABOVE, BELOW, REFERENCE, WIDTH, finish, panels, slider
+from rp_tutorial.figures.base import LOG, WIDTH, finish, named, panels, slider, words
+from rp_tutorial.figures.palette import ABOVE, BELOW, REFERENCE, looks
 from rp_tutorial.theory.robust_privacy import rounded_down
 
 
@@ -32,7 +34,7 @@ def release_histogram(
     bars = base.mark_bar(binSpacing=0).encode(
         x=alt.X("bin_left:Q", title=f"{attribute} ({unit})", scale=alt.Scale(zero=False), bin=alt.Bin(binned=True)),
         x2="bin_right:Q",
-        y=alt.Y("count:Q", title="count, log", scale=alt.Scale(type="log", domainMin=0.8)),
+        y=alt.Y("count:Q", title="count", scale=alt.Scale(type="log", domainMin=0.8)),
         y2="floor:Q",
         color=alt.Color(
             "side:N", title="side of B", scale=alt.Scale(domain=["above B", "below B"], range=[ABOVE, BELOW])
@@ -54,16 +56,14 @@ def rates_by_sigma(table: pd.DataFrame, *, quantity: str, title: str) -> alt.Lay
 
     table: columns sigma, source, `quantity`, and optionally low and high.
     """
-    base = alt.Chart(table).encode(
-        x=alt.X("sigma:O", title="σ (std)", axis=alt.Axis(labelAngle=0)),
-        xOffset="source:N",
-        color=alt.Color("source:N", title="source"),
-    )
+    look = looks("source", table["source"])
+    x = alt.X("sigma:O", title="σ (std)", axis=alt.Axis(labelAngle=0))
+    base = alt.Chart(table).encode(x=x, xOffset="source:N", color=look["color"])
+    value = alt.Tooltip(f"{quantity}:Q", format=".4f", title=words(quantity))
+    read = [*named("source"), alt.Tooltip("sigma:O", title="σ"), value]
     layers = [
-        base.mark_point(filled=True, size=80).encode(
-            y=alt.Y(f"{quantity}:Q", title=title, scale=alt.Scale(zero=False)),
-            shape=alt.Shape("source:N", title="source"),
-            tooltip=["source:N", "sigma:O", alt.Tooltip(f"{quantity}:Q", format=".4f")],
+        base.mark_point(filled=True, size=80, opacity=1).encode(
+            y=alt.Y(f"{quantity}:Q", title=title, scale=alt.Scale(zero=False)), shape=look["shape"], tooltip=read
         )
     ]
     if {"low", "high"} <= set(table.columns):
@@ -139,7 +139,7 @@ def interval_sets(
         x2="high:Q",
         y=alt.Y(f"{row}:N", title=None, sort=rows),
         color=alt.Color(f"{series}:N", title=None, sort=names, scale=colours),
-        tooltip=[f"{row}:N", alt.Tooltip("low:Q", format=".2f"), alt.Tooltip("high:Q", format=".2f")],
+        tooltip=[*named(row, series), alt.Tooltip("low:Q", format=".2f"), alt.Tooltip("high:Q", format=".2f")],
     )
     if reference is not None:
         chart = chart + base.mark_rule(strokeDash=[6, 4], color=REFERENCE).encode(x="B:Q")
@@ -154,9 +154,11 @@ def live_certificate(table: pd.DataFrame) -> alt.LayerChart:
     """
     n_steps, alpha_steps = sorted(table["log10_n"].unique()), sorted(table["log10_alpha"].unique())
     p_a = slider("p_A", "p_A", 0.9, float(table["p"].min()), float(table["p"].max()), 0.01)
-    log_n = slider("log10_N", "log₁₀ N", 3.0, n_steps[0], n_steps[-1], n_steps[1] - n_steps[0])
-    log_alpha = slider("log10_alpha", "log₁₀ α", -2.0, alpha_steps[0], alpha_steps[-1], alpha_steps[1] - alpha_steps[0])
-    sigma = slider("sigma", "σ", 1.0, 0.25, 3.0, 0.25)
+    log_n = slider("log10_N", LOG + "N", 3.0, n_steps[0], n_steps[-1], n_steps[1] - n_steps[0])
+    log_alpha = slider("log10_alpha", LOG + "α", -2.0, alpha_steps[0], alpha_steps[-1], alpha_steps[1] - alpha_steps[0])
+    largest = 2.0
+    sigma = slider("sigma", "σ", 1.0, 0.25, largest, 0.25)
+    top = largest * float(norm.ppf(table["p"].max()))  # fixed, so that sigma moves the curve and not the axis
     chosen = "abs(datum.log10_n - log10_N) < 0.01 && abs(datum.log10_alpha - log10_alpha) < 0.01"
     curve = (
         alt.Chart(table)
@@ -166,7 +168,7 @@ def live_certificate(table: pd.DataFrame) -> alt.LayerChart:
         )
     )
     x = alt.X("p:Q", title="p_A, share of the top label", scale=alt.Scale(domain=[0.5, 1.0]))
-    y = alt.Y("ideal:Q", title="radius, in the unit of σ", scale=alt.Scale(domainMin=0))
+    y = alt.Y("ideal:Q", title="radius, in the unit of σ", scale=alt.Scale(domain=[0, top]))
     at_slider = curve.transform_filter("abs(datum.p - p_A) < 0.005")
     parts = [f"'{name} ' + format(floor(1000 * datum.{name}) / 1000, '.3f')" for name in ("certified", "ideal")]
     label = " + ', ' + ".join(parts)  # a radius is rounded down
@@ -175,8 +177,8 @@ def live_certificate(table: pd.DataFrame) -> alt.LayerChart:
         curve.mark_line(strokeWidth=2.5, color=ABOVE).encode(x=x, y="certified:Q"),
         at_slider.mark_point(size=110, filled=True, color=BELOW).encode(x=x, y="certified:Q"),
         at_slider.transform_calculate(label=label)
-        .mark_text(align="right", dx=-10, dy=-14, fontSize=13, color=BELOW)
-        .encode(x=x, y="certified:Q", text="label:N"),
+        .mark_text(align="left", baseline="top", fontSize=13, color=BELOW)
+        .encode(x=alt.value(8), y=alt.value(4), text="label:N"),
     ]
     chart = alt.layer(*layers).add_params(p_a, log_n, log_alpha, sigma).properties(width="container", height=280)
     return finish(
@@ -199,9 +201,9 @@ def live_plan(
     steps = {name: sorted(part[name].unique()) for part in (table, prices) for name in part if name.startswith("log10")}
     sliders = [slider("sigma", f"σ ({unit})", 3.0, 0.5, 15.0, 0.5), slider("R", f"R ({unit})", 2.0, 0.5, 6.0, 0.25)]
     for name, label, value in (
-        ("log10_n", "log₁₀ n", 3.0),
-        ("log10_N", "log₁₀ N", 3.0),
-        ("log10_advantage", "log₁₀ advantage", -2.0),
+        ("log10_n", LOG + "n", 3.0),
+        ("log10_N", LOG + "N", 3.0),
+        ("log10_advantage", LOG + "advantage", -2.0),
     ):
         sliders.append(slider(name, label, value, steps[name][0], steps[name][-1], steps[name][1] - steps[name][0]))
     # One whole number a pair (N, advantage), for the page to look the prices up by.
@@ -264,7 +266,7 @@ def live_profile(table: pd.DataFrame) -> alt.LayerChart:
     a certificate of p_low. sigma stretches the distances in the page, so the chart needs no kernel.
     """
     sliders = [slider("sigma", "σ", 1.0, 0.25, 3.0, 0.25), slider("apart", "distance", 0.5, 0.0, 3.0, 0.05)]
-    for name, label in (("log10_N", "log₁₀ N"), ("log10_m", "log₁₀ m"), ("p_low", "p_A at least")):
+    for name, label in (("log10_N", LOG + "N"), ("log10_m", LOG + "m"), ("p_low", "p_A at least")):
         values = sorted(table[name].unique())
         sliders.append(
             slider(name, label, values[0 if name == "log10_m" else 1], values[0], values[-1], values[1] - values[0])

@@ -1,4 +1,4 @@
-"""Looks by name, intervals in rows, and the book's renderer: a box with a stable name, and Altair's own elsewhere."""
+"""Intervals in rows, axes, and the book's renderer: a box with a stable name, and Altair's own elsewhere."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 
 import altair as alt
 import pandas as pd
+import vl_convert
 from sample_charts import CHARTS
 
 from rp_tutorial.figures import base
@@ -31,30 +32,19 @@ def test_importing_the_package_leaves_altairs_own_renderer_alone() -> None:
     assert alt.renderers.active != "rp-book"
 
 
-def looks_of(names: list[str], **given: tuple[str, ...]) -> dict[str, tuple[str, str]]:
-    """Colour and shape by name, as the page draws them."""
-    look = {channel: spec.to_dict()["scale"] for channel, spec in base.looks("family", names, **given).items()}
-    assert look["color"]["domain"] == look["shape"]["domain"]
-    pairs = zip(look["color"]["range"], look["shape"]["range"], strict=True)
-    return dict(zip(look["color"]["domain"], pairs, strict=True))
-
-
-def test_no_two_of_two_dozen_names_look_alike() -> None:
-    names = [f"family {i}" for i in range(24)]
-    assert len(set(looks_of(names).values())) == len(names)
-
-
-def test_a_mechanism_looks_the_same_whoever_else_is_drawn() -> None:
-    few, many = (
-        looks_of(names, first=base.MECHANISMS) for names in (["smoothing", "mine"], ["mine", *base.MECHANISMS, "other"])
-    )
-    assert few["smoothing"] == many["smoothing"]
-    assert few["mine"] == many["mine"]
-    assert len(set(many.values())) == len(many)
-
-
 def test_sources_of_one_group_stand_beside_each_other_and_single_ones_in_the_middle() -> None:
     table = pd.DataFrame({"who": ["a", "a", "b"], "by": ["x", "y", "x"], "value": 0.5, "low": 0.4, "high": 0.6})
     for rows, beside in ((table, True), (table[1:], False)):
         spec = base.estimates(rows, group="who", source="by", title="value", description="A value.").to_dict()
         assert all(("yOffset" in layer["encoding"]) == beside for layer in spec["layer"])
+
+
+def test_an_axis_of_logarithms_names_the_powers_of_ten() -> None:
+    table = pd.DataFrame({"n": [10, 1000, 100_000], "y": [0.001, 0.01, 0.3], "s": "a"})
+    how = {"x": "n", "y": "y", "series": "s", "titles": ("samples", "error"), "description": "An error that rises."}
+    x, y = (base.lines(table, **how, log="xy").to_dict()["encoding"][channel] for channel in "xy")
+    assert x["scale"]["type"] == y["scale"]["type"] == "log"
+    assert x["axis"]["values"] == [10, 100, 1000, 10_000, 100_000]
+    drawn = vl_convert.vegalite_to_svg(base.lines(table, **how, log="xy").to_json())
+    assert all(f">{number}<" in drawn for number in ("100,000", "0.01"))
+    assert "type" not in base.lines(table, **how).to_dict()["encoding"]["x"]["scale"]

@@ -21,14 +21,14 @@ def test_the_front_is_drawn_through_its_arms_and_on_to_the_left_edge() -> None:
 
 def test_the_alt_text_of_the_front_has_its_numbers_and_not_those_of_beaten_arms() -> None:
     spoken = CHARTS["frontier"]().to_dict()["description"]
-    assert "smoothing, sigma 0.1: 97% accurate, 50%" in spoken
+    assert "VOTE, sigma 0.1: 97% accurate, 50%" in spoken
     assert "randomized response" not in spoken
 
 
 def test_a_section_leaves_out_less_accurate_arms_and_keeps_the_looks_of_families() -> None:
     whole, section = (comparisons.frontier(POINTS, front=FRONT, accuracy_from=a).to_dict() for a in (0, 0.85))
     rows = [row["name"] for data in section["datasets"].values() for row in data if "name" in row]
-    assert rows == ["none", "smoothing, sigma 0.1", "randomized response"]
+    assert rows == ["no defence", "VOTE, sigma 0.1", "randomized response"]
     looks = [chart["layer"][-1]["encoding"][of]["scale"] for of in ("color", "shape") for chart in (whole, section)]
     assert looks[0] == looks[1]
     assert looks[2] == looks[3]
@@ -45,7 +45,7 @@ def test_an_arm_has_its_interval_in_both_directions() -> None:
 def test_without_a_front_there_is_no_staircase_and_the_text_has_both_ends() -> None:
     spec = comparisons.frontier(POINTS).to_dict()
     assert [layer["mark"]["type"] for layer in spec["layer"]] == ["rule", "rule", "point"]
-    assert "none: 98% accurate, 66%; DP-SGD: 50% accurate, 30%" in spec["description"]
+    assert "no defence: 98% accurate, 66%; DP-SGD: 50% accurate, 30%" in spec["description"]
 
 
 def test_a_pair_without_a_rival_is_not_drawn() -> None:
@@ -57,7 +57,7 @@ def test_a_pair_without_a_rival_is_not_drawn() -> None:
 
 def test_the_alt_text_names_the_best_attacker_beside_the_published_one() -> None:
     spoken = CHARTS["adaptive_attackers"]().to_dict()["description"]
-    assert "smoothing: 40% by BREP-MI, at most 70% by repeated queries" in spoken
+    assert "VOTE: 40% by BREP-MI, at most 70% by repeated queries" in spoken
 
 
 def test_a_curve_has_a_point_for_every_budget_in_every_panel() -> None:

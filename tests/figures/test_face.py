@@ -9,18 +9,23 @@ import vl_convert
 from sample_charts import CHARTS
 
 from rp_tutorial import figures
-from rp_tutorial.figures import base, comparisons, contact_sheets, faces, pages, tables
+from rp_tutorial.figures import base, comparisons, contact_sheets, faces, pages, palette, tables
 
-NO_CHARTS = {"blurred", "contact_sheet", "label_regions", "mean_image", "page"}
+NO_CHARTS = {"blurred", "contact_sheet", "label_regions", "mean_image", "page", "page_name"}
 INSIDE = {
     "curves",
     "finish",
     "looks",
     "measured",
+    "mechanism",
+    "named",
+    "on_page",
     "pages",
     "panels",
     "slider",
+    "styles",
     "tooltips",
+    "words",
 }  # what the package itself calls
 each_chart = pytest.mark.parametrize("name", CHARTS)
 
@@ -40,7 +45,7 @@ def test_a_chart_draws_marks_and_leaves_the_page_its_colour(name: str) -> None:
 def test_every_public_function_stands_on_the_face_and_every_chart_is_tested_here() -> None:
     public = {
         name
-        for module in (base, comparisons, contact_sheets, faces, pages, tables)
+        for module in (base, comparisons, contact_sheets, faces, pages, palette, tables)
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if function.__module__ == module.__name__ and not name.startswith("_")
     }

@@ -35,5 +35,5 @@ def test_the_papers_printed_numbers_stand_beside_ours() -> None:
     assert names == set(faces.PANELS.values())
     data = next(iter(faces.asr_by_sigma(ARMS).to_dict()["datasets"].values()))
     printed = {(row["sigma"], row["N"], row["value"]) for row in data if row["source"] == "paper"}
-    assert {(0.03, "N = 100", 0.44), (0.1, "N = 10", 0.06), (0.1, "N = 100", 0.04), (0.1, "N = 100", 0.594)} <= printed
+    assert {(0.03, "VOTE, N = 100", 0.44), (0.1, "VOTE, N = 10", 0.06), (0.1, "VOTE, N = 100", 0.594)} <= printed
     assert not any(row["source"] == "ours" and row["value"] == 0.6 for row in data), "fixed noise is no fresh noise"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import vl_convert
 from sample_charts import CHARTS, plan_tables
 from scipy import stats
 
+from rp_tutorial.figures.palette import ABOVE
 from rp_tutorial.statistics import binomial as statistics
 from rp_tutorial.theory import guarantees as privacy
 from rp_tutorial.theory.profile import vote_profile
@@ -21,6 +24,19 @@ def test_the_live_radius_in_the_page_is_the_packages_radius() -> None:
     assert all("input" in signal["bind"] for signal in vega["signals"] if signal["name"] in ("p_A", "sigma"))
     expected = statistics.certified_radius(statistics.lower_confidence_bound(900, 1000, alpha=0.01), sigma=1.0)
     assert f"certified {rounded_down(expected, 3):.3f}, ideal 1.281" in vl_convert.vegalite_to_svg(chart.to_json())
+
+
+def test_sigma_moves_the_curve_of_the_live_radius_and_not_the_axis() -> None:
+    drawn = {}
+    for sigma in (0.5, 2.0):
+        spec = CHARTS["live_certificate"]().to_dict()
+        next(param for param in spec["params"] if param["name"] == "sigma")["value"] = sigma
+        svg = vl_convert.vegalite_to_svg(spec)
+        curve = re.search(rf'd="([^"]+)"[^>]*stroke="{ABOVE}"', svg)
+        assert curve is not None
+        drawn[sigma] = np.array([pair.split(",")[1] for pair in re.findall(r"[\d.e-]+,[\d.e-]+", curve[1])], float)
+    foot = drawn[0.5].max()
+    np.testing.assert_allclose(4 * (foot - drawn[0.5]), foot - drawn[2.0], atol=0.1)  # pixels; four times as high
 
 
 def test_the_live_profile_in_the_page_is_the_packages_profile() -> None:
