@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,3 +34,16 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RP_TUTORIAL_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """The one browser of a process: Playwright allows no second one."""
+    from playwright.sync_api import sync_playwright
+
+    from tools.browser import ARGUMENTS, on_this_machine
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=on_this_machine(), args=ARGUMENTS)
+        yield browser
+        browser.close()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
 from page_facts import FACTS
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from tools import downloads
-from tools.browser import ARGUMENTS, OPEN_EVERYTHING, SETTLED, on_this_machine
+from tools.browser import OPEN_EVERYTHING, SETTLED
 from tools.chapters import configuration
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -110,14 +109,6 @@ class Screen:
                 self._visit.facts["barriers"] = barriers(self.page)
             self._seen[page] = self._visit
         return self._seen[page]
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=on_this_machine(), args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,9 @@
 """The book's own Sphinx extension: everything a build needs that _config.yml cannot say.
 
 It makes the offline assets, names the execution cache, has the chapters run, tells the package to draw for the book,
-loads the chart script on the pages that have a chart, puts diagrams into the pages, folds sections of depth, lets
-names of fields in tables wrap, and points the Colab button and the download at the reader notebooks. The rules of the
-build (what fails it) are in tools/book.py; the look of a page is in book/assets/.
+loads the chart script on the pages that have a chart, puts diagrams, findings and the map into the pages, folds
+sections of depth, lets names of fields in tables wrap, and points the Colab button and the download at the reader
+notebooks. The rules of the build (what fails it) are in tools/book.py; the look of a page is in book/assets/.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.util.docutils import SphinxDirective
 
-from tools import assets, book, execution
+from tools import assets, book, execution, first_page
 from tools.chapters import Chapter
 from tools.reading import reading
 
@@ -49,11 +49,35 @@ class DiagramDirective(SphinxDirective):
         return [figure]
 
 
+class FindingsDirective(SphinxDirective):
+    """The findings of the first page as a list, with the numbers of the stored runs: ```{findings}."""
+
+    def run(self) -> list[nodes.Node]:
+        try:
+            told = [finding.sentence() for finding in first_page.FINDINGS]
+        except ValueError as error:
+            raise self.error(str(error)) from None
+        return self.parse_text_to_nodes("".join(f"- {sentence}\n" for sentence in told))
+
+
+class MapDirective(SphinxDirective):
+    """The map of the chapters, with the minutes that they take as they are now: ```{chaptermap}."""
+
+    def run(self) -> list[nodes.Node]:
+        for stem in first_page.STATIONS:
+            self.env.note_dependency(str(Path(self.env.srcdir, "book", f"{stem}.md")))
+        links = self.env.app.builder.name == "html"
+        svg = first_page.chapter_map(first_page.readings(Path(self.env.srcdir)), links=links)
+        return [nodes.raw("", f'<div class="rp-map">{svg}</div>', format="html")]
+
+
 def setup(app: Any) -> dict[str, Any]:
     """Register the handlers. Sphinx calls this once a build."""
     # The kernels inherit it; rp_tutorial.figures.base then emits what book/assets/rp-charts.js reads.
     os.environ["RP_TUTORIAL_RENDERER"] = "book"
     app.add_directive("diagram", DiagramDirective)
+    app.add_directive("findings", FindingsDirective)
+    app.add_directive("chaptermap", MapDirective)
     app.connect("config-inited", _prepare, priority=100)
     app.connect("builder-inited", _let_one_long_page_be_written)
     app.connect("env-before-read-docs", lambda _app, environment, pages: execution.run_missing(environment, pages))

@@ -10,6 +10,7 @@
   const ROOM_FOR_AXES = 90; // a plot this much narrower than its box leaves room for labels and legend
   const NARROWEST = 120; // pixels: a plot narrower than this says nothing, scrolling is better
   const PHONE = 480; // pixels: in a box narrower than this, long names and titles take two lines
+  const LOG = "log₁₀ "; // a slider with such a label moves the logarithm; what is shown is what it is the logarithm of
   const drawn = new Map(); // id -> {spec, width, dark, result, drawing}
 
   window.rpViews = window.rpViews || {};
@@ -182,7 +183,33 @@
     return bound.length ? entry.result.view.getState({ signals: (name) => bound.includes(name), data: () => false }) : null;
   }
 
+  // What a slider stands for, as a number of the page: shown beside it, and said by a screen reader.
+  function valueOf(slider) {
+    const value = Number(slider.value);
+    if (!slider.dataset.log) return value.toLocaleString("en", { maximumFractionDigits: 3 });
+    const number = 10 ** value;
+    return number >= 1 ? Math.round(number).toLocaleString("en") : String(Number(number.toPrecision(2)));
+  }
+
+  function tellValues(box) {
+    for (const slider of box.querySelectorAll('.vega-bind input[type="range"]')) {
+      const name = slider.closest(".vega-bind").querySelector(".vega-bind-name");
+      if (name.textContent.startsWith(LOG)) {
+        name.textContent = name.textContent.slice(LOG.length);
+        slider.dataset.log = "yes";
+      }
+      const tell = () => {
+        const value = valueOf(slider);
+        slider.nextElementSibling.textContent = value;
+        slider.setAttribute("aria-valuetext", value);
+      };
+      for (const event of ["input", "change"]) slider.addEventListener(event, tell); // after Vega's own, which show the logarithm
+      tell();
+    }
+  }
+
   function describe(box, spec) {
+    tellValues(box);
     if (spec.description) box.setAttribute("aria-label", spec.description);
     // An element with the role "img" hides its children, sliders included, from a screen reader.
     if (box.querySelector(".vega-bind")) box.setAttribute("role", "group");

@@ -38,7 +38,7 @@ FACTS = r"""() => {
                 .filter((text) => text.textContent.endsWith("…") || outside(text, box)).map((text) => text.textContent),
             behind: lightness(box),
         })),
-        diagrams: [...document.querySelectorAll(".rp-diagram svg")].map((svg) => {
+        diagrams: [...document.querySelectorAll(".rp-diagram svg, .rp-map svg")].map((svg) => {
             const frame = svg.getBoundingClientRect();
             const words = [...svg.querySelectorAll("text")];
             const boxes = words.map((word) => word.getBoundingClientRect());
