@@ -69,7 +69,8 @@ FINDINGS = (
     Finding(
         "**A certificate is not yet a promise of privacy.** At the edge of the certified ball an onlooker's "
         "{{term}}`advantage` should be {claimed:g} at most; against the vote that is really released it is {won:.2f} "
-        "({low:.2f} to {high:.2f}). A shorter radius keeps the promise: {{doc}}`Finite samples <foundations/finite-samples>`.",
+        "({low:.2f} to {high:.2f}). A shorter radius keeps it: "
+        "{{doc}}`Finite samples <foundations/finite-samples>`.",
         _at_the_edge,
         lambda n: n["claimed"] < n["low"] <= n["won"] <= n["high"],
     ),
@@ -81,8 +82,9 @@ FINDINGS = (
         lambda n: n["vote_high"] < n["bare_low"] and 0 < n["cost"] < 2,
     ),
     Finding(
-        "**An attacker who knows the vote takes most of it back.** Before the same vote the published attack finds "
-        "{published:.0f} %, the best of {attackers} attackers {known:.0f} %: {{doc}}`Who knows the defence <comparisons/adaptive>`.",
+        "**An attacker who knows the vote takes most of it back.** Before that vote the published attack finds "
+        "{published:.0f} %, the best of {attackers} {known:.0f} %: "
+        "{{doc}}`Who knows the defence <comparisons/adaptive>`.",
         _known_to_the_attacker,
         lambda n: n["published_high"] < n["known_low"],
     ),
