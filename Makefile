@@ -9,10 +9,10 @@ PIP_INSTALL = $(PY) -m pip install --disable-pip-version-check --quiet
 # One install serves every target, so `make test` after `make book` does not install again.
 EXTRAS = book,test,bench,dp
 
-.PHONY: book zip pdf lab test test-anycpu notebooks assignments colab lint lock clean install help
+.PHONY: book zip pdf slides student lab test test-anycpu notebooks assignments colab lint lock clean install help
 
 help:
-	@echo "make book | zip | pdf | lab | test | test-anycpu | notebooks | assignments | colab | lint | lock | clean"
+	@echo "make book | zip | pdf | slides | student | lab | test | test-anycpu | notebooks | assignments | colab | lint | lock | clean"
 
 install: $(STAMP)
 
@@ -28,6 +28,14 @@ book: $(STAMP)
 # What readers take away: _build/robust-privacy.zip, to be opened offline, and _build/robust-privacy.pdf.
 zip pdf: book
 	$(PY) -m tools.downloads $@
+
+# The decks of slides/ from the site that is built, which `make book` does as well: after a change of a deck alone.
+slides: $(STAMP)
+	$(PY) -m tools.slides
+
+# The site without solutions, from the same execution: _build/student and _build/robust-privacy-student.zip.
+student: $(STAMP)
+	$(PY) -m tools.student
 
 # Two files of tests at a time; passive, as threads that wait for each other by spinning would keep two cores busy.
 test: book

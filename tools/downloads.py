@@ -33,15 +33,15 @@ HEADINGS = """() => [...document.querySelectorAll("h1, h2, h3, h4, h5, h6")].fil
     .map((part) => part.textContent.replace(/#$/, "").replace(/\\s+/g, " ").trim())"""
 
 
-def pack(source: Path = ROOT) -> Path:
-    """One zip of the built site, in one folder; its path."""
-    site = source / "_build" / "html"
-    if not (site / "index.html").is_file():
+def pack(source: Path = ROOT, *, site: str = "html", name: str = NAME) -> Path:
+    """One zip of a built site (a folder of _build), in one folder; its path."""
+    built = source / "_build" / site
+    if not (built / "index.html").is_file():
         raise SystemExit("No built book: `make book` (python -m tools.book) first.")
     staged = source / "_build" / "zip"
     shutil.rmtree(staged, ignore_errors=True)
-    shutil.copytree(site, staged / NAME)
-    made = shutil.make_archive(str(source / "_build" / NAME), "zip", staged, NAME)
+    shutil.copytree(built, staged / name)
+    made = shutil.make_archive(str(source / "_build" / name), "zip", staged, name)
     shutil.rmtree(staged)
     return Path(made)
 

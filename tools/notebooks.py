@@ -36,9 +36,9 @@ if "google.colab" in sys.modules:  # anywhere else nothing is installed
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
-def texts(root: Path = ROOT) -> dict[Path, str]:
-    """Path of each reader notebook, relative to `root` -> its whole text."""
-    chapters = all_chapters(root)
+def texts(root: Path = ROOT, chapters: list[Chapter] | None = None) -> dict[Path, str]:
+    """Path of each reader notebook, relative to `root` -> its whole text; chapters: other sources of the same pages."""
+    chapters = chapters or all_chapters(root)
     labels = collect(chapters, root / "book" / "references.bib")
     return {
         Path("notebooks", f"{chapter.stem}.ipynb"): _text(chapter, labels, root)

@@ -2,13 +2,15 @@
 
 It makes the offline assets, names the execution cache, has the chapters run, tells the package to draw for the book,
 loads the chart script on the pages that have a chart, puts diagrams, findings and the map into the pages, folds
-sections of depth, lets names of fields in tables wrap, and points the Colab button and the download at the reader
-notebooks. The rules of the build (what fails it) are in tools/book.py; the look of a page is in book/assets/.
+sections of depth, lets names of fields in tables wrap, points the Colab button and the download at the reader
+notebooks, and has the slides written. The rules of the build (what fails it) are in tools/book.py, what the students'
+edition leaves out in tools/student.py; the look of a page is in book/assets/.
 """
 
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 import shutil
 from pathlib import Path
@@ -16,9 +18,9 @@ from typing import Any
 
 from docutils import nodes
 from docutils.parsers.rst import directives
-from sphinx.util.docutils import SphinxDirective
+from sphinx.util.docutils import SphinxDirective, SphinxRole
 
-from tools import assets, book, execution, first_page
+from tools import assets, book, execution, first_page, slides
 from tools.chapters import Chapter
 from tools.reading import reading
 
@@ -71,6 +73,16 @@ class MapDirective(SphinxDirective):
         return [nodes.raw("", f'<div class="rp-map">{svg}</div>', format="html")]
 
 
+class MinutesRole(SphinxRole):
+    """How long the core of a chapter takes to read: {minutes}`../a/b` is "23 min"."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        page = posixpath.normpath(posixpath.join(posixpath.dirname(self.env.docname), self.text))
+        path = Path(self.env.doc2path(page))
+        self.env.note_dependency(str(path))
+        return [nodes.inline("", f"{reading(Chapter(page, path)).core.minutes:.0f} min")], []
+
+
 def setup(app: Any) -> dict[str, Any]:
     """Register the handlers. Sphinx calls this once a build."""
     # The kernels inherit it; rp_tutorial.figures.base then emits what book/assets/rp-charts.js reads.
@@ -78,6 +90,7 @@ def setup(app: Any) -> dict[str, Any]:
     app.add_directive("diagram", DiagramDirective)
     app.add_directive("findings", FindingsDirective)
     app.add_directive("chaptermap", MapDirective)
+    app.add_role("minutes", MinutesRole())
     app.connect("config-inited", _prepare, priority=100)
     app.connect("builder-inited", _let_one_long_page_be_written)
     app.connect("env-before-read-docs", lambda _app, environment, pages: execution.run_missing(environment, pages))
@@ -89,6 +102,11 @@ def setup(app: Any) -> dict[str, Any]:
     # The theme fills its buttons at priority 501; ours has to come after.
     app.connect("html-page-context", _point_colab_at_the_notebook, priority=600)
     app.connect("build-finished", _offer_the_notebooks)
+    app.connect("build-finished", _write_slides)
+    if app.tags.has("student"):
+        from tools import student  # which knows a browser, and a book is built without one
+
+        student.connect(app)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -102,7 +120,10 @@ def _prepare(app: Any, config: Any) -> None:
     # MyST-NB re-reads every page when this value changes, so a new key executes the chapters anew.
     config.nb_execution_cache_path = str(book.execution_cache(source, book.cache_key()))
     # {release}`file`: what the workflow of a release attaches to it, wherever the repository is.
-    config.extlinks["release"] = (f"{config.html_theme_options['repository_url']}/releases/latest/download/%s", "%s")
+    repository, branch = (config.html_theme_options[f"repository_{part}"] for part in ("url", "branch"))
+    config.extlinks["release"] = (f"{repository}/releases/latest/download/%s", "%s")
+    # {repository}`file`: as it stands there.
+    config.extlinks["repository"] = (f"{repository}/blob/{branch}/%s", "%s")
     # The search field is in the side bar already; the theme beneath ours would add a second one above the page.
     config.html_theme_options.setdefault("navbar_persistent", [])
     for folder in config.html_static_path:
@@ -175,3 +196,8 @@ def _offer_the_notebooks(app: Any, exception: Exception | None) -> None:
         offered = Path(app.outdir, "_sources", f"{pagename}.ipynb")
         if notebook.is_file() and offered.is_file():
             shutil.copyfile(notebook, offered)
+
+
+def _write_slides(app: Any, exception: Exception | None) -> None:
+    if not exception and app.builder.name == "html":
+        slides.write(Path(app.outdir), Path(app.srcdir))
