@@ -17,7 +17,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from rp_tutorial.core.arguments import one_of
+from rp_tutorial.core.arguments import one_of, refuse
 from rp_tutorial.figures.palette import ABOVE, REFERENCE, looks, on_page, page_name
 
 alt.data_transformers.disable_max_rows()  # a table of one's own may have more than Altair's 5,000
@@ -189,6 +189,8 @@ def _axis(values: pd.Series, *, log: bool, zero: bool) -> dict[str, Any]:
     """Scale and axis; on a logarithmic one the powers of ten are named, and nothing else where there are enough."""
     if not log:
         return {"scale": alt.Scale(zero=zero)}
+    if values.min() <= 0:
+        raise refuse("log", float(values.min()), "an axis of numbers above 0")
     low, high = np.log10(values.min()), np.log10(values.max())
     tens = [float(10.0**k) for k in range(int(np.floor(low)), int(np.ceil(high)) + 1)]
     within = [ten for ten in tens if low - 1e-9 <= np.log10(ten) <= high + 1e-9]

@@ -6,9 +6,11 @@ import json
 
 import altair as alt
 import pandas as pd
+import pytest
 import vl_convert
 from sample_charts import CHARTS
 
+from rp_tutorial.core.arguments import InputError
 from rp_tutorial.figures import base
 
 
@@ -48,3 +50,9 @@ def test_an_axis_of_logarithms_names_the_powers_of_ten() -> None:
     drawn = vl_convert.vegalite_to_svg(base.lines(table, **how, log="xy").to_json())
     assert all(f">{number}<" in drawn for number in ("100,000", "0.01"))
     assert "type" not in base.lines(table, **how).to_dict()["encoding"]["x"]["scale"]
+
+
+def test_a_logarithm_of_nothing_is_refused_in_one_line() -> None:
+    table = pd.DataFrame({"n": [0, 10], "y": [0.1, 0.2], "s": "a"})
+    with pytest.raises(InputError, match=r"log: got 0\.0, allowed is an axis of numbers above 0"):
+        base.lines(table, x="n", y="y", series="s", titles=("n", "y"), description="Two points.", log="x")
