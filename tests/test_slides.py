@@ -102,6 +102,15 @@ def test_what_is_pulled_leads_back_into_the_book(trial: Path) -> None:
     assert '<span class="math">\\(a &lt; b\\)</span>' in text
 
 
+def test_of_an_exercise_a_slide_has_the_question(trial: Path) -> None:
+    hint = '<div class="admonition dropdown">HINT</div><div class="highlight-python">START</div>'
+    page = f'<h1>Title</h1><div class="exercise" id="ex-a"><p>Asked.</p>{hint}<div class="cell">CELL</div></div>'
+    (trial / "site" / "book" / "a.html").write_text(page, encoding="utf-8")
+    text = deck(trial, "# One\n\n```{show} ex-a\n```\n")
+    assert "Asked." in text
+    assert not re.search("HINT|START|CELL", text)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -26,6 +26,7 @@ from tools import assets
 from tools.chapters import ROOT
 
 FOLDER = "slides"
+ANSWERING = ".dropdown, .cell, [class*=highlight-]"  # parts of an exercise
 SHOW = re.compile(r"\{show\} (?P<label>[\w:.-]+)")
 PAGE = Template("""\
 <!DOCTYPE html>
@@ -89,7 +90,8 @@ class Site:
     def _pulled(self, page: str, name: str) -> str:
         found = self._page(page).find(id=name)
         assert isinstance(found, Tag)
-        for useless in found.select("a.headerlink, button"):
+        # Of an exercise a slide has the question: hints and a place to answer stay in the chapter.
+        for useless in found.select(f"a.headerlink, button, .exercise :is({ANSWERING})"):
             useless.decompose()
         for link in found.select("[href], [src]"):
             for attribute in ("href", "src"):
