@@ -111,6 +111,8 @@ SAID_OF_DEFENCES = (
      lambda: 0.4 < fall(VOTE) / fall(NOISE) < 0.6),
     ("Three queries for one bring nothing back here.", lambda: asr(THRICE) <= asr(VOTE)),
     ("The fixed noise stands between the vote and the open door.", lambda: asr(VOTE) < asr(FIXED) < asr("none")),
+    ("by ASR from low to high they are plain noise, VOTE(10), VOTE(100), fixed noise, no defence.",
+     lambda: rising([asr(n) for n in (NOISE, VOTE, HUNDRED, FIXED, "none")])),
     ("Most of the fall is in the first line, and the second cannot be told from nothing.",
      lambda: fall(FIXED) > 0.5 * fall(VOTE) and p(FIXED, VOTE) > 0.05),
     ("On its own the first line is told from nothing; among all the questions above, under Holm's correction, it",
