@@ -118,11 +118,11 @@ def picked_by_asr(row: Any) -> str:
 
 
 SAID_OF_THE_FRONTIER = (
-    ("in the stored runs the vote has a smaller area than the undefended net, than abstention, than nets that were "
-     "only trained under noise, and than DP-SGD from scratch;",
+    ("In the stored runs VOTE has a smaller area than the undefended net, than PREDICT, than nets that were only "
+     "trained under noise, and than DP-SGD from scratch.",
      lambda: all(told_apart(n) and family(n)["difference"] > 0
                  for n in ("none", "abstaining", "training under noise", "DP-SGD, from scratch"))),
-    ("it is not told apart from randomized response, from DP-SGD with public pretraining, nor from plain noise, whose "
+    ("It is not told apart from randomized response, from DP-SGD with public pretraining, nor from plain noise, whose "
      "area is the smallest of the families.",
      lambda: not any(told_apart(n) for n in ("randomized response", "DP-SGD, public pretraining", "plain noise"))
      and family("plain noise")["area"] == min(family(n)["area"] for n in FAMILIES)),
@@ -130,7 +130,7 @@ SAID_OF_THE_FRONTIER = (
      lambda: list(claim().query("verdict == 'shown'").index) == [f"{RIVAL}8"]),
     ("Randomized response at $\\epsilon = 8$ lies so rarely that the attack fares as if nobody lied",
      lambda: abs(point(f"{RIVAL}8") - point("none")) < 0.05),
-    ("and there the vote is harder to invert at the same accuracy, by a difference that survives the correction.",
+    ("and there VOTE is harder to invert at the same accuracy, by a difference that survives the correction.",
      lambda: claim().loc[f"{RIVAL}8", "asr_gain"] < 0 and claim().loc[f"{RIVAL}8", "p_holm"] < 0.05
      and 0 <= claim().loc[f"{RIVAL}8", "accuracy_gain"] < 0.01),
     ("At $\\epsilon = 3.5$ it lies more than two times out of three; it is then harder to invert than its rival",
@@ -140,21 +140,21 @@ SAID_OF_THE_FRONTIER = (
      and set(claim().loc[[f"{RIVAL}5", f"{RIVAL}6.5"], "verdict"]) == {"open"}),
     ("and most estimates against DP-SGD lie on the other side of zero.",
      lambda: (claim().filter(like="DP-SGD", axis=0)["asr_gain"] > 0).mean() > 0.5),
-    ("Open is not equal: each of these intervals reaches a dozen points or more to one side at least",
+    ("Of the open ones, each of these intervals reaches a dozen points or more to one side at least",
      lambda: all(max(map(abs, ci)) >= 0.12 for ci in claim().query("verdict == 'open'")["asr_gain_ci"])),
-    ("then more than nine tenths of the answers are right where the attack fares no better than against the vote.",
+    ("then more than nine tenths of the answers are right where the attack fares no better than against VOTE.",
      lambda: point(pretrained(30), "test_accuracy") > 0.9 and point(pretrained(30)) <= point(VOTE)),
     ("The picture that the abstract paints is there for DP-SGD from scratch",
      lambda: max(point(scratch(e), "test_accuracy") for e in EPSILONS) < point(VOTE, "test_accuracy") - 0.2),
     ("No row of the claim is decided by these targets, in either direction.",
      lambda: verdicts(PHOTOGRAPHS) == {"open"}),
-    ("The votes that cost little accuracy lower nothing that shows",
+    ("The settings of VOTE that cost little accuracy lower nothing that shows",
      lambda: all(paired(rows("frontier", PHOTOGRAPHS, "points"), "none", n).p_value > 0.05
                  for n in (VOTE, "smoothing, sigma 0.12, N = 10", "smoothing, sigma 0.18, N = 100"))),
-    ("most points of the front are lies, plain noise, and private nets that are wrong about every second photograph or",
+    ("Most points of the front are lies, plain noise, and private nets that are wrong about every second photograph or",
      lambda: (on_the_front()["family"].isin(["plain noise", "randomized response"])
               | (on_the_front()["defense"].eq("DP-SGD") & (on_the_front()["test_accuracy"] < 0.57))).mean() > 0.5),
-    ("With so few photographs a person DP-SGD from scratch learns little: the vote leaves it far behind in accuracy",
+    ("With so few photographs a person DP-SGD from scratch learns little: VOTE leaves it far behind in accuracy",
      lambda: max(point(scratch(e), "test_accuracy", PHOTOGRAPHS) for e in EPSILONS) < 0.4
      < point(VOTE, "test_accuracy", PHOTOGRAPHS) - 0.4
      and max(point(scratch(e), data=PHOTOGRAPHS) for e in EPSILONS) < 0.2),
@@ -162,14 +162,14 @@ SAID_OF_THE_FRONTIER = (
      lambda: (above_the_diagonal() > 0).all()
      and insured()["success"].min() > results("frontier")["insurance"]["prior"]["success"] - 0.01),
     ("On this table the claim is contradicted", lambda: (insured_claim("")["verdict"] == "contradicted").any()),
-    ("Against randomized response and against plain noise, at accuracies a few points apart at most, the vote leaves "
+    ("Against randomized response and against plain noise, at accuracies a few points apart at most, VOTE leaves "
      "the onlooker right *more* often.",
      lambda: all((insured_claim(n).query("accuracy_gain < 0.05")["success_gain_ci"].str[0] > 0).all()
                  and (insured_claim(n)["success_gain"] > 0).all() for n in ("randomized response", "plain noise"))),
     ("Against DP-SGD it comes out ahead by a little",
      lambda: (insured_claim("DP-SGD")["success_gain"] < 0.01).all()
      and (insured_claim("DP-SGD")["verdict"] == "shown").sum() == 3),
-    ("with $\\epsilon \\ge 1$ the private nets give away more than the undefended one, and so do the nets and votes "
+    ("With $\\epsilon \\ge 1$ the private nets give away more than the undefended one, and so do the nets and the releases "
      "that abstain now and then.",
      lambda: all(row["success"] > insured().loc["none", "success"] for n, row in insured().iterrows()
                  if n in ("DP-SGD, epsilon 1", "DP-SGD, epsilon 3", "DP-SGD, epsilon 8")
@@ -180,12 +180,12 @@ SAID_OF_THE_FRONTIER = (
     ("Ten releases about the same person give most of it back, except behind the very loudest:",
      lambda: given_back().sort_values().index[0] in ("abstaining vote, sigma 2, N = 10", f"{RIVAL}0.5")
      and (given_back() < 0.5).sum() == 2),
-    ("it beats a randomized response that hardly ever lies, is not told apart from DP-SGD",
+    ("it beats a randomized response that hardly ever lies, and is not told apart from DP-SGD.",
      lambda: verdicts(family="DP-SGD") == {"open"} and claim().loc[f"{RIVAL}8", "verdict"] == "shown"),
-    ("and loses to randomized response and to plain noise where the secret is an attribute.",
+    ("It loses to randomized response and to plain noise where the secret is an attribute.",
      lambda: all((insured_claim(n)["verdict"] == "contradicted").any()
                  for n in ("randomized response", "plain noise"))),
-    ("Here no verdict changes: in every row the vote with the least ASR is the very one that was sent by the rule.",
+    ("Here no verdict changes: in every row the setting with the least ASR is the very one that was sent by the rule.",
      lambda: all(picked_by_asr(row) == row["rival"] for _, row in claim().iterrows())),
     ("So it is in this family, whose ASR rises with its accuracy all the way;",
      lambda: rows("frontier", part="points").query("family == 'smoothing'").sort_values("test_accuracy")["asr"]
@@ -245,7 +245,7 @@ SAID_OF_ATTACKERS = (
               >= attackers(PHOTOGRAPHS).loc[COPIES[1], [NOISE, *LIES]]).all()
      and all((attackers(PHOTOGRAPHS, "surrogate_accuracy").loc[c, n] < attackers(what="surrogate_accuracy").loc[c, n])
              for c in COPIES for n in (NOISE, *LIES))),
-    ("In the table the best attacker passes the vote less often than the bare net at the smaller $\\sigma$, and more "
+    ("In the table the best attacker passes VOTE less often than the bare net at the smaller $\\sigma$, and more "
      "often at the larger one;",
      lambda: best(PHOTOGRAPHS)["asr"][VOTE] < best(PHOTOGRAPHS)["asr"]["none"] < best(PHOTOGRAPHS)["asr"][LOUD]),
     ("neither difference is told apart from nothing.",
@@ -253,7 +253,7 @@ SAID_OF_ATTACKERS = (
     ("What is hard to invert is the private net, for everybody;",
      lambda: (attackers(PHOTOGRAPHS).drop(columns=pretrained(8)).min(axis=1) >= attackers(PHOTOGRAPHS)[pretrained(8)])
      .all()),
-    ("it is also the one that is most often wrong, after the vote that abstains.",
+    ("it is also the one that is most often wrong, after PREDICT.",
      lambda: list(best(PHOTOGRAPHS)["test_accuracy"].sort_values().index[:2]) == [DEFENSES[-2], DEFENSES[-1]]),
 )  # fmt: skip
 
@@ -313,7 +313,7 @@ SAID_OF_COPIES = (
      lambda: copy(ONCE) < copy("none", budget=4096) - 0.2),
     ("Asking again does collect, and a memory stops that",
      lambda: copy(AGAIN) > copy("none") - 0.02 and copy(MEMORY) < copy(ONCE) + 0.05),
-    ("Copies are poorer here, as the nets are, and the claim stands: every vote's student is far above a guess.",
+    ("Copies are poorer here, as the nets are, and the claim stands: VOTE's student at every $\\sigma$ is far above a guess.",
      lambda: copy("none", data=PHOTOGRAPHS) < copy("none") - 0.2
      and released("none", data=PHOTOGRAPHS) < released("none") - 0.1
      and all(copy(n, data=PHOTOGRAPHS) > 5 * results("distillation", PHOTOGRAPHS)["constant_guess"]["test_agreement"]
@@ -328,7 +328,7 @@ SAID_OF_COPIES = (
      and loss(AGAIN, PHOTOGRAPHS)["p_value"] > 0.05),
     ("The private net is a poor net on so few photographs, and so is its copy.",
      lambda: released(pretrained(8), data=PHOTOGRAPHS) < 0.6 and copy(pretrained(8), data=PHOTOGRAPHS) < 0.4),
-    ("no vote prevents extraction; the students name private people whom they never saw, far beyond a guess.",
+    ("VOTE prevents no extraction: the students name private people whom they never saw, far beyond a guess.",
      lambda: all(copy(n, "test_accuracy", d) > 5 * results("distillation", d)["constant_guess"]["test_accuracy"]
                  for n in STUDENTS_OF_VOTES for d in (DRAWN, PHOTOGRAPHS))),
     ("the copy loses little or nothing on private photographs, and the seeds do not agree on which; the control, too, "
@@ -336,7 +336,7 @@ SAID_OF_COPIES = (
      lambda: max(loss_by_seed(VOTE)) < 0.06 and min(loss_by_seed(VOTE)) < 0
      and max(loss_by_seed(CONTROL)) > 0.6 * max(loss_by_seed(VOTE))),
     ("At the larger $\\sigma$ the copy loses a great deal in every seed.", lambda: min(loss_by_seed(LOUD)) > 0.3),
-    ("every vote's student is further from the undefended net, and so is every vote.",
+    ("VOTE's student at every $\\sigma$ is further from the undefended net, and so is VOTE itself.",
      lambda: all(copy(n, "agreement") < copy("none", "agreement") - 0.1 and released(n, "release_agreement") < 0.5
                  for n in STUDENTS_OF_VOTES)),
     ("Of the map that is deployed it has about as much as the undefended student has of its own.",

@@ -191,7 +191,7 @@ SAID_OF_RESPONSES = (
     ("is hardly better than a coin between two labels, and among eighty it is right three times in a hundred.",
      lambda: agreement(0.01, 2) < 0.52 and 0.03 <= agreement(0.01, 80) < 0.035),
     ("At an advantage of .01 the names are nearly all wrong.", lambda: keep_probability(epsilon_of(0.01), 80) < 0.05),
-    ("At the vote's accuracy the promise is nearly empty: the advantage is within a hair of one half",
+    ("At VOTE's accuracy the promise is nearly empty: the advantage is within a hair of one half",
      lambda: advantage(float(np.log(0.98 * 79 / 0.02)), 80) > 0.48),
     ("Lies that cost two points of accuracy do not disturb the rule.", lambda: grows(0.98, 1) > 0.99),
     ("Lies that cost twenty stop it nine times in ten, and an attacker that asks five times walks as if nothing had",
