@@ -320,7 +320,7 @@ SAID_OF_COPIES = (
              for n in STUDENTS_OF_VOTES)),
     ("At the smaller $\\sigma$ what the copy loses on private photographs is not told apart from nothing",
      lambda: loss(VOTE, PHOTOGRAPHS)["low"] < 0 < loss(VOTE, PHOTOGRAPHS)["high"]),
-    ("at the larger one it loses about as many points as the release does; the collapse that drawn faces showed there",
+    ("At the larger one it loses about as many points as the release does; the collapse that drawn faces showed there",
      lambda: abs(loss(LOUD, PHOTOGRAPHS)["difference"] - released("none", data=PHOTOGRAPHS)
                  + released(LOUD, data=PHOTOGRAPHS)) < 0.02 and loss(LOUD)["difference"] > 0.3),
     ("The two ways to learn from lies stand in the same order as before, and asked again the lies cost the copy",
@@ -331,7 +331,7 @@ SAID_OF_COPIES = (
     ("VOTE prevents no extraction: the students name private people whom they never saw, far beyond a guess.",
      lambda: all(copy(n, "test_accuracy", d) > 5 * results("distillation", d)["constant_guess"]["test_accuracy"]
                  for n in STUDENTS_OF_VOTES for d in (DRAWN, PHOTOGRAPHS))),
-    ("the copy loses little or nothing on private photographs, and the seeds do not agree on which; the control, too, "
+    ("the copy loses little or nothing on private photographs. The seeds do not agree on which; the control, too, "
      "has losses of that size.",
      lambda: max(loss_by_seed(VOTE)) < 0.06 and min(loss_by_seed(VOTE)) < 0
      and max(loss_by_seed(CONTROL)) > 0.6 * max(loss_by_seed(VOTE))),
