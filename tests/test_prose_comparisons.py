@@ -169,8 +169,8 @@ SAID_OF_THE_FRONTIER = (
     ("Against DP-SGD it comes out ahead by a little",
      lambda: (insured_claim("DP-SGD")["success_gain"] < 0.01).all()
      and (insured_claim("DP-SGD")["verdict"] == "shown").sum() == 3),
-    ("With $\\epsilon \\ge 1$ the private nets give away more than the undefended one, and so do the nets and the releases "
-     "that abstain now and then.",
+    ("With $\\epsilon \\ge 1$ the private nets give away more than the undefended one, and so do the nets and the "
+     "releases that abstain now and then.",
      lambda: all(row["success"] > insured().loc["none", "success"] for n, row in insured().iterrows()
                  if n in ("DP-SGD, epsilon 1", "DP-SGD, epsilon 3", "DP-SGD, epsilon 8")
                  or (n.startswith("abstaining") and row["abstention"] <= 0.2))),
@@ -313,7 +313,8 @@ SAID_OF_COPIES = (
      lambda: copy(ONCE) < copy("none", budget=4096) - 0.2),
     ("Asking again does collect, and a memory stops that",
      lambda: copy(AGAIN) > copy("none") - 0.02 and copy(MEMORY) < copy(ONCE) + 0.05),
-    ("Copies are poorer here, as the nets are, and the claim stands: VOTE's student at every $\\sigma$ is far above a guess.",
+    ("Copies are poorer here, as the nets are, and the claim stands: VOTE's student at every $\\sigma$ is "
+     "far above a guess.",
      lambda: copy("none", data=PHOTOGRAPHS) < copy("none") - 0.2
      and released("none", data=PHOTOGRAPHS) < released("none") - 0.1
      and all(copy(n, data=PHOTOGRAPHS) > 5 * results("distillation", PHOTOGRAPHS)["constant_guess"]["test_agreement"]
