@@ -165,6 +165,39 @@ def run(
 
 
 @app.command()
+def sweep(
+    experiment: Annotated[str, typer.Argument(help="its name, as doctor lists them")],
+    grid: Annotated[str, typer.Option(help="a TOML file: seed, [axes] of settings and their values, [fixed] settings")],
+    engine: Annotated[
+        str, typer.Option(help="local (processes of this machine) or ray (the nodes of a cluster)")
+    ] = "local",
+    jobs: Annotated[int, typer.Option(help="processes of the local engine")] = 2,
+    address: Annotated[str | None, typer.Option(help="of a Ray cluster; left out, one is started here")] = None,
+    gpus: Annotated[float, typer.Option(help="of a GPU for each cell on Ray: 0.25 lets four share one")] = 0.0,
+    profile: Annotated[str, typer.Option(help="smoke, cpu, gpu or paper, where the grid names none")] = "cpu",
+    data: Annotated[str, typer.Option(help=DATA_HELP)] = "synthetic",
+    schema: Annotated[str | None, typer.Option(help=SCHEMA_HELP)] = None,
+    out: Annotated[str, typer.Option(help="folder for a results.json a cell and sweep.json")] = "results/sweep",
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; left out, the profile chooses")] = None,
+) -> None:
+    """Run every cell of a grid of settings, side by side; finished cells are remembered, a failed one is reported."""
+    from rp_tutorial.core.registry import loaded_parts
+    from rp_tutorial.experiments.engine.grid import read_grid
+    from rp_tutorial.experiments.engine.sweep import sweep as sweep_cells
+
+    cells = read_grid(grid, experiment, profile=profile, data=data, schema=schema)
+    where = {"engine": engine, "jobs": jobs, "address": address, "gpus": gpus, "device": device, "out": out}
+    with tqdm(total=len(cells), unit="cell", file=sys.stderr, delay=1) as bar:
+        rows = sweep_cells(cells, **where, parts=loaded_parts(), progress=lambda row: bar.update())
+    for row, cell in zip(rows, cells, strict=True):
+        typer.echo(f"{row['cell']:04d}  {row['status']:10s} {cell.name}{': ' + row['reason'] if row['reason'] else ''}")
+    failed = sum(row["status"] == "failed" for row in rows)
+    typer.echo(f"{len(cells) - failed} of {len(cells)} cells are in {out}; the same command tries the others again")
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
 def cache(
     action: Annotated[str, typer.Argument(help="size, check (digests of all entries) or clear")] = "size",
 ) -> None:

@@ -27,6 +27,7 @@ Source = Path | str  # the file that code is written in, or the code itself wher
 PACKAGE = Path(rp_tutorial.__file__).parent
 GROUP = "rp_tutorial"  # of entry points
 _ALL: list[Registry] = []
+_LOADED: list[str] = []
 
 
 class Registry(Mapping[str, Part], Generic[Part]):
@@ -139,3 +140,9 @@ def load_parts(file: str) -> None:
     sys.modules[spec.name] = module  # dataclasses look their module up
     with in_one_line("with", "a file that runs", what=f"{file}, which raises "):
         spec.loader.exec_module(module)
+    _LOADED.append(str(path.resolve()))
+
+
+def loaded_parts() -> tuple[str, ...]:
+    """The user's files that were run, for another process to run them too."""
+    return tuple(dict.fromkeys(_LOADED))

@@ -3,8 +3,11 @@ from .engine.documents import read_documents as read_documents
 from .engine.documents import stale as stale
 from .engine.experiment import NO_DATA as NO_DATA
 from .engine.experiment import Experiment as Experiment
+from .engine.grid import read_grid as read_grid
 from .engine.lab import Lab as Lab
+from .engine.schedule import schedule as schedule
 from .engine.stages import Stages as Stages
+from .engine.sweep import sweep as sweep
 from .faces.defenses import Defense as Defense
 from .faces.distillation import Teacher as Teacher
 from .faces.frontier import LOWEST as LOWEST

@@ -14,7 +14,7 @@ import rp_tutorial
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.devices import device_name
 from rp_tutorial.core.files import write_atomically
-from rp_tutorial.experiments.engine.experiment import Experiment, experiment
+from rp_tutorial.experiments.engine.experiment import experiment
 from rp_tutorial.experiments.engine.stages import Stages
 
 VERSIONS_OF = ("torch", "numpy", "scipy", "pandas", "scikit-learn")
@@ -49,13 +49,22 @@ def run(
 
     Chapter: insurance/bmi-threshold.
     """
-    asked = experiment(name)
-    started = time.perf_counter()
-    folder = None if out is None else _writable_folder(out)
-    stages = Stages(name, force=force, progress=progress)
+    folder = None if out is None else writable_folder(out)
+    stages = Stages(experiment(name).name, force=force, progress=progress)
+    document = run_in(stages, profile=profile, data=data, schema=schema, seed=seed, device=device, **changes)
+    if folder is not None:
+        write_out(name, document, folder)
+    return document
+
+
+def run_in(
+    stages: Stages, *, profile: str, data: str, schema: Any, seed: int, device: str | None, **changes: Any
+) -> dict[str, Any]:
+    """The document of a run of the experiment of these stages, as plain JSON gives it back."""
+    asked, started = experiment(stages.experiment), time.perf_counter()
     lab = asked.lab(profile, seed, data=data, schema=schema, device=device, stages=stages, **changes)
     document = {
-        "experiment": name,
+        "experiment": asked.name,
         "profile": profile,
         "data": asked.reads.shown(data),
         **({} if lab.schema is None else {"schema": dataclasses.asdict(lab.schema)}),
@@ -67,11 +76,6 @@ def run(
         "device": device_name(lab.settings.device),
         "code": asked.code,
     }
-    if folder is not None:
-        try:
-            _write_out(asked, document, folder)
-        except OSError as error:
-            raise InputError(f"out: got {str(out)!r}, which cannot be written ({error.strerror})") from None
     return json.loads(json.dumps(document))
 
 
@@ -81,14 +85,17 @@ def versions() -> dict[str, str]:
     return {"rp_tutorial": rp_tutorial.__version__, "python": platform.python_version(), **found}
 
 
-def _write_out(asked: Experiment, document: dict[str, Any], folder: Path) -> None:
+def write_out(name: str, document: dict[str, Any], folder: Path) -> None:
     """Tables first, results.json last: where it stands, everything else does."""
-    for name, table in asked.tables(document["results"]).items():
-        write_atomically(folder / f"{name}.csv", table.to_csv(index=False))
-    write_atomically(folder / "results.json", json.dumps(document, indent=2) + "\n")
+    try:
+        for table_name, table in experiment(name).tables(document["results"]).items():
+            write_atomically(folder / f"{table_name}.csv", table.to_csv(index=False))
+        write_atomically(folder / "results.json", json.dumps(document, indent=2) + "\n")
+    except OSError as error:
+        raise InputError(f"out: got {str(folder)!r}, which cannot be written ({error.strerror})") from None
 
 
-def _writable_folder(out: str | os.PathLike[str]) -> Path:
+def writable_folder(out: str | os.PathLike[str]) -> Path:
     """Refused before the work, not after it; and made after the work, not before it."""
     folder = Path(out).absolute()
     existing = next(path for path in (folder, *folder.parents) if os.path.lexists(path))  # a link to nothing is there
