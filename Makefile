@@ -7,7 +7,7 @@ STAMP = $(VENV)/.installed
 LAB = $(VENV)/.lab-installed
 PIP_INSTALL = $(PY) -m pip install --disable-pip-version-check --quiet
 # One install serves every target, so `make test` after `make book` does not install again.
-EXTRAS = book,test,bench,dp
+EXTRAS = book,test,bench,dp,ray
 
 .PHONY: book zip pdf slides student lab test test-anycpu notebooks assignments colab lint lock clean install help
 

@@ -32,7 +32,12 @@ from tools.labels import FENCE
 ROOT = Path(os.environ.get("RP_TUTORIAL_BOOK_ROOT", Path(__file__).resolve().parent.parent))
 CHAPTERS = code_chapters(ROOT)
 PARAMETERS = {"profile": "cpu", "seed": 0}
-OPTIONAL = {"dp": ("opacus", "dp_accounting"), "bench": ("art",), "kaggle": ("kagglehub",)}  # modules of the extras
+OPTIONAL = {
+    "dp": ("opacus", "dp_accounting"),
+    "bench": ("art",),
+    "kaggle": ("kagglehub",),
+    "ray": ("ray",),
+}  # modules of the extras
 WIDTH = 72
 # Charts of Altair's own renderer carry a random name; ours do not, but a reader's notebook may use it.
 SANITIZE = "[chart]\nregex: altair-viz-[0-9a-f]{32}\nreplace: altair-viz\n"

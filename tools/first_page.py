@@ -128,6 +128,7 @@ STATIONS = {
     "comparisons/related-notions": Station("Related notions", ("foundations/robust-privacy",)),
     "practice/choosing-parameters": Station("Choosing parameters", ("foundations/finite-samples",)),
     "practice/own-model": Station("Your own model", ("practice/choosing-parameters",)),
+    "practice/scaling-out": Station("Scaling out", ("faces/label-only-inversion",)),
 }
 _FIRST = tuple(STATIONS)[:3]
 _FACES = ("faces/facenet64", "faces/label-only-inversion", "faces/defended")

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLLOWS_TORCH = re.compile(r"^(nvidia-|cuda-|triton$|pytorch-triton)", re.IGNORECASE)
 PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^+\s]+)(\+\S+)?$")
 HEADER = """\
-# Exact versions for `pip install -c constraints.txt -e ".[book,test,bench,dp,lab,kaggle]"`, on Python 3.11 to 3.13.
+# Exact versions for `pip install -c constraints.txt -e ".[book,test,bench,dp,ray,lab,kaggle]"`, on Python 3.11 to 3.13.
 # Made by `make lock`, which leaves out what follows torch by itself (CUDA libraries, triton).
 """
 
