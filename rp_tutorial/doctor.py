@@ -18,6 +18,7 @@ EXTRAS = {
     "test": ("playwright", "to run the tests (make test)"),
     "lab": ("jupyterlab", "for JupyterLab on the notebooks (make lab)"),
     "dp": ("opacus", "for DP-SGD: frontier, distillation, adaptive"),
+    "ray": ("ray", "for sweeps over several machines (sweep --engine ray)"),
     "coursework": ("otter", "to pack autograders by hand (make assignments needs no more than a network)"),
     "kaggle": ("kagglehub", "for --data kaggle"),
     "bench": ("art", "for benchmarks/"),

@@ -23,7 +23,7 @@ from tools.lock import lock_text, pins
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-LOCKED = ("book", "test", "bench", "dp", "lab", "kaggle")  # the extras that constraints.txt covers
+LOCKED = ("book", "test", "bench", "dp", "ray", "lab", "kaggle")  # the extras that constraints.txt covers
 INSTALLED = ("book", "test", "bench", "dp")  # the extras that `make` installs
 CONSTRAINTS = (ROOT / "constraints.txt").read_text(encoding="utf-8")
 PINS = pins(CONSTRAINTS)
