@@ -76,6 +76,11 @@ Inside.
 {.depth}
 ## Below
 
+:::{admonition} Hint 1
+:class: dropdown
+Look down.
+:::
+
 ```{exercise-start} Predict
 :label: ex-one
 ```
@@ -169,6 +174,7 @@ def test_every_kind_of_markup_becomes_plain(trial: Path) -> None:
         "> > **Note.**",
         "| a | b |\n|---|---|\n| 1 | 2 |",
         "## Below (in depth)",
+        "<summary>Hint 1</summary>\n\nLook down.",
         "> **Exercise 1 (Predict).**",
         "<summary>Solution</summary>\n\nThis large.",
         "<summary>Solution</summary>\n\nAnd so on.",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import statistics
+
 import pytest
 
-from tools.chapters import Chapter
+from tools.chapters import Chapter, all_chapters
 from tools.reading import Reading, lines_of_code, reading, words
 
 TEXT = """\
@@ -99,3 +101,22 @@ def test_sentences_are_told_apart_within_a_line(found: Reading) -> None:
 def test_a_formula_is_a_word_and_a_blank_line_is_no_code() -> None:
     assert words("so $x^2 + y$ is $$z$$") == 4
     assert lines_of_code("a\n\n  \nb\n") == 2
+
+
+READ = [c for c in all_chapters() if c.path.parent.name not in ("teaching", "appendix")]  # not looked things up in
+
+
+@pytest.mark.parametrize("chapter", READ, ids=lambda chapter: chapter.stem)
+def test_a_core_is_read_in_twenty_five_minutes_with_no_long_cell_and_no_long_sentence(chapter: Chapter) -> None:
+    found = reading(chapter)
+    assert found.core.minutes <= 25
+    assert found.core.words <= 2000
+    assert len(found.core.cells) <= 15
+    assert [s for s in found.core.sentences() if words(s) > 40] == []
+    cells = [cell for stretch in (found.core, *found.depth) for cell in stretch.cells]
+    assert [cell for cell in cells if lines_of_code(cell) > 12] == []
+
+
+def test_the_median_core_shows_at_most_a_hundred_and_fifty_lines_of_code() -> None:
+    cores = [reading(chapter).core for chapter in all_chapters() if chapter.has_code()]
+    assert statistics.median(core.lines for core in cores) <= 150

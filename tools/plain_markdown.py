@@ -107,6 +107,8 @@ class Converter:
             return self._solution(name, body)
         if name in ADMONITIONS:
             return self._statement("See also" if name == "seealso" else name.capitalize(), argument, body)
+        if name == "admonition" and "dropdown" in options.get("class", ""):
+            return _folded(self._inline(argument), self._blocks(body))
         if name == "admonition":
             return _quoted([f"**{self._inline(argument)}**", "", *self._blocks(body)])
         if name == "dropdown":
