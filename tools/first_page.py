@@ -83,7 +83,7 @@ FINDINGS = (
     ),
     Finding(
         "**An attacker who knows the vote takes most of it back.** Before that vote the published attack finds "
-        "{published:.0f} %, the best of {attackers} {known:.0f} %: "
+        "{published:.0f} %, the best of {attackers} attackers {known:.0f} %: "
         "{{doc}}`Who knows the defence <comparisons/adaptive>`.",
         _known_to_the_attacker,
         lambda n: n["published_high"] < n["known_low"],
