@@ -69,7 +69,7 @@ def test_on_colab_the_first_cell_asks_pip_for_the_book_and_for_nothing_else(
     on_colab.setattr(subprocess, "run", pip)
     exec(first_cell(chapter), {})
     repository = configuration()["repository"]
-    extras = "[dp]" if chapter.stem in NEED_DP else ""
+    extras = "[dp]" if chapter.stem in NEED_DP else "[ray]" if chapter.stem == "practice/scaling-out" else ""
     book = f"rp-tutorial{extras} @ git+{repository['url']}@{repository['branch']}"
     # No pin, no --upgrade: torch and numpy stay as Colab has them.
     assert pip.commands == [[sys.executable, "-m", "pip", "install", "--quiet", book]]
