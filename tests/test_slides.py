@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from pypdf import PdfReader
 
-from tools.browser import ARGUMENTS, SETTLED, on_this_machine
+from tools.browser import SETTLED
 from tools.chapters import ROOT
 from tools.slides import SlidesError, write
 
@@ -28,11 +28,10 @@ each_deck = pytest.mark.parametrize("deck", DECKS, ids=lambda deck: deck.stem)
 
 
 @pytest.fixture(scope="module")
-def window() -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        shown = playwright.chromium.launch(executable_path=on_this_machine(), args=ARGUMENTS)
-        yield shown.new_page(viewport={"width": 1280, "height": 720})
-        shown.close()
+def window(browser: Browser) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 1280, "height": 720})
+    yield page
+    page.close()
 
 
 def opened(window: Page, deck: Path) -> Page:
