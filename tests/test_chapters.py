@@ -58,9 +58,15 @@ def environment(cache: Path) -> dict[str, str]:
     return {"RP_TUTORIAL_CACHE": str(cache), "RP_TUTORIAL_RENDERER": "book"}
 
 
-def execute(source: NotebookNode, folder: Path) -> Path:
-    """Run the notebook by papermill at the smoke profile, with a fresh cache and its own extras; the executed file."""
+def execute(source: NotebookNode, folder: Path, nets: Path | None = None) -> Path:
+    """Run the notebook by papermill at the smoke profile, with a fresh cache and its own extras; the executed file.
+
+    nets: where trained nets are kept for the other chapters, so that each is trained once a session, by the first.
+    """
     executed = folder / "executed.ipynb"
+    if nets is not None:
+        (folder / "cache").mkdir()
+        (folder / "cache" / "nets").symlink_to(nets, target_is_directory=True)
     missing = folder / "missing"
     missing.mkdir()
     for extra in OPTIONAL.keys() - set(source.metadata.get("extras", [])):
@@ -107,10 +113,11 @@ def replay(executed: Path) -> subprocess.CompletedProcess[str]:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Chapter], Path]:
     """Executes a chapter once a session and remembers where."""
     done: dict[str, Path] = {}
+    nets = tmp_path_factory.mktemp("nets")
 
     def run(chapter: Chapter) -> Path:
         if chapter.name not in done:
-            done[chapter.name] = execute(chapter.notebook(), tmp_path_factory.mktemp("chapter"))
+            done[chapter.name] = execute(chapter.notebook(), tmp_path_factory.mktemp("chapter"), nets)
         return done[chapter.name]
 
     return run
