@@ -52,6 +52,8 @@ class Purpose(IntEnum):
     LABEL_CHANGES = 40  # where the search for a point with another label begins
     BOOTSTRAP = 41
     HALVES = 42  # one to choose the best of several on, one to judge it on
+    SIGN_FLIPS = 43
+    SIMULATED_STUDIES = 44
 
     # Data
     TABLE_ROWS = 50  # those kept of a larger table

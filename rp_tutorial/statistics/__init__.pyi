@@ -19,8 +19,12 @@ from .fronts import Outcome as Outcome
 from .fronts import areas as areas
 from .fronts import front as front
 from .fronts import outcomes as outcomes
+from .nets import NetComparison as NetComparison
+from .nets import net_comparison as net_comparison
+from .nets import over_family as over_family
 from .paired import PairedComparison as PairedComparison
 from .paired import Rate as Rate
 from .paired import paired_comparison as paired_comparison
 from .paired import paired_difference as paired_difference
 from .paired import rate as rate
+from .studies import Study as Study
