@@ -5,16 +5,21 @@ are in `paper_claims.py` and `comparison_claims.py`.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from rp_tutorial.statistics.binomial import clopper_pearson
 from rp_tutorial.statistics.paired import paired_comparison
 
 REPRODUCED, NOT_REPRODUCED, NOT_COMPARABLE = "reproduced", "not reproduced", "not comparable"
 IN_DIRECTION, OPEN = "in direction", "open"
+LEVEL = 0.05  # of a test
+MARGIN = 0.05  # a difference of rates below this, with its whole interval, is none
+
+Shown = bool | str | None  # of a direction; OPEN: too little to tell, None: nothing to compare
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class Measurement:
     value: float = math.nan
     low: float = math.nan
     high: float = math.nan
-    holds: bool | str | None = None
+    holds: Shown = None
 
 
 Reading = Callable[[dict[str, Any]], Measurement | None]  # None: the run has nothing to compare
@@ -34,15 +39,15 @@ Reading = Callable[[dict[str, Any]], Measurement | None]  # None: the run has no
 class Claim:
     """One thing the paper says. `printed` are the edges of the values that would print as `paper` does.
 
-    `measure` reads ours off `document["results"]`, the seeds of one run joined. It is None where no experiment of this
-    version measures it.
+    `measure` reads ours off `document["results"]`, the seeds of one run joined. Whoever repeats the paper's experiment
+    and finds the paper's numbers has to get "reproduced" from it, or "in direction".
     """
 
     where: str
     text: str
     paper: str
     experiment: str
-    measure: Reading | None
+    measure: Reading
     printed: tuple[float, float] | None = None
     note: str = ""
     only_data: str = ""  # the start of the name of the data that the number belongs to; a direction holds anywhere
@@ -50,8 +55,8 @@ class Claim:
 
 def verdict(claim: Claim, measured: Measurement | None) -> str:
     """The rule. A number is reproduced if the paper's printed value meets our interval, widened by sqrt(2) because
-    the paper's number is a sample too. A direction is "in direction" if it holds, and open where a claim that
-    something makes no difference meets too few trials to tell. No measurement: not comparable.
+    the paper's number is a sample too. A direction is "in direction" if it holds, and open where the trials are too few
+    to show it or to rule it out. No measurement: not comparable.
     """
     if measured is None:
         return NOT_COMPARABLE
@@ -75,12 +80,17 @@ def in_points(share: float, interval: Sequence[float]) -> Measurement:
     return Measurement(100 * share, *(100 * float(end) for end in interval))
 
 
+def share_of(value: float, trials: int) -> Measurement:
+    """A share of so many trials, in points, with its exact interval."""
+    return in_points(value, clopper_pearson(round(value * trials), trials))
+
+
 def rate_of(row: dict[str, Any] | None, name: str) -> Measurement | None:
     """The share `name` of a row of results with the interval beside it; None where there is no such row."""
     return row and in_points(row[name], row[f"{name}_ci"])
 
 
-def direction(holds: Callable[[dict[str, Any]], bool | str | None]) -> Reading:
+def direction(holds: Callable[[dict[str, Any]], Shown]) -> Reading:
     """Whether a direction shows; None where a run has nothing to compare, OPEN where it has too little to tell."""
 
     def measure(results: dict[str, Any]) -> Measurement | None:
@@ -90,13 +100,31 @@ def direction(holds: Callable[[dict[str, Any]], bool | str | None]) -> Reading:
     return measure
 
 
-def every(shown: Iterable[bool]) -> bool | None:
-    """`all`, but nothing shown is no evidence."""
-    known = list(shown)
-    return all(known) if known else None
+def every(shown: Iterable[Shown]) -> Shown:
+    """`all`, but nothing shown is no evidence, and what is open somewhere and refuted nowhere is open."""
+    known = [part for part in shown if part is not None]
+    if not known or not all(known):
+        return False if known else None
+    return OPEN if OPEN in known else True
 
 
-def lowers(a: Sequence[int], b: Sequence[int]) -> bool:
-    """Whether fewer targets are hit in b than in a, the same targets, by the exact McNemar test at 5 %."""
-    found = paired_comparison(np.array(a, dtype=bool), np.array(b, dtype=bool))
-    return found.difference > 0 and found.p_value < 0.05
+def some(shown: Iterable[Shown]) -> Shown:
+    """`any`, in the same way: shown anywhere, or open somewhere."""
+    known = [part for part in shown if part is not None]
+    return True if True in known else OPEN if OPEN in known else False if known else None
+
+
+def lowers(a: Sequence[int], b: Sequence[int]) -> Shown:
+    """Whether fewer targets are hit in b than in a, the same targets: `shown_above` of the exact McNemar test."""
+    return shown_above(vars(paired_comparison(np.array(a, dtype=bool), np.array(b, dtype=bool))))
+
+
+def shown_above(compared: Mapping[str, Any]) -> Shown:
+    """Whether a paired comparison shows a difference above 0, at 5 %.
+
+    Too few targets for a test to find anything are no evidence that there is nothing: where no difference is shown, the
+    whole interval has to stay below MARGIN, or the answer is OPEN.
+    """
+    if compared["p_value"] < LEVEL:
+        return compared["difference"] > 0
+    return False if compared["high"] < MARGIN else OPEN

@@ -8,62 +8,91 @@ from functools import partial
 from operator import itemgetter
 from typing import Any
 
-from rp_tutorial.ledger.claim import OPEN, Claim, Measurement, direction, every, lowers, printed_as, rate_of
+from rp_tutorial.ledger.claim import (
+    MARGIN,
+    OPEN,
+    Claim,
+    Measurement,
+    Shown,
+    direction,
+    every,
+    lowers,
+    printed_as,
+    rate_of,
+    share_of,
+    shown_above,
+)
 
 FRONTIER, DISTILLATION, ADAPTIVE = "frontier", "distillation", "adaptive"
 WHERE = "Abstract v2"
-NO_GAIN = 0.05  # what an attacker may gain in ASR before it counts
 RP, RR, DP_SGD = "smoothing", "randomized response", "DP-SGD"
+ACCURACY, ASR = printed_as(0.984, 3), printed_as(0.21)
 CELEBA = "a number of CelebA and FaceNet64: rp-tutorial run frontier --profile gpu --data celeba:PATH"
+PICKED = f"accuracy as the paper has it, on the image of every person that the net is surest of; {CELEBA}"
 
 
 def _points(results: dict[str, Any], family: str) -> list[dict[str, Any]]:
     return [point for point in results["points"] if point["family"].startswith(family)]
 
 
-def _at_accuracy(results: dict[str, Any], accuracy: float) -> Measurement | None:
-    """ASR of the vote that spends the most accuracy and still has at least `accuracy`."""
-    votes = [p for p in results["points"] if p["family"] == RP and p["test_accuracy"] >= accuracy]
-    return rate_of(min(votes, key=itemgetter("test_accuracy"), default=None), "asr")
+def _votes(results: dict[str, Any]) -> list[dict[str, Any]]:
+    return [point for point in results["points"] if point["family"] == RP]
 
 
-def _private_at_asr(results: dict[str, Any], asr: float) -> Measurement | None:
-    """Accuracy of the most accurate DP-SGD net with an ASR of at most `asr`."""
-    nets = [p for p in _points(results, DP_SGD) if p["asr"] <= asr]
-    return rate_of(max(nets, key=itemgetter("test_accuracy"), default=None), "test_accuracy")
+def _at_accuracy(results: dict[str, Any]) -> dict[str, Any] | None:
+    """The vote that spends the most accuracy and still has the paper's, as printed."""
+    votes = [vote for vote in _votes(results) if vote["paper_accuracy"] >= ACCURACY[0]]
+    return min(votes, key=itemgetter("paper_accuracy"), default=None)
 
 
-def _dominates(results: dict[str, Any], *, family: str) -> bool | None:
-    """Whether at every setting of `family` a vote of at least its accuracy has a lower ASR, by corrected tests."""
-    return every(row["verdict"] == "shown" for row in results["dominance"] if row["family"].startswith(family))
+def _private_accuracy(results: dict[str, Any]) -> Measurement | None:
+    """Accuracy of the DP-SGD net with the ASR nearest to the paper's for RP, if its interval meets that."""
+    nets = [net for net in _points(results, DP_SGD) if net["asr_ci"][0] <= ASR[1] and ASR[0] <= net["asr_ci"][1]]
+    nearest = min(nets, key=lambda net: abs(net["asr"] - sum(ASR) / 2), default=None)
+    return nearest and share_of(nearest["paper_accuracy"], results["identities"] * results.get("seeds", 1))
 
 
-def _costs_less(results: dict[str, Any]) -> bool | None:
+def _dominates(results: dict[str, Any], *, family: str) -> Shown:
+    """Whether at every setting of `family` that is as accurate as some vote, a vote beats it: see `_beaten`."""
+    least = min((vote["test_accuracy"] for vote in _votes(results)), default=1.0)
+    rivals = {point["name"] for point in _points(results, family) if point["test_accuracy"] >= least}
+    return every(_beaten(row) for row in results["dominance"] if row["name"] in rivals)
+
+
+def _beaten(row: dict[str, Any]) -> Shown:
+    """Whether the vote is better in one of accuracy and ASR and not worse in the other, by the run's own tests.
+
+    A vote that leaks more at the same price refutes it. What no test decides is open, and so is a vote that leaks more
+    and is more accurate by more than that: one in between might win.
+    """
+    if row["verdict"] in ("shown", "contradicted"):
+        return row["verdict"] == "shown"
+    as_hard = row["rival"] is not None and row["asr_gain_ci"][1] < MARGIN
+    return True if as_hard and row["accuracy_gain_ci"][0] > 0 else OPEN
+
+
+def _costs_less(results: dict[str, Any]) -> Shown:
     """Whether every DP-SGD net with an ASR as low as that of some vote is less accurate than this vote."""
-    votes = [point for point in results["points"] if point["family"] == RP]
-    pairs = [(v, net) for v in votes for net in _points(results, DP_SGD) if net["asr"] <= v["asr"]]
+    pairs = [(v, net) for v in _votes(results) for net in _points(results, DP_SGD) if net["asr"] <= v["asr"]]
     return every(net["test_accuracy"] < vote["test_accuracy"] for vote, net in pairs)
 
 
-def _extracted(results: dict[str, Any], *, verdicts: tuple[str, ...]) -> bool | None:
+def _extracted(results: dict[str, Any], *, verdicts: tuple[str, ...]) -> Shown:
     """Whether the student of every vote, at the largest budget and by every measure, has one of these verdicts."""
     return every(claim["verdict"] in verdicts for claim in results["claims"])
 
 
-def _knowing_is_useless(results: dict[str, Any]) -> bool | str | None:
-    """Whether no attacker that knows the vote does better than BREP-MI: exact tests, corrected within each defence.
-
-    Too few targets for a test to find anything are no evidence for the claim: every gain has to be below NO_GAIN with
-    its whole interval.
-    """
+def _knowing_is_useless(results: dict[str, Any]) -> Shown:
+    """Whether no attacker that knows the vote does better than BREP-MI: exact tests, corrected within each defence."""
     tests = [test for row in results["best"] if row["defense"].startswith(RP) for test in row["tests"]]
-    if any(test["difference"] > 0 and test["p_holm"] < 0.05 for test in tests):
-        return False
-    small = every(test["high"] < NO_GAIN for test in tests)
-    return OPEN if small is False else small
+    return every(_negated(shown_above(test | {"p_value": test["p_holm"]})) for test in tests)
 
 
-def _best_lowered(results: dict[str, Any]) -> bool | None:
+def _negated(shown: Shown) -> Shown:
+    return not shown if isinstance(shown, bool) else shown
+
+
+def _best_lowered(results: dict[str, Any]) -> Shown:
     """Whether the best attacker that knows the vote does worse than the best against the bare net, at every vote."""
     best = {row["defense"]: row["hits"] for row in results["best"]}
     return every(lowers(best["none"], hits) for name, hits in best.items() if name.startswith(RP))
@@ -71,18 +100,19 @@ def _best_lowered(results: dict[str, Any]) -> bool | None:
 
 CLAIMS: tuple[Claim, ...] = (
     Claim(
-        WHERE, "ASR (%) of RP at 98.4 % accuracy", "21", FRONTIER, lambda r: _at_accuracy(r, 0.984),
-        printed_as(21, 0), CELEBA, "celeba:",
+        WHERE, "ASR (%) of RP at 98.4 % accuracy", "21", FRONTIER, lambda r: rate_of(_at_accuracy(r), "asr"),
+        printed_as(21, 0), PICKED, "celeba:",
     ),
     Claim(
-        WHERE, "accuracy (%) of DP-SGD at the ASR of RP", "61.7", FRONTIER, lambda r: _private_at_asr(r, 0.21),
-        printed_as(61.7, 1), CELEBA, "celeba:",
+        WHERE, "accuracy (%) of DP-SGD at the ASR of RP", "61.7", FRONTIER, _private_accuracy,
+        printed_as(61.7, 1), PICKED, "celeba:",
     ),
     *(
         Claim(
             WHERE, f"RP dominates {name} (ASR against accuracy)", "yes", FRONTIER,
             direction(partial(_dominates, family=name)),
-            note="at every setting of theirs, a vote at least as accurate with a lower ASR; exact tests, Holm, 5 %",
+            note="at every setting of theirs that is as accurate as some vote, a vote that has a lower ASR and is as "
+                 "accurate, or is more accurate and has no higher ASR (by 5 points); exact tests, Holm, 5 %",
         )
         for name in (DP_SGD, RR)
     ),

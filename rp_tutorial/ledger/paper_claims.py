@@ -9,8 +9,19 @@ from itertools import pairwise
 from typing import Any
 
 from rp_tutorial.experiments.paper import FIGURE3, TABLE1
-from rp_tutorial.ledger.claim import Claim, Measurement, direction, every, in_points, lowers, printed_as, rate_of
-from rp_tutorial.statistics.binomial import clopper_pearson
+from rp_tutorial.ledger.claim import (
+    Claim,
+    Measurement,
+    Shown,
+    direction,
+    every,
+    lowers,
+    printed_as,
+    rate_of,
+    share_of,
+    shown_above,
+    some,
+)
 
 
 def _row(rows: Iterable[dict[str, Any]], **wanted: Any) -> dict[str, Any] | None:
@@ -18,13 +29,8 @@ def _row(rows: Iterable[dict[str, Any]], **wanted: Any) -> dict[str, Any] | None
     return next((row for row in rows if all(row[name] == value for name, value in wanted.items())), None)
 
 
-def _rate(share: float, n: int) -> Measurement:
-    """A share of n test rows in points, with its exact interval."""
-    return in_points(share, clopper_pearson(round(share * n), n))
-
-
 def _smoothed_rate(results: dict[str, Any], *, quantity: str, sigma: float) -> Measurement:
-    return _rate(_row(results["smoothed"], sigma=sigma)[quantity], results["n_test"])
+    return share_of(_row(results["smoothed"], sigma=sigma)[quantity], results["n_test"])
 
 
 def _radius(results: dict[str, Any], *, sigma: float) -> Measurement:
@@ -50,8 +56,8 @@ def _advantage_at_the_edge(results: dict[str, Any]) -> Measurement:
     return Measurement(cell["advantage_played"], *cell["ci"])
 
 
-def _increasing(values: Iterable[float]) -> bool:
-    return all(a < b for a, b in pairwise(values))
+def _increasing(values: Iterable[float]) -> Shown:
+    return every(a < b for a, b in pairwise(values))
 
 
 def _ablation_reach(results: dict[str, Any], n: int, alpha: float) -> float:
@@ -80,19 +86,26 @@ def _with_larger_n(results: dict[str, Any]) -> list[tuple[dict[str, Any], dict[s
     return [(smaller, larger) for smaller, larger in pairs if smaller is not None]
 
 
-def _lowered(results: dict[str, Any], arm: dict[str, Any]) -> bool:
-    """Whether the arm's ASR is below the undefended one, on the same targets."""
-    return lowers(_arm(results, "none")["hits"], arm["hits"])
+def _lowered_at(results: dict[str, Any], accuracy: str, least: float) -> Shown:
+    """Whether some vote with at least this accuracy has an ASR below the undefended one, on the same targets."""
+    bare = _arm(results, "none")
+    return some(lowers(bare["hits"], arm["hits"]) for arm in _smoothed_arms(results) if arm[accuracy] >= least)
 
 
-def _significant(results: dict[str, Any], question: str) -> bool | None:
-    rows = [row for row in results["comparisons"] if row["question"] == question]
-    return every(row["difference"] > 0 and row["p_value"] < 0.05 for row in rows)
+def _answered(results: dict[str, Any], question: str) -> Shown:
+    """Whether the run's own paired tests say yes to this question, at every sigma."""
+    return every(shown_above(row) for row in results["comparisons"] if row["question"] == question)
 
 
-def falling(values: Iterable[float]) -> bool:
+def falling(values: Iterable[float]) -> Shown:
     """Whether no value is above the one before."""
-    return all(a >= b for a, b in pairwise(values))
+    return every(a >= b for a, b in pairwise(values))
+
+
+def _longer(results: dict[str, Any]) -> Shown:
+    """Whether the median set of some vote is longer than that of the net itself."""
+    base = _row(results["oracles"], name="base")["median_length"]
+    return some(row["median_length"] > base for row in results["oracles"] if row["name"] == "isotropic VOTE")
 
 
 _THRESHOLD, _AUDIT, _INVERSION = "insurance-threshold", "guarantee-audit", "inversion"
@@ -109,7 +122,7 @@ _REACH_NOTE = (
 
 CLAIMS: tuple[Claim, ...] = (
     Claim("Table 1", "base accuracy (%)", "100", _THRESHOLD,
-        lambda r: _rate(r["base"]["accuracy"], r["n_test"]), (99.5, 100.0)),
+        lambda r: share_of(r["base"]["accuracy"], r["n_test"]), (99.5, 100.0)),
     *(
         Claim(
             "Table 1", f"{what} (%), sigma = {s:g}", f"{paper[i]:.2f}", _THRESHOLD,
@@ -161,13 +174,15 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "Abstract v2", "a larger N strengthens privacy", "yes", _AUDIT,
-        direction(lambda r: all(_increasing(_audit_cell(r, n, v)["deployable_radius"] for v in (100, 1000))
-                                 for n in (1000, 100_000))),
+        direction(lambda r: every(_increasing(_audit_cell(r, n, v)["deployable_radius"] for v in (100, 1000))
+                                   for n in (1000, 100_000))),
         note="the deployable radius grows with N",
     ),
     Claim(
-        "Abstract v2", "median RAP-compatible length grows from 23.50 to 29.96", "29.96", "insurance-eligibility",
-        None, note="task, domain, mechanism and level are not in the abstract; see the chapter on eligibility",
+        "Abstract v2", "RP lengthens the median RAP-compatible interval", "23.50 to 29.96", "insurance-eligibility",
+        direction(_longer),
+        note="some vote, at some sigma and N: the abstract has neither task, domain, mechanism nor level, so that its "
+             "lengths have no place beside ours; see the chapter on eligibility",
     ),
     *(
         Claim(
@@ -178,18 +193,17 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "Figure 3", "RP lowers ASR at 100 % accuracy on hand-picked images", "yes", _INVERSION,
-        direction(lambda r: any(arm["paper_accuracy"] >= 0.995 and _lowered(r, arm) for arm in _smoothed_arms(r))),
+        direction(lambda r: _lowered_at(r, "paper_accuracy", 0.995)),
         note="one image an identity, the one the net is surest of; a paired exact test at 5 %",
     ),
     Claim(
         "Figure 3", "RP lowers ASR at 99 % of the base test accuracy", "yes", _INVERSION,
-        direction(lambda r: any(arm["test_accuracy"] >= 0.99 * _arm(r, "none")["test_accuracy"] and _lowered(r, arm)
-                                 for arm in _smoothed_arms(r))),
+        direction(lambda r: _lowered_at(r, "test_accuracy", 0.99 * _arm(r, "none")["test_accuracy"])),
         note="accuracy on test images, which the paper does not print; a paired exact test at 5 %",
     ),
     Claim(
         "Figure 3", "ASR falls monotonically as sigma grows (N = 10)", "yes", _INVERSION,
-        direction(lambda r: falling(arm["asr"] for arm in _smoothed_arms(r, 10))),
+        direction(lambda r: falling(arm["asr"] for arm in (_arm(r, "none"), *_smoothed_arms(r, 10)))),
     ),
     Claim(
         "Figure 3", "a larger N lowers ASR", "yes", _INVERSION,
@@ -202,7 +216,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "Section 6", "it is invariance, not randomness, that stops the attack", "yes", _INVERSION,
-        direction(lambda r: _significant(r, "does smoothing without randomness lower ASR?")),
+        direction(lambda r: _answered(r, "does smoothing without randomness lower ASR?")),
         note="does smoothing with fixed noise, a function of the image, lower ASR? a paired exact test at 5 %",
     ),
 )  # fmt: skip

@@ -29,7 +29,7 @@ def table(documents: Iterable[dict[str, Any]] | None = None) -> pd.DataFrame:
     found = seeds_joined(published() if documents is None else documents)
     rows = []
     for claim in CLAIMS:
-        about = [d for d in found if claim.measure and _speaks_of(d, claim)]
+        about = [d for d in found if _speaks_of(d, claim)]
         rows += [_measured(claim, d) for d in about] or [_row(claim, None, None)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 

@@ -14,6 +14,7 @@ from rp_tutorial.ledger.claim import (
     Measurement,
     every,
     lowers,
+    some,
     verdict,
 )
 
@@ -48,11 +49,16 @@ def test_what_nobody_measured_is_not_comparable() -> None:
 
 
 def test_nothing_shown_is_no_evidence() -> None:
-    assert every([]) is None
-    assert every([True, False]) is False
+    assert every([]) is some([]) is every([None]) is some([None]) is None
+    assert [every(shown) for shown in ([True, False], [True, OPEN], [OPEN, False], [True, None])] == [
+        False, OPEN, False, True,
+    ]  # fmt: skip
+    assert [some(shown) for shown in ([True, OPEN], [False, OPEN], [False, None])] == [True, OPEN, False]
 
 
 def test_fewer_hits_by_chance_are_not_lower() -> None:
-    assert lowers([1] * 18 + [0] * 2, [1] * 4 + [0] * 16)
-    assert not lowers([1, 1, 0, 1], [1, 0, 0, 1])
-    assert not lowers([1] * 4 + [0] * 16, [1] * 18 + [0] * 2)
+    many, few = [1] * 18 + [0] * 2, [1] * 4 + [0] * 16
+    assert lowers(many, few) is True
+    assert lowers(few, many) is False
+    assert lowers([1, 1, 0, 1], [1, 0, 0, 1]) == OPEN
+    assert lowers(many * 20, many * 20) is False, "a hundred targets that agree rule out five points"
