@@ -26,9 +26,9 @@ from rp_tutorial.oracles.votes import votes_needed
 NOISES = ("independent", "common", "fixed")
 CHUNK_MIB = {"cpu": 8, "cuda": 512}  # noisy inputs in memory at a time, for each thread
 PARTS = 16  # of a job, for as many cores; a constant, or the rounding of a net in batches would depend on cores
-# A tile holds 10 images of 64x64 on a CPU and 341 on a card: too few for a small net there, and for any net here, whose
-# kernels are over before the next are launched.
-IMAGES_AT_ONCE = {"cpu": 40, "cuda": 1024}
+# Of images several tiles go through a net together, and at least so many images: 168 of 32x32, of which one tile holds
+# 42, take a small net a sixth less time an image, and on a card kernels would be over before the next are launched.
+TILES_AT_ONCE, IMAGES_AT_ONCE = 4, {"cpu": 40, "cuda": 1024}
 
 
 class VoteCounter:
@@ -166,7 +166,7 @@ class VoteCounter:
         tile_rows = stream.tile_rows(shape)
         tiles = stream.take(-(-copies // tile_rows))
         parts = min(PARTS, len(tiles))
-        images = IMAGES_AT_ONCE.get(self.device.type, IMAGES_AT_ONCE["cuda"])
+        images = max(IMAGES_AT_ONCE.get(self.device.type, IMAGES_AT_ONCE["cuda"]), TILES_AT_ONCE * tile_rows)
         together = -(-min(most, images if encoded.ndim == 4 else 1) // tile_rows)
 
         def count_block(votes: Tensor, block: range) -> None:

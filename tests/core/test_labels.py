@@ -16,6 +16,9 @@ def test_argmax_takes_the_lowest_index_among_equals():
     logits = torch.tensor([[0.0, 0.0], [1.0, 2.0], [2.0, 1.0]])
     assert argmax_labels(logits, 2).tolist() == [0, 1, 0]
     assert argmax_labels(torch.tensor([[1.0, 3.0, 3.0], [2.0, 2.0, 2.0]]), 3).tolist() == [1, 0]
+    few_values = torch.randint(3, (50, 40), generator=torch.Generator().manual_seed(0)).float()
+    first = [row.index(max(row)) for row in few_values.tolist()]
+    assert argmax_labels(few_values, 40).tolist() == argmax_labels(few_values.T.contiguous().T, 40).tolist() == first
 
 
 @pytest.mark.parametrize("shape", [(4, 2), (4, 4), (4,), (4, 3, 1)])
