@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from accounts import account
 
 from rp_tutorial.experiments.engine.documents import joined, published
 from rp_tutorial.statistics.paired import PairedComparison, paired_comparison
@@ -32,10 +33,26 @@ class Sentence:
     def __str__(self) -> str:
         return f"{self.chapter}: {self.words[:50]}"
 
+    @property
+    def file(self) -> Path:
+        return BOOK.parent / self.chapter if self.chapter.endswith(".md") else BOOK / f"{self.chapter}.md"
+
     def check(self) -> None:
-        text = (BOOK / f"{self.chapter}.md").read_text(encoding="utf-8")
-        assert self.words in text, f"{self.chapter} no longer says: {self.words}"
-        assert self.holds(), f"{self.chapter} says what the stored runs do not: {self.words}"
+        lines = self.file.read_text(encoding="utf-8").splitlines()
+        place = next((i for i, line in enumerate(lines, 1) if self.words in line), None)
+        if place is None:
+            near = max(lines, key=lambda line: _alike(self.words, line))
+            raise AssertionError(f"{self._at(lines.index(near) + 1)} no longer says:\n  {self.words}\nbut\n  {near}")
+        said = lines[place - 1].strip()
+        assert self.holds(), f"{self._at(place)} says what the stored runs do not:\n  {said}\n{account(self.holds)}"
+
+    def _at(self, line: int) -> str:
+        return f"{self.file.relative_to(BOOK.parent)}:{line}"
+
+
+def _alike(words: str, line: str) -> int:
+    """How many of the words stand in a line."""
+    return len(set(words.split()) & set(line.split()))
 
 
 @cache
