@@ -135,6 +135,9 @@ SAID_OF_DEFENCES = (
     ("On test photographs the bare net is wrong about one in six or seven, and the largest $\\sigma$ costs more.",
      lambda: 1 / 7 < 1 - accuracy("none", PHOTOGRAPHS) < 1 / 6
      and accuracy(VOTES[-1], PHOTOGRAPHS) < accuracy("none", PHOTOGRAPHS) - 0.05),
+    ("On photographs, and with FaceNet64 itself, VOTE changed nothing that our targets could show;",
+     lambda: all(p("none", v, PHOTOGRAPHS) > 0.05 for v in (*VOTES, HUNDRED))
+     and all(on_card_p("none", n) > 0.05 for n in on_card("smoothing"))),
     ("On photographs the paper's defence changes nothing that these targets could show, at any $\\sigma$ that we",
      lambda: all(p("none", v, PHOTOGRAPHS) > 0.05 for v in (*VOTES, HUNDRED))),
     ("What lowers ASR is a single noisy label, at a price in accuracy, and ten questions for one bring it back.",
@@ -198,8 +201,17 @@ def over_largest(n: str) -> list[float]:
     return [sphere["over_largest"][n]["q50"] for sphere in spheres]
 
 
+def within_any_radius() -> float:
+    """The share of the attack's probes within the longest radius of 100,000 samples, at the sigma with the most."""
+    spheres = [next(s for s in at["spheres"] if s["radius"] == "attack")
+               for at in results("inversion-mechanism")["displacement"]]  # fmt: skip
+    return 1 - min(sphere["beyond_largest"]["100000"]["value"] for sphere in spheres)
+
+
 SEEN = (NOISE, VOTE, HUNDRED, FIXED)
 SAID_OF_THE_MECHANISM = (
+    ("No probe of the attack is within a radius that can be printed, not even with a hundred thousand samples and the",
+     lambda: within_any_radius() == 0),
     ("the next figure shows that without a defence no label on it changes.",
      lambda: by_radius("none", 0.25, "outside")["value"] == 0),
     ("The few that change with one are the work of fresh noise, which changes the label of the centre as well.",
@@ -286,6 +298,9 @@ def wrong_labels(sigma: float) -> float:
 
 
 SAID_OF_NETS = (
+    ("You predicted which accuracy falls first: the honest one, and the picked one long after it.",
+     lambda: all(votes_at(s, 10)["paper_accuracy"] > votes_at(s, 10)["test_accuracy"] for s in (0.06, 0.12, 0.18, 0.3))
+     and bare() - votes_at(0.18, 10)["test_accuracy"] > 2 * (1 - votes_at(0.18, 10)["paper_accuracy"])),
     ("The next chapters work at $\\sigma = .18$, where the vote of ten still keeps more than 98 % of it",
      lambda: 0.98 * bare() < votes_at(0.18, 10)["test_accuracy"] < 0.99 * bare()),
     ("PREDICT(1) never answers, and is left out.",

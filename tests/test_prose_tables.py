@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from sentences import Sentence, falling, rising
 
+from rp_tutorial import ledger
 from rp_tutorial.attacks.averaging import response_success
 from rp_tutorial.experiments.engine.documents import published, stale
 from rp_tutorial.experiments.mechanism.latent_measures import pass_probability
@@ -203,6 +204,19 @@ SAID_OF_STORED_RUNS = (
      lambda: 2 * sum("code" not in document for document in published()) > len(stale(published())) > 0),
 )  # fmt: skip
 
+
+def in_ledger(claim: str) -> list[str]:
+    found = ledger.table(published("insurance-threshold", GENERATED)).set_index("claim").loc[claim]
+    return [found[column] for column in ("paper", "ours", "interval", "verdict") if found[column]]
+
+
+SAID_ON_THE_FIRST_PAGE_OF_THE_CODE = (
+    ("accuracy (%), sigma = 1     96.36         96.52  96.34 to 96.7  reproduced",
+     lambda: in_ledger("accuracy (%), sigma = 1") == ["96.36", "96.52", "96.34 to 96.7", "reproduced"]),
+    ("average R grows with sigma  0.56 to 0.65  no                    not reproduced",
+     lambda: in_ledger("average R grows with sigma") == ["0.56 to 0.65", "no", "not reproduced"]),
+)  # fmt: skip
+
 SENTENCES = [
     Sentence(chapter, words, holds)
     for chapter, said in (
@@ -212,6 +226,7 @@ SENTENCES = [
         ("foundations/finite-samples", SAID_OF_THE_AUDIT),
         ("comparisons/randomized-response", SAID_OF_RESPONSES),
         ("appendix/ledger", SAID_OF_STORED_RUNS),
+        ("README.md", SAID_ON_THE_FIRST_PAGE_OF_THE_CODE),
     )
     for words, holds in said
 ]
