@@ -36,6 +36,11 @@ def test_the_map_has_every_chapter_in_the_order_of_the_book() -> None:
     assert list(STATIONS) == [stem for stem in BOOK if not stem.startswith(beside)]
 
 
+def test_the_list_below_the_map_has_its_chapters_and_its_numbers() -> None:
+    listed = re.findall(r"^(\d+)\. \{doc\}`([\w/-]+)`", BOOK["intro"].path.read_text(encoding="utf-8"), re.MULTILINE)
+    assert listed == [(str(number), stem) for number, stem in enumerate(STATIONS, 1)]
+
+
 def test_a_chapter_needs_only_chapters_before_it_and_a_path_passes_what_its_chapters_need() -> None:
     order = list(STATIONS)
     for stem, station in STATIONS.items():

@@ -115,7 +115,7 @@ SAID_OF_DEFENCES = (
      lambda: rising([asr(n) for n in (NOISE, VOTE, HUNDRED, FIXED, "none")])),
     ("Most of the fall is in the first line, and the second cannot be told from nothing.",
      lambda: fall(FIXED) > 0.5 * fall(VOTE) and p(FIXED, VOTE) > 0.05),
-    ("On its own the first line is told from nothing; among all the questions above, under Holm's correction, it",
+    ("On its own the step from no defence to fixed noise is told from nothing; among all the questions above, under",
      lambda: p("none", FIXED) < 0.05 < corrected()["none", FIXED] < 0.1),
     ("is lower by nearly as much, and what the vote adds to such a net cannot be told from nothing at either",
      lambda: 0.8 < fall(TRAINED) / fall(FIXED) < 1

@@ -73,7 +73,7 @@ def reading(chapter: Chapter) -> Reading:
     found, now, exercise, solution = Reading(Stretch(), []), None, False, False
     for cell in chapter.notebook().cells:
         if cell.cell_type == "code":
-            if not solution and not FOLDED & set(cell.metadata.get("tags", [])):
+            if not exercise and not solution and not FOLDED & set(cell.metadata.get("tags", [])):
                 (now or found.core).cells.append(cell.source)
             continue
         marked = False

@@ -18,6 +18,7 @@ from .guarantees import check_advantage as check_advantage
 from .guarantees import check_audit as check_audit
 from .guarantees import check_composition as check_composition
 from .guarantees import check_deployable_radius as check_deployable_radius
+from .guarantees import check_largest_vote as check_largest_vote
 from .guarantees import check_vote_quantile as check_vote_quantile
 from .inversion import check_inversion as check_inversion
 from .inversion import check_memory as check_memory
@@ -29,6 +30,7 @@ from .release import check_utility as check_utility
 from .release import tournament as tournament
 from .rivals import check_best_agreement as check_best_agreement
 from .rivals import check_coin as check_coin
+from .rivals import check_folding as check_folding
 from .rivals import check_labels_needed as check_labels_needed
 from .rivals import check_one_record as check_one_record
 from .rivals import check_passes as check_passes

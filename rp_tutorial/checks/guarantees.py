@@ -1,7 +1,7 @@
 """Checks on what a release gives away: advantage, deployable radius, composition, and an audit that claims no more.
 
-For the chapters "Robust Privacy" and "Finite samples" and the assignment on the deployable radius. What answers are
-compared with stands in `theory/guarantees.py`.
+For the chapters "Robust Privacy", "Finite samples" and "Sharper bounds" and the assignment on the deployable radius.
+What answers are compared with stands in `theory/guarantees.py`.
 """
 
 from collections.abc import Callable
@@ -112,6 +112,43 @@ def check_vote_quantile(answer: Callable[[int, float], float], *, seed: int) -> 
         },
     )
     return "right: a class of this probability fails to win with probability beta"
+
+
+@check
+def check_largest_vote(answer: Callable[[float, float], int], *, seed: int) -> str:
+    """(s, advantage) -> the largest odd N whose vote gives no more than that away about anybody, of two classes.
+
+    s is the distance of the pair in sigma; nobody has a certificate.
+
+    Chapter: foundations/sharper-bounds.
+    """
+
+    def told(n: int, s: float) -> float:
+        return float(stats.binom.sf(n // 2, n, special.ndtr(s / 2)) - 0.5)
+
+    def largest(s: float, allowed: float) -> int:  # the next one tells too much
+        return next(n for n in range(1, 100_000, 2) if told(n + 2, s) > allowed)
+
+    questions = []
+    for n, s in zip(2 * drawn(seed, 15).integers(10, 60, SEVERAL) + 1, np.linspace(0.04, 0.15, SEVERAL), strict=True):
+        questions.append((float(s), (told(int(n), s) + told(int(n) + 2, s)) / 2))
+    compare(
+        answer,
+        largest,
+        questions,
+        slips={
+            "this N gives more away than is allowed: the next smaller odd one does not": lambda s, a: largest(s, a) + 2,
+            "the next larger odd N would do, too": lambda s, a: largest(s, a) - 2,
+            "it holds the total variation to what the advantage may be, which is half of it": lambda s, a: largest(
+                s, a / 2
+            ),
+            "it holds half of the advantage to what is allowed": lambda s, a: largest(s, 2 * a),
+            "its pair has the threshold at one end, and most is given away where it is half-way": lambda s, a: next(
+                n for n in range(1, 100_000, 2) if told(n + 2, 2 * s) > 2 * a
+            ),
+        },
+    )
+    return "right: one vote more for everybody would break the promise"
 
 
 @check

@@ -1,4 +1,5 @@
-"""Checks on short computations about attacks and rivals: spheres, budgets, targets, lies, copies, coins, one record.
+"""Checks on short computations about attacks and rivals: spheres, budgets, targets, lies, copies, coins, one record,
+and what is left of a normalisation.
 
 For exercises of the chapters on faces and comparisons. Each answer is a function of a few numbers; what it is compared
 with is exact.
@@ -226,3 +227,38 @@ def check_one_record(answer: Callable[[int], Any], *, seed: int) -> str:
         if moved < 2 * size:
             raise AnswerError(f"for size {size} the record moves the sum by {moved:.0f}, and more is possible")
     return "right: one record turns the whole sum round"
+
+
+@check
+def check_folding(answer: Callable[..., Any], *, seed: int) -> str:
+    """(mean [C], variance [C], gamma [C], beta [C], eps) -> scale and shift [2, C] that a normalisation comes to.
+
+    Chapter: faces/facenet64.
+    """
+    draw = drawn(seed, 78)
+
+    def folded(mean: Any, variance: Any, gamma: Any, beta: Any, eps: float) -> np.ndarray:
+        scale = gamma / np.sqrt(variance + eps)
+        return np.stack([scale, beta - mean * scale])
+
+    compare(
+        answer,
+        folded,
+        [
+            (draw.normal(size=c), draw.uniform(0.2, 3, c), draw.uniform(0.5, 2, c), draw.normal(size=c), 1e-3)
+            for c in draw.integers(2, 5, SEVERAL).tolist()
+        ],
+        slips={
+            "it divides by the variance, and a normalisation by its root": lambda m, v, g, b, e: np.stack(
+                [g / (v + e), b - m * g / (v + e)]
+            ),
+            "it leaves out eps, which stands under the root": lambda m, v, g, b, e: folded(m, v, g, b, 0.0),
+            "its shift forgets that the mean is subtracted, too": lambda m, v, g, b, e: np.stack(
+                [g / np.sqrt(v + e), b]
+            ),
+            "its shift forgets that the mean is scaled as the input is": lambda m, v, g, b, e: np.stack(
+                [g / np.sqrt(v + e), b - m]
+            ),
+        },
+    )
+    return "right: a convolution before it takes the scale into its weights and the shift into its bias"

@@ -74,6 +74,11 @@ def one_at_a_right_angle(size):
     return np.tile([1.0, 0.0], (size, 1)), np.array([0.0, 1e9])
 
 
+def folded(mean, variance, gamma, beta, eps):
+    scale = gamma / (variance + eps) ** 0.5
+    return scale, beta - mean * scale
+
+
 ANSWERS = {
     "check_abstention": (
         abstention,
@@ -167,6 +172,16 @@ ANSWERS = {
             lambda a, s, t: s.mean(),
             lambda a, s, t: s[1],
             lambda a, s, t: s[1] + (t - a[0]) / (a[1] - a[0]) * (s[0] - s[1]),
+        ],
+    ),
+    "check_folding": (
+        folded,
+        [
+            lambda m, v, g, b, e: folded(m, v**2, g, b, 0.0),
+            lambda m, v, g, b, e: folded(m, v, g, b, 0.0),
+            lambda m, v, g, b, e: (g / (v + e) ** 0.5, b),
+            lambda m, v, g, b, e: (g / (v + e) ** 0.5, b - m),
+            lambda m, v, g, b, e: (1 / (v + e) ** 0.5, b - m / (v + e) ** 0.5),
         ],
     ),
     "check_one_record": (turned, [one_large_beside_nothing, one_of_length_one, one_at_a_right_angle]),

@@ -137,11 +137,32 @@ def audit_that_finds_nothing(oracle, x, neighbour, rounds, confidence, seed):
     return 0.0
 
 
+def told(n, s):
+    return stats.binom.sf(n // 2, n, stats.norm.cdf(s / 2)) - 0.5
+
+
+def largest(s, allowed, told=told):
+    n = 1
+    while told(n + 2, s) <= allowed:
+        n += 2
+    return n
+
+
 ANSWERS = {
     "check_advantage": (advantage, [total_variation, advantage_of_one_symbol, chance_to_be_right]),
     "check_vote_quantile": (
         quantile,
         [quantile_with_ties, quantile_of_two_sides, quantile_in_sigma, quantile_normal],
+    ),
+    "check_largest_vote": (
+        largest,
+        [
+            lambda s, a: largest(s, a) + 1,
+            lambda s, a: largest(s, a) + 2,
+            lambda s, a: largest(s, a / 2),
+            lambda s, a: largest(s, a, lambda n, s: told(n, 2 * s) / 2),
+            lambda s, a: largest(s, a, lambda n, s: stats.norm.cdf(s * n**0.5 / 2) - 0.5) - 4,
+        ],
     ),
     "check_deployable_radius": (
         deployable,

@@ -21,6 +21,12 @@ FACTS = r"""() => {
     const widest = () => [...document.querySelectorAll("body *")]
         .filter((part) => part.getBoundingClientRect().right > root.clientWidth + 1)
         .slice(0, 3).map((part) => part.tagName + "." + part.className);
+    const faint = (link) => {
+        const letters = getComputedStyle(link);
+        const beside = [...link.parentElement.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE);
+        return letters.textDecorationLine === "none" && letters.borderBottomStyle === "none" &&
+            link.textContent.trim() && beside.some((node) => /\w/.test(node.data));
+    };
     // The theme lets the column of text scroll sideways, which hides an overflow from the document itself.
     const columns = ".bd-main, .bd-content, .bd-article-container, .bd-article, .bd-footer-content";
     const frames = [root, ...document.querySelectorAll(columns)];
@@ -63,5 +69,29 @@ FACTS = r"""() => {
         raw: (text.match(/\\\(|\\\[|\$\$|\$\\/g) || []).length,
         overflow: Math.max(...frames.map((part) => part.scrollWidth - part.clientWidth)),
         widest: widest(),
+        faint: [...document.querySelectorAll("article a:not(.headerlink)")].filter(faint).map((link) => link.outerHTML),
     };
 }"""
+
+# Every chart's first slider goes to its other end; what it changed is looked at when the charts have had their time.
+MOVE_SLIDERS = """async () => {
+    const charts = [...document.querySelectorAll(".rp-chart:has(.vega-bind input[type=range])")];
+    const seen = charts.map((box) => box.querySelector("svg").outerHTML);
+    const sliders = charts.map((box) => box.querySelector(".vega-bind input[type=range]"));
+    for (const slider of sliders) {
+        slider.value = slider.value === slider.max ? slider.min : slider.max;
+        slider.dispatchEvent(new Event("input", {bubbles: true}));
+    }
+    const unmoved = () => charts.some((box, i) => box.querySelector("svg").outerHTML === seen[i]);
+    for (let tries = 0; unmoved() && tries < 50; tries++) await new Promise((go) => setTimeout(go, 40));
+    return charts.map((box, i) => ({
+        id: box.id,
+        role: box.getAttribute("role"),
+        value: sliders[i].value,
+        moved: box.querySelector("svg").outerHTML !== seen[i],
+    }));
+}"""
+READ_SLIDERS = """() => Object.fromEntries(
+    [...document.querySelectorAll(".rp-chart:has(.vega-bind input[type=range])")]
+        .map((box) => [box.id, box.querySelector(".vega-bind input[type=range]").value])
+)"""
