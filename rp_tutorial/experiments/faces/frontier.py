@@ -20,7 +20,7 @@ from rp_tutorial.experiments.faces import inversion
 from rp_tutorial.experiments.faces.defenses import with_registered
 from rp_tutorial.experiments.faces.inversion import BOUNDED, Arm, InversionLab, InversionSettings, Values
 from rp_tutorial.experiments.faces.lab import FACES, GPU, PAPER
-from rp_tutorial.experiments.faces.private_nets import DP_SGD, EPSILONS, PRIVATE_TRAINING, PrivateTraining, private_net
+from rp_tutorial.experiments.faces.private_nets import DP_SGD, EPSILONS, PRIVATE_TRAINING, private_net
 from rp_tutorial.experiments.tables import frontier as on_tables
 from rp_tutorial.experiments.tables.frontier import InsuranceFrontierSettings, InsuranceLab
 from rp_tutorial.statistics.families import dominance, slices
@@ -47,11 +47,10 @@ class Calibrated(Arm):
 
 @dataclasses.dataclass(frozen=True)
 class FrontierSettings(InversionSettings):
-    """Settings of one run: those of `inversion`, how private nets are trained, and the insurance task."""
+    """Settings of one run: those of `inversion`, what is matched, and the insurance task."""
 
     targets: int = 24
     control: Arm = VOTE  # what randomized response is calibrated to
-    private: PrivateTraining = dataclasses.field(default_factory=PrivateTraining)
     insurance: InsuranceFrontierSettings = dataclasses.field(default_factory=InsuranceFrontierSettings)
 
 
@@ -75,7 +74,7 @@ PROFILES = {
     "smoke": FrontierSettings(
         **vars(inversion.PROFILES["smoke"])
         | {"arms": _arms((0.18,), large_n=(), augmented=(), responses=(2.0,), private=(8.0,))},
-        private=PRIVATE_TRAINING["smoke"], insurance=InsuranceFrontierSettings.smoke(),
+        insurance=InsuranceFrontierSettings.smoke(),
     ),
     "cpu": FrontierSettings(
         arms=_arms((0.12, 0.18, 0.25, 0.35), large_n=(0.18,), augmented=(0.18, 0.25), responses=(3.5, 5.0, 6.5, 8.0),

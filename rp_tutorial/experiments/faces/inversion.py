@@ -25,6 +25,7 @@ from rp_tutorial.data.faces.task import to_text
 from rp_tutorial.experiments.engine.experiment import Experiment, register
 from rp_tutorial.experiments.faces.defenses import Defense, with_registered
 from rp_tutorial.experiments.faces.lab import FACES, GPU, PAPER, SMOKE, FaceLab, FaceLabSettings, timed
+from rp_tutorial.experiments.faces.private_nets import PRIVATE_TRAINING, PrivateTraining
 from rp_tutorial.statistics.joining import Joining, join_rows
 from rp_tutorial.statistics.paired import paired_comparison
 
@@ -60,6 +61,7 @@ class InversionSettings(FaceLabSettings):
     alpha: float = 0.01  # of PREDICT, in the abstaining arm
     attack: BoundaryRepulsion = BREP_MI
     attacker: str = "BREP-MI"  # a registered one; another than this departs from `attack`
+    private: PrivateTraining = dataclasses.field(default_factory=PrivateTraining)  # of nets behind DP-SGD arms
 
 
 def _arms(sigmas: Values, *, large_n: Values, control: Values, trained: Values = ()) -> tuple[Arm, ...]:
@@ -105,7 +107,7 @@ CONTROL = 0.18  # where the vote of ten loses less than two points of accuracy: 
 PROFILES = {
     "smoke": InversionSettings(
         **SMOKE, targets=6, pool=500, accuracy_images=100,
-        arms=_arms((CONTROL,), large_n=(), control=(CONTROL,)),
+        arms=_arms((CONTROL,), large_n=(), control=(CONTROL,)), private=PRIVATE_TRAINING["smoke"],
         attack=dataclasses.replace(BOUNDED, patience=6, rejected_limit=6, max_iterations=30),
     ),
     "cpu": InversionSettings(
@@ -113,11 +115,12 @@ PROFILES = {
     ),
     "gpu": InversionSettings(
         **GPU, targets=24, pool=20_000, attack=dataclasses.replace(BOUNDED, max_iterations=40),
-        arms=_paper_grid(PAPER_SIGMAS),
+        arms=_paper_grid(PAPER_SIGMAS), private=PRIVATE_TRAINING["gpu"],
     ),
     "paper": InversionSettings(
         **PAPER, targets=100, pool=100_000,
         arms=_arms((0.01, 0.02, 0.03, 0.05, 0.1), large_n=(0.01, 0.02, 0.03, 0.05, 0.1), control=(0.03, 0.1)),
+        private=PRIVATE_TRAINING["paper"],
         attack=dataclasses.replace(BREP_MI, rejected_limit=1000, max_iterations=20_000),
     ),
 }  # fmt: skip
