@@ -24,9 +24,9 @@ class NetComparison:
     """Arm a against arm b over the same nets: is the rate of b below that of a?
 
     `difference` = a - b, the mean over units, with the 95 % interval [low, high] of the sign flips. `p_value` is of "no
-    difference", `p_equivalent` of "a difference of `margin` or more"; both are corrected for the `questions` of a
-    family. units: what was drawn independently, the nets or the groups of nets that share their targets. spread:
-    standard deviation over units; NaN of one. discordance: share of the pairs that just one arm inverts.
+    difference", corrected for the `questions` of a family, `p_equivalent` of "a difference of `margin` or more". units:
+    what was drawn independently, the nets or the groups of nets that share their targets. spread: standard deviation
+    over units; NaN of one. discordance: share of the pairs that just one arm inverts.
 
     Chapter: appendix/plan.
     """
@@ -46,7 +46,7 @@ class NetComparison:
 
     @property
     def verdict(self) -> str:
-        """At LEVEL for all wrong "yes" of the family together, and at LEVEL for all wrong "no"."""
+        """At LEVEL for all differences of the family that are wrongly shown, and for each that is wrongly excluded."""
         if self.p_value <= LEVEL:
             return "yes" if self.difference > 0 else "no (the other way round)"
         if self.p_equivalent <= LEVEL:
@@ -58,12 +58,9 @@ class NetComparison:
     def nets_needed(self) -> int | None:
         """The fewest units that decide it with a power of POWER, if what was observed is the truth; None if unknown.
 
-        At the first step of the family's correction. It was planned with nothing observed: a design is in `studies.py`.
+        At the first step of the family's correction. What a study should have is planned before, with a `Study`.
         """
-        if math.isnan(self.spread):
-            return None
-        level = LEVEL / self.questions
-        return fewest(lambda nets: self._power(nets, level), POWER)
+        return None if math.isnan(self.spread) else fewest(self._power, POWER)
 
     def told(self, name: str) -> dict[str, Any]:
         """The difference under `name`, its interval under `<name>_ci`, and what was decided, as results hold them."""
@@ -74,10 +71,9 @@ class NetComparison:
     def _unit(self) -> str:
         return "nets" if self.units == self.nets else "groups of nets"
 
-    def _power(self, nets: int, level: float) -> float:
-        found = power_to_find(self.difference, nets, self.spread, level=level)
-        excluded = power_to_exclude(self.difference, nets, self.spread, margin=self.margin, level=level)
-        return max(found, excluded)
+    def _power(self, nets: int) -> float:
+        found = power_to_find(self.difference, nets, self.spread, level=LEVEL / self.questions)
+        return max(found, power_to_exclude(self.difference, nets, self.spread, margin=self.margin))
 
 
 def net_comparison(
@@ -123,18 +119,19 @@ def net_comparison(
 
 
 def over_family(comparisons: Sequence[NetComparison]) -> list[NetComparison]:
-    """The comparisons of one family of questions, with p-values corrected for being several.
+    """The comparisons of one family of questions, with `p_value` corrected for being several.
 
-    Of all their verdicts together a wrong "yes" (or "the other way round") has probability at most 5 %, and so has a
-    wrong "equivalent". Holm's correction for each of the two; intervals stay those of single questions.
+    The probability that any difference of the family is shown that does not exist is at most 5 %. A difference excluded
+    wrongly keeps 5 % for each question: it comes near that only where the true one is the margin itself. Intervals stay
+    those of single questions.
 
     Source: Holm 1979.
     Chapter: appendix/plan.
     """
-    found = zip(*(holm([getattr(c, name) for c in comparisons]) for name in ("p_value", "p_equivalent")), strict=True)
+    corrected = holm([one.p_value for one in comparisons])
     return [
-        dataclasses.replace(one, p_value=p_value, p_equivalent=p_equivalent, questions=len(comparisons))
-        for one, (p_value, p_equivalent) in zip(comparisons, found, strict=True)
+        dataclasses.replace(one, p_value=p_value, questions=len(comparisons))
+        for one, p_value in zip(comparisons, corrected, strict=True)
     ]
 
 
