@@ -76,6 +76,7 @@ class Purpose(IntEnum):
     CANDIDATES = 75  # the pool of latents an inversion starts from
     DIRECTIONS = 76  # on the spheres of an inversion
     FAR_DIRECTIONS = 77  # on the one wide sphere around a candidate start
+    CLOUD = 78  # the latents of a search without gradients
     ASKED_ORDER = 80  # of the public images, as an extraction asks about them
     ASKED_COPIES = 81
     ASKED_SAMPLES = 82

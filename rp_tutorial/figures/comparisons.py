@@ -156,13 +156,17 @@ def distillation_curves(table: pd.DataFrame, *, measures: Sequence[str] = tuple(
 def adaptive_attackers(table: pd.DataFrame, *, reference: str) -> alt.FacetChart:
     """ASR of every attacker against every defence, a panel a defence, at equal budgets; the published one stands out.
 
-    table: columns defense, attacker, asr, asr_ci, as `experiments.faces.adaptive.table` gives them. reference: the
-    name of the attacker that does not know the defence.
+    table: columns defense, attacker, sees, asr, asr_ci, as `experiments.faces.adaptive.table` gives them. reference:
+    the name of the attacker that does not know the defence. Who sees more than labels says so and looks different.
     """
-    kinds = ("does not know the defence", "knows the defence")
-    rows = on_page(table, "defense").assign(kind=[kinds[name != reference] for name in table["attacker"]])
+    kinds = ("does not know the defence", "knows the defence", "sees more than labels, for contrast")
+    more = table["sees"] != "labels"
+    rows = on_page(table, "defense").assign(
+        kind=[kinds[2] if m else kinds[name != reference] for name, m in zip(table["attacker"], more, strict=True)],
+        attacker=table["attacker"].where(~more, table["attacker"] + " (sees " + table["sees"] + ")"),
+    )
     spoken = []
-    for defense, own in rows.groupby("defense", sort=False):
+    for defense, own in rows[~more].groupby("defense", sort=False):
         known = [f"{asr:.0%} by {reference}, " for asr in own.loc[own["attacker"] == reference, "asr"]]
         best = own.loc[own["asr"].idxmax()]
         spoken.append(f"{defense}: {''.join(known)}at most {best['asr']:.0%} by {best['attacker']}")
@@ -170,7 +174,7 @@ def adaptive_attackers(table: pd.DataFrame, *, reference: str) -> alt.FacetChart
         rows,
         group="attacker",
         source="kind",
-        first=kinds,
+        first=kinds if more.any() else kinds[:2],
         panel="defense",
         of="asr",
         title="attack success rate",

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from rp_tutorial.attacks.inversion.queries import Decoder
 from rp_tutorial.attacks.inversion.settings import BoundaryRepulsion
+from rp_tutorial.core.arguments import one_of
 from rp_tutorial.core.registry import Registry
 from rp_tutorial.oracles.base import LabelOracle
 
@@ -65,36 +66,42 @@ class Scene(Protocol):
     settings: Any
 
 
+SEES = ("labels", "scores", "weights")
 AttackerRun = Callable[[LabelOracle, Any, "Path | None"], Attacked]
 
 
 @dataclass(frozen=True)
 class Attack:
-    """A registered attacker. about: base settings -> further facts for results. needs: attributes of the scene."""
+    """A registered attacker. about: base settings -> further facts for results. needs: attributes of the scene.
+
+    sees: what of the model reaches it. Whoever sees more than labels meets undefended nets only, for contrast.
+    """
 
     name: str
     run: AttackerRun
     exploits: str
     guarantee: str
     needs: tuple[str, ...] = ()
+    sees: str = "labels"  # one of SEES
     about: Callable[[BoundaryRepulsion], dict[str, Any]] = field(default=lambda base: {})
 
     def described(self, base: BoundaryRepulsion) -> dict[str, Any]:
         """What results say of it."""
-        return {"name": self.name, "exploits": self.exploits, "guarantee": self.guarantee, **self.about(base)}
+        told = {name: getattr(self, name) for name in ("name", "exploits", "guarantee", "sees")}
+        return {**told, **self.about(base)}
 
 
 ATTACKS: Registry[Attack] = Registry("attacker", "rp_tutorial.attacks.inversion")
 
 
 def attack(
-    name: str, *, exploits: str, guarantee: str, needs: tuple[str, ...] = ()
+    name: str, *, exploits: str, guarantee: str, needs: tuple[str, ...] = (), sees: str = "labels"
 ) -> Callable[[AttackerRun], AttackerRun]:
     """Registers an attacker: `@attack("mine", exploits=..., guarantee=...)` above `def mine(oracle, scene, state)`.
 
     The function returns an `Attacked`; `state` is a path where a long attack may keep what it has. From then on the
     experiment `adaptive` sets it against every defence, and `--set attacker=mine` makes it the attack of `inversion`
-    and `frontier`. Raises InputError for a name that is taken.
+    and `frontier`. sees: "labels", or for contrast "scores" or "weights". Raises InputError for a name that is taken.
 
     >>> @rp.attack("stays", exploits="nothing", guarantee="none")
     ... def stays(oracle, scene, state):
@@ -105,7 +112,8 @@ def attack(
 
     Chapter: comparisons/adaptive.
     """
-    return ATTACKS.registering(name, lambda run: Attack(name, run, exploits, guarantee, needs))
+    one_of("sees", sees, SEES)
+    return ATTACKS.registering(name, lambda run: Attack(name, run, exploits, guarantee, needs, sees))
 
 
 def points(targets: Tensor, latents: Tensor, start: Tensor | None = None) -> Found:

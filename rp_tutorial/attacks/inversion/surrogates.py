@@ -105,7 +105,7 @@ def distil_and_invert(oracle: LabelOracle, scene: SurrogateScene, state: Path | 
     taught = {"images_seen": s.student_images_seen, "seed": seed, "device": s.device}
     student = scene.new_net(seed)
     train_student(student, scene.images, answers.labels, **taught)
-    return _inverted(scene, answers, student)
+    return inverted(scene, answers, student)
 
 
 @attack(
@@ -117,10 +117,12 @@ def distil_and_invert(oracle: LabelOracle, scene: SurrogateScene, state: Path | 
 def transfer_and_invert(oracle: LabelOracle, scene: SurrogateScene, state: Path | None) -> Attacked:
     answers, seed, device = scene.answers(oracle), child_seed(Purpose.SURROGATE, scene.seed), scene.settings.device
     net = transfer(scene.shadow, scene.images, answers.labels, scene.num_classes, seed=seed, device=device)
-    return _inverted(scene, answers, net)
+    return inverted(scene, answers, net)
 
 
-def _inverted(scene: SurrogateScene, answers: Answers, surrogate: nn.Module) -> Attacked:
+def inverted(
+    scene: SurrogateScene, answers: Answers, surrogate: nn.Module, *, candidates: Tensor | None = None
+) -> Attacked:
     """White-box inversion of a surrogate made from released labels: it asks nothing any more."""
     s = scene.settings
     found = invert_white_box(
@@ -128,6 +130,7 @@ def _inverted(scene: SurrogateScene, answers: Answers, surrogate: nn.Module) -> 
         scene.prior,
         scene.targets,
         seed=scene.seed,
+        candidates=candidates,
         num_candidates=s.pool,
         settings=s.white_box,
         device=s.device,

@@ -1,7 +1,8 @@
 """Experiment `adaptive`: attackers that know the defence, against every defence, with the same number of queries.
 
 The boundary attack of Kahla et al. stands beside attackers that differ in what they do about randomness, radius and
-abstention, and beside two that walk along no boundary: they train a surrogate on the released labels and invert that.
+abstention, and beside others that walk along no boundary: they train surrogates on the released labels and invert
+those, or search without gradients. Attackers who see scores or weights meet undefended nets only, for contrast.
 All attackers of a defence have one budget, share targets, pool and directions, and what each really spent is reported.
 Their settings, and which guarantee each one contradicts, are in `attacks/inversion`; what the
 rows say together is in `adaptive_results`. The constants of the attackers were chosen on other people than those whom a
@@ -17,7 +18,7 @@ import pandas as pd
 from torch import Tensor, nn
 
 from rp_tutorial.attacks.distillation import Answers, ask, query_images
-from rp_tutorial.attacks.inversion.registry import ATTACKS
+from rp_tutorial.attacks.inversion.registry import ATTACKS, SEES
 from rp_tutorial.attacks.inversion.settings import BoundaryRepulsion
 from rp_tutorial.attacks.inversion.white_box import WhiteBox
 from rp_tutorial.core.arguments import refuse
@@ -30,6 +31,7 @@ from rp_tutorial.experiments.faces.lab import FACES, GPU, PAPER, SMOKE, FaceLab,
 from rp_tutorial.experiments.faces.private_nets import DP_SGD, PRIVATE_TRAINING, PrivateTraining, public_net
 from rp_tutorial.models.fold import folded
 from rp_tutorial.oracles.base import LabelOracle
+from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.training.classify import image_logits
 
 
@@ -83,7 +85,7 @@ PROFILES = {
 
 NEEDS = {
     "smoke": "2 cores, 2 GiB, under a minute; the extra dp",
-    "cpu": "2 cores, 4 GiB, about a quarter of an hour; the extra dp",
+    "cpu": "2 cores, 4 GiB, about half an hour; the extra dp",
     "gpu": "a CUDA device of 16 GiB, half an hour at most (estimated); the extra dp",
     "paper": "a CUDA device of 16 GiB, 100 targets at 64x64, hours; the extra dp",
 }
@@ -111,8 +113,14 @@ class AdaptiveLab(FaceLab):
                 without=("defenses",),
                 uses=(defense, name, ATTACKS.source(name)),
             )
-            for name in ATTACKS
+            for name in self.attackers(defense)
         ]
+
+    def attackers(self, defense: Defense) -> list[str]:
+        """Who meets a defence, those with labels first. Scores and weights are seen where nothing defends the net."""
+        bare = isinstance(self.oracle(defense), PlainOracle)
+        met = [name for name in ATTACKS if bare or ATTACKS[name].sees == "labels"]
+        return sorted(met, key=lambda name: SEES.index(ATTACKS[name].sees))
 
     @property
     def total(self) -> int:
@@ -167,6 +175,7 @@ class AdaptiveLab(FaceLab):
         return {
             "defense": defense.label,
             "attacker": name,
+            "sees": ATTACKS[name].sees,
             **{field: self.cost(defense)[field] for field in told},
             **judged(self, made.inversion),
             "forward_passes": oracle.forward_passes,
@@ -182,12 +191,12 @@ def tables(results: dict[str, Any]) -> dict[str, pd.DataFrame]:
 
 
 def summary(results: dict[str, Any]) -> str:
-    """ASR of every attacker at every defence, and the best beside BREP-MI, for a terminal."""
+    """ASR of every attacker at every defence it meets, and the best beside BREP-MI, for a terminal."""
     rows = table(results)
     rates = rows.pivot(index="defense", columns="attacker", values="asr")
     rates = rates.loc[rows["defense"].unique(), rows["attacker"].unique()]
     shown = best_table(results)[["defense", "test_accuracy", "reference_asr", "asr", "asr_ci", "chosen", "p_value"]]
-    return f"{rates.round(3).to_string()}\n\n{shown.round(3).to_string(index=False)}"
+    return f"{rates.round(3).to_string(na_rep='')}\n\n{shown.round(3).to_string(index=False)}"
 
 
 def run(lab: AdaptiveLab) -> dict[str, Any]:

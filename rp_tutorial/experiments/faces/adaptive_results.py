@@ -16,8 +16,11 @@ REFERENCE = "BREP-MI"  # the attacker that knows nothing of a defence
 
 
 def best(rows: list[dict[str, Any]], *, halves: np.ndarray | None = None) -> list[dict[str, Any]]:
-    """For every defence the best attacker that knows it, beside BREP-MI: chosen on some targets, judged on others."""
-    found = []
+    """For every defence the best attacker that knows it, beside BREP-MI: chosen on some targets, judged on others.
+
+    Of those who see labels and nothing else.
+    """
+    found, rows = [], [row for row in rows if row["sees"] == "labels"]
     for label in dict.fromkeys(row["defense"] for row in rows):
         own = [row for row in rows if row["defense"] == label]
         hits = {row["attacker"]: np.array(row["hits"], dtype=bool) for row in own}
@@ -41,7 +44,7 @@ def join(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
     Raises InputError if the runs have different defences or attackers.
     """
-    rows = join_rows([run["rows"] for run in results], SEEDS, by=("defense", "attacker"))
+    rows = join_rows([_seen(run) for run in results], SEEDS, by=("defense", "attacker"))
     halves = np.concatenate([alternating(run["targets"]) for run in results])
     return results[0] | {
         "targets": sum(run["targets"] for run in results),
@@ -51,9 +54,14 @@ def join(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def _seen(results: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows; in a run from before anybody saw more than labels, everybody saw labels."""
+    return [{"sees": "labels"} | row for row in results["rows"]]
+
+
 def table(results: dict[str, Any]) -> pd.DataFrame:
     """A row a defence and attacker, without the columns that hold a value a target."""
-    return pd.DataFrame(results["rows"]).drop(columns=list(SEEDS.lists), errors="ignore")
+    return pd.DataFrame(_seen(results)).drop(columns=list(SEEDS.lists), errors="ignore")
 
 
 def best_table(results: dict[str, Any]) -> pd.DataFrame:
