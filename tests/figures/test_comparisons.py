@@ -60,6 +60,15 @@ def test_the_alt_text_names_the_best_attacker_beside_the_published_one() -> None
     assert "VOTE: 40% by BREP-MI, at most 70% by repeated queries" in spoken
 
 
+def test_who_sees_more_than_labels_says_so_and_is_not_called_the_best() -> None:
+    spec = CHARTS["adaptive_attackers"]().to_dict()
+    (data,) = spec["datasets"].values()
+    assert [(r["attacker"], r["kind"]) for r in data if "sees" in r["attacker"]] == [
+        ("confidence attack (sees weights)", "sees more than labels, for contrast")
+    ]
+    assert "no defence: 60% by BREP-MI, at most 60% by BREP-MI" in spec["description"]
+
+
 def test_a_curve_has_a_point_for_every_budget_in_every_panel() -> None:
     (data,) = CHARTS["distillation_curves"]().to_dict()["datasets"].values()
     assert len(data) == 2 * len(STUDENTS)

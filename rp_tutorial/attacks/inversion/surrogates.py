@@ -9,7 +9,7 @@ The inversion of either is in `white_box.py`; how much a surrogate is like the t
 """
 
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -120,9 +120,7 @@ def transfer_and_invert(oracle: LabelOracle, scene: SurrogateScene, state: Path 
     return inverted(scene, answers, net)
 
 
-def inverted(
-    scene: SurrogateScene, answers: Answers, surrogate: nn.Module, *, candidates: Tensor | None = None
-) -> Attacked:
+def inverted(scene: SurrogateScene, answers: Answers, surrogate: nn.Module) -> Attacked:
     """White-box inversion of a surrogate made from released labels: it asks nothing any more."""
     s = scene.settings
     found = invert_white_box(
@@ -130,16 +128,19 @@ def inverted(
         scene.prior,
         scene.targets,
         seed=scene.seed,
-        candidates=candidates,
         num_candidates=s.pool,
         settings=s.white_box,
         device=s.device,
     )
-    spent = {
+    return Attacked(found, spent_on(answers, surrogate, scene))
+
+
+def spent_on(answers: Answers, surrogate: nn.Module, scene: SurrogateScene) -> dict[str, Any]:
+    """What a surrogate cost, and how often it is right."""
+    return {
         "queries": answers.queries,
         "search_queries": 0,
         "abstained": answers.abstained,
         "forward_passes": answers.forward_passes,
         "surrogate_accuracy": scene.accuracy(surrogate),
     }
-    return Attacked(found, spent)

@@ -9,9 +9,7 @@ had its surrogate been the net.
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
-from rp_tutorial.attacks.inversion.conditional import ConditionalLatents, Fitted, own_margin
+from rp_tutorial.attacks.inversion.conditional import ConditionalLatents, Fitted
 from rp_tutorial.attacks.inversion.contrast.opened import weights_of
 from rp_tutorial.attacks.inversion.registry import Attacked, Scene, attack, points
 from rp_tutorial.attacks.inversion.starts import check_targets
@@ -32,9 +30,6 @@ def distributional(oracle: LabelOracle, scene: Scene, state: Path | None) -> Att
     targets = check_targets(scene.targets, oracle.num_classes).to(device)
     how = replace(FITTED, steps=min(FITTED.steps, max(1, (scene.budget - LAST) // FITTED.draws)))
     laws = ConditionalLatents(targets, prior.latent_dim, seed=scene.seed).learn(net, prior, how)
-    with torch.no_grad():
-        drawn = laws.draw(LAST)
-        margins = own_margin(net(prior(drawn.flatten(0, 1))), targets.repeat(LAST)).view(LAST, -1)
-    surest = drawn[margins.argmax(dim=0), torch.arange(len(targets), device=device)]
+    surest = laws.surest(net, prior, LAST)
     spent = {"queries": (how.steps * how.draws + LAST) * len(targets), "search_queries": 0}
     return Attacked(points(targets, surest, laws.mean), spent)

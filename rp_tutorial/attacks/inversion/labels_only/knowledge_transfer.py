@@ -2,7 +2,7 @@
 
 Of Nguyen et al. 2023 ("Label-Only Model Inversion Attacks via Knowledge Transfer", LOKT) this is the loop: a generator
 conditioned on the person makes images, the release labels them, the labels teach a surrogate, and the surrogate
-teaches the generator. In the end the surrogate is inverted white-box. Theirs is an ACGAN trained from nothing on
+teaches the generator, whose surest draw is the result. Theirs is an ACGAN trained from nothing on
 images; here the generator is a normal law a person over the run's own prior (`conditional.py`), and the surrogate a
 shadow's features with another last layer (`surrogates.py`), so that the loop takes seconds.
 Budget: the total of all attackers, half of it on public images and samples of the prior, the rest in equal rounds.
@@ -15,16 +15,16 @@ from torch import Tensor
 
 from rp_tutorial.attacks.distillation import CHUNK_ROWS, Answers, ask
 from rp_tutorial.attacks.inversion.conditional import ConditionalLatents, Fitted
-from rp_tutorial.attacks.inversion.registry import Attacked, attack
-from rp_tutorial.attacks.inversion.surrogates import SurrogateScene, inverted, transfer
+from rp_tutorial.attacks.inversion.registry import Attacked, attack, points
+from rp_tutorial.attacks.inversion.surrogates import SurrogateScene, spent_on, transfer
 from rp_tutorial.core.streams import Purpose, child_seed
 from rp_tutorial.data.faces.task import to_bytes
 from rp_tutorial.models.priors import Prior
 from rp_tutorial.oracles.base import LabelOracle
 
-ROUNDS = 3  # of asking about what the generator makes
-FITTED = Fitted()
-FIRST = 8  # latents of every law from which the inversion of the surrogate may start
+ROUNDS = 2  # of asking about what the generator makes
+ASKING, LAST_WORD = Fitted(divergence=0.4), Fitted(divergence=0.02)  # near the prior to learn, and far out in the end
+LAST = 8  # draws of every law, of which the surest is kept
 
 
 @attack(
@@ -41,12 +41,13 @@ def knowledge_transfer(oracle: LabelOracle, scene: SurrogateScene, state: Path |
     left, labels = len(scene.images) - len(images), ask(oracle, images).labels
     for done in range(ROUNDS + 1):
         net = transfer(scene.shadow, images, labels, scene.num_classes, seed=seed, device=device)
-        laws.learn(net, prior, FITTED)
+        laws.learn(net, prior, ASKING if done < ROUNDS else LAST_WORD)
         if done < ROUNDS:
             made = pictures(laws, prior, left // ROUNDS + (done < left % ROUNDS))
             images, labels = torch.cat([images, made]), torch.cat([labels, ask(oracle, made).labels])
     answers = Answers(labels, len(labels), oracle.forward_passes - before)
-    return inverted(scene, answers, net, candidates=laws.draw(FIRST).detach().flatten(0, 1))
+    found = points(scene.targets, laws.surest(net, prior, LAST), laws.mean)
+    return Attacked(found, spent_on(answers, net, scene))
 
 
 @torch.no_grad()
