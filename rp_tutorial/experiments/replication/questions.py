@@ -6,14 +6,15 @@ same faces, targets, prior and directions. How sides are attacked and answers co
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from rp_tutorial.experiments.faces.inversion import Arm
+from rp_tutorial.experiments.faces.inversion import CONTROL, Arm
 from rp_tutorial.experiments.faces.private_nets import DP_SGD
 
-ASKED = ("Q1", "Q2", "Q3", "Q4", "Q5", "Q6", "Q7", "Q8")
+PRIMARY, PATIENT, OTHER, ESTIMATE = "primary", "patient", "other", "estimate"
 NONE = Arm("none")
 
 
@@ -21,13 +22,15 @@ NONE = Arm("none")
 class Side:
     """An arm; `clean`: its net was trained without noise; `patient`: it meets the attack's published settings.
 
-    at: another arm over the same net, to whose test accuracy the run sets this arm's sigma or epsilon.
+    at: another arm over the same net, to whose test accuracy the run sets this arm's sigma or epsilon. targets: how
+    many people are attacked, the first of the seed's own order; None for all of the run.
     """
 
     arm: Arm
     clean: bool = False
     patient: bool = False
     at: Arm | None = None
+    targets: int | None = None
 
     @property
     def name(self) -> str:
@@ -44,64 +47,87 @@ class Side:
 class Question:
     """Is the ASR of b below that of a?
 
-    primary: one of the family that is corrected as a whole; the others stand beside it, each for itself.
+    family: questions of one are corrected together; an ESTIMATE has an interval and no test.
     """
 
     number: str
     asks: str
     a: Side
     b: Side
-    primary: bool = False
+    family: str = PRIMARY
 
     @property
     def told(self) -> dict[str, Any]:
         """As results hold it: the sides by their names."""
-        own = {"question": self.number, "asks": self.asks, "primary": self.primary}
+        own = {"question": self.number, "asks": self.asks, "family": self.family}
         return own | {"a": self.a.name, "b": self.b.name}
 
 
-def questions(
-    control: float, *, larger: Iterable[float], published: Iterable[float], epsilon: float
-) -> tuple[Question, ...]:
-    """All questions. control: the sigma at which a vote of ten costs next to no accuracy; larger: those above it;
-    published: the paper's own; epsilon: of the DP-SGD rival."""
-    vote, one, hundred = Arm("smoothing", control, 10), Arm("plain noise", control), Arm("smoothing", control, 100)
-    fixed, private = Arm("fixed noise", control, 10), Arm(DP_SGD, epsilon=epsilon)
-    trained, both = Arm("none", control, augmented=True), Arm("smoothing", control, 10, augmented=True)
-    base, released, unnoised = Side(NONE), Side(vote), Side(NONE, clean=True)
-    patient = {arm: Side(arm, patient=True) for arm in (NONE, one, vote, fixed)}
-    clean = {sigma: Side(Arm("smoothing", sigma, 10), clean=True) for sigma in published}
+@dataclass(frozen=True)
+class Scale:
+    """The settings of the arms: one sigma, in pixel range, at which a vote of ten costs little, and others around it.
+
+    cheap: the sigma of Q1, at which it costs next to nothing. larger: those of Q7, trained_larger with a net trained
+    under it. published: the paper's, the first of them for Q5. epsilon: of DP-SGD. hundred: targets of the vote of a
+    hundred; few: of whatever is not asked in a primary question.
+    """
+
+    control: float = CONTROL
+    cheap: float = 0.17
+    larger: tuple[float, ...] = (0.2, 0.25, 0.35)
+    trained_larger: float = 0.25
+    published: tuple[float, ...] = (0.05, 0.03, 0.1)
+    epsilon: float = 8.0
+    hundred: int = 50
+    few: int = 20
+
+
+def questions(scale: Scale) -> tuple[Question, ...]:
+    """All questions of the plan, in its order."""
+    s, few = scale.control, {"targets": scale.few}
+    vote, fixed, one = Arm("smoothing", s, 10), Arm("fixed noise", s, 10), Arm("plain noise", s)
+    trained, private = Arm("none", s, augmented=True), Arm(DP_SGD, epsilon=scale.epsilon)
+    base, voted, clean = Side(NONE), Side(vote), Side(NONE, clean=True)
+    both = Side(dataclasses.replace(vote, augmented=True))
+    patient = {arm: Side(arm, patient=True, **few) for arm in (NONE, one, vote, trained)}
+    first, *others = scale.published
     return (
-        Question("Q1", "does the vote over the net as it is lower ASR?", base, released, primary=True),
-        Question("Q2", "does fresh noise lower ASR beyond fixed noise?", Side(fixed), released, primary=True),
-        Question("Q2", "does fixed noise lower ASR?", base, Side(fixed)),
-        Question("Q3", "does training under noise lower ASR, without a vote?", unnoised, Side(trained), primary=True),
-        Question("Q3", "does the vote lower the ASR of a net trained under its noise?", Side(trained), Side(both)),
-        Question("Q4", "does one noisy label lower ASR more than a vote of ten?", released, Side(one), primary=True),
-        Question("Q4", "does a vote of ten lower ASR more than one of a hundred?", Side(hundred), released),
+        Question("Q1", "does the vote lower the ASR of the net as it is?", base,
+                 Side(Arm("smoothing", scale.cheap, 10))),
+        Question("Q2", "does fresh noise lower ASR beyond fixed noise?", Side(fixed), voted),
+        Question("Q3", "does the vote lower the ASR of a net trained under its noise?", Side(trained), both),
+        Question("Q4", "does a larger vote lower ASR?", voted, Side(Arm("smoothing", s, 100), targets=scale.hundred)),
+        Question("Q5", "does the paper's noise lower the ASR of a net trained without noise?", clean,
+                 Side(Arm("smoothing", first, 10), clean=True)),
+        Question("Q6a", "is the ASR of the vote below that of randomized response of the same accuracy?",
+                 Side(Arm("randomized response", epsilon=1.0), at=vote), voted),
+        Question("Q6b", "is it below that of plain noise of the same accuracy?",
+                 Side(Arm("plain noise"), at=vote), voted),
+        Question("Q6c", "is it below that of an abstaining vote of the same accuracy?",
+                 Side(Arm("abstaining", n=10), at=vote), voted),
+        Question("Q6d", "is it below that of DP-SGD, at the accuracy of DP-SGD?", Side(private),
+                 Side(Arm("smoothing", n=10), at=private)),
         *(
-            Question("Q5", f"does the vote at the paper's sigma {sigma:g} lower the ASR of a net trained without "
-                     "noise?", unnoised, side, primary=sigma == max(clean))
-            for sigma, side in clean.items()
+            Question("Q7", f"how much ASR does the vote at sigma {sigma:g} take?", base,
+                     Side(Arm("smoothing", sigma, 10), **few), ESTIMATE)
+            for sigma in scale.larger
         ),
-        Question("Q6", "does the vote lower ASR more than randomized response of the same accuracy?",
-                 Side(Arm("randomized response", epsilon=1.0), at=vote), released, primary=True),
-        Question("Q6", "does the vote lower ASR more than plain noise of the same accuracy?",
-                 Side(Arm("plain noise"), at=vote), released),
-        Question("Q6", "does the vote lower ASR more than abstention of the same accuracy?",
-                 Side(Arm("abstaining", n=10), at=vote), released),
-        Question("Q6", "does the vote lower ASR more than DP-SGD of the same accuracy?",
-                 Side(private), Side(Arm("smoothing", n=10), at=private)),
+        Question("Q7", f"how much at sigma {scale.trained_larger:g}, from a net trained under it?", base,
+                 Side(Arm("smoothing", scale.trained_larger, 10, augmented=True), **few), ESTIMATE),
+        Question("Q8", "does the vote lower the ASR of a patient attack?", patient[NONE], patient[vote], PATIENT),
+        Question("Q8", "does one noisy label lower it?", patient[NONE], patient[one], PATIENT),
+        Question("Q8", "does training under noise lower it?", patient[NONE], patient[trained], PATIENT),
+        Question("Q8", "does the vote hold it better than one noisy label?", patient[one], patient[vote], PATIENT),
+        Question("other", "does fixed noise lower ASR?", base, Side(fixed), OTHER),
+        Question("other", "does one noisy label lower ASR?", base, Side(one), OTHER),
+        Question("other", "does training under noise lower ASR?", base, Side(trained), OTHER),
+        Question("other", "do training under noise and the vote together lower ASR?", base, both, OTHER),
+        Question("other", "does one noisy label lower ASR more than the vote?", voted, Side(one), OTHER),
         *(
-            Question("Q7", f"does the vote at sigma {sigma:g} lower ASR?", base, Side(Arm("smoothing", sigma, 10)))
-            for sigma in larger
+            Question("other", f"does the paper's sigma {sigma:g} lower the ASR of a net trained without noise?", clean,
+                     Side(Arm("smoothing", sigma, 10), clean=True, **few), OTHER)
+            for sigma in others
         ),
-        Question("Q8", "does the vote lower the ASR of a patient attack?", patient[NONE], patient[vote]),
-        Question("Q8", "does one noisy label lower the ASR of a patient attack?", patient[NONE], patient[one]),
-        Question("Q8", "does fresh noise lower the ASR of a patient attack beyond fixed noise?",
-                 patient[fixed], patient[vote]),
-        Question("Q8", "does a vote of ten hold a patient attack better than one noisy label?",
-                 patient[one], patient[vote]),
     )  # fmt: skip
 
 
