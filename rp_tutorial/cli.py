@@ -141,10 +141,10 @@ def run(
     changes: Annotated[list[str] | None, typer.Option("--set", help=SET_HELP)] = None,
 ) -> None:
     """Run an experiment and write DIR/results.json; finished stages are remembered, so a killed run resumes."""
-    from rp_tutorial.core.files import write_atomically
     from rp_tutorial.experiments.engine.experiment import EXPERIMENTS, PROFILES
     from rp_tutorial.experiments.engine.overrides import parsed
     from rp_tutorial.experiments.engine.runner import run as run_experiment
+    from rp_tutorial.experiments.engine.runner import writable_folder, write_out
     from rp_tutorial.figures.pages import pages
 
     one_of("experiment", experiment, (*EXPERIMENTS, "all"))
@@ -156,10 +156,10 @@ def run(
         if experiment == "all" and not asked.reads.takes(data):
             typer.echo(f"{name}: skipped, it takes --data {' or '.join(asked.reads.sources())} only")
             continue
+        writable_folder(folder)
         with _StageBar() as bar:
-            document = run_experiment(name, out=folder, progress=bar.begin, **options, **parsed(changes or []))
-        for file, page in pages(document).items():
-            write_atomically(folder / file, page)
+            document = run_experiment(name, progress=bar.begin, **options, **parsed(changes or []))
+        write_out(name, document, folder, pages(document))
         typer.echo(asked.summary(document["results"]))
         typer.echo(f"{folder / 'results.json'} written after {document['seconds']} s")
 
@@ -192,7 +192,8 @@ def sweep(
     for row, cell in zip(rows, cells, strict=True):
         typer.echo(f"{row['cell']:04d}  {row['status']:10s} {cell.name}{': ' + row['reason'] if row['reason'] else ''}")
     failed = sum(row["status"] == "failed" for row in rows)
-    typer.echo(f"{len(cells) - failed} of {len(cells)} cells are in {out}; the same command tries the others again")
+    others = "; the same command tries the others again" if failed else ""
+    typer.echo(f"{len(cells) - failed} of {len(cells)} cells are in {out}{others}")
     if failed:
         raise typer.Exit(1)
 

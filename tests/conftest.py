@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Iterator
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,17 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RP_TUTORIAL_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture
+def forks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers of a sweep that are forked, for a fresh interpreter takes seconds to import what they need."""
+    from rp_tutorial.experiments.engine import engines
+
+    if not hasattr(os, "fork"):
+        pytest.skip("this system does not fork")
+    forking = partial(engines.ProcessPoolExecutor, context=get_context("fork"))
+    monkeypatch.setattr(engines, "ProcessPoolExecutor", forking)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """Files that are whole or not there, or can tell whether they are what was written; and tensors as bytes for them."""
 
-import glob
 import hashlib
 import os
 import time
@@ -26,12 +25,13 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary name beside `path` that takes its place when the block ends well, and vanishes when it does not.
 
-    The name is nobody else's, in another container that shares the folder neither. What a kill left is cleared away.
+    The name is nobody else's, in another container that shares the folder neither. What a kill left is cleared away,
+    of other files too: theirs may have been finished since, and are never written again.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        with suppress(FileNotFoundError):  # finished by another run meanwhile
-            if time.time() - left.stat().st_mtime > ABANDONED:
+    for left in path.parent.glob(f".*.{'[0-9a-f]' * 32}.part"):
+        with suppress(OSError):  # finished by another run meanwhile, or not ours to clear away
+            if abs(time.time() - left.stat().st_mtime) > ABANDONED:  # in the future, where a clock was set back
                 left.unlink()
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:

@@ -32,11 +32,14 @@ def test_text_is_utf_8_in_every_locale(tmp_path: Path) -> None:
 
 
 def test_what_a_kill_left_is_cleared_away_after_an_hour_and_not_before(tmp_path: Path) -> None:
-    old, new = (tmp_path / f".file.json.{name}.part" for name in ("old", "new"))
-    old.touch(), new.touch()
-    os.utime(old, (0, 0))
+    names = (f".file.json.{'0' * 32}.part", f".another.{'1' * 32}.part", f".file.json.{'2' * 32}.part", ".users.part")
+    old, ahead, new, users = (tmp_path / name for name in names)
+    for path in (old, ahead, new, users):
+        path.touch()
+    os.utime(old, (0, 0)), os.utime(users, (0, 0))
+    os.utime(ahead, (2**32, 2**32))  # a clock was set back since
     write_atomically(tmp_path / "file.json", "text")
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".file.json.new.part", "file.json"]
+    assert set(tmp_path.iterdir()) == {tmp_path / "file.json", new, users}
 
 
 def test_a_file_that_another_run_finishes_meanwhile_is_no_fault(

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 import rp_tutorial as rp
+from rp_tutorial.experiments.engine.experiment import Kind
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +25,9 @@ class Squares:
 class SquareLab(rp.experiments.Lab):
     settings: Squares
 
+    def prepare(self) -> None:
+        self.key["factor"] = self.factor = 1.0 if self.data == "synthetic" else float(Path(self.data).read_text())
+
     def square(self) -> float:
         s = self.settings
         if s.fails:
@@ -33,7 +37,7 @@ class SquareLab(rp.experiments.Lab):
         if marks < s.kills:
             Path(s.folder, f"killed-{s.x}-{marks}").touch()
             os.kill(os.getpid(), signal.SIGKILL)
-        return s.x**2
+        return self.factor * s.x**2
 
 
 def run(lab: SquareLab) -> dict:
@@ -43,7 +47,7 @@ def run(lab: SquareLab) -> dict:
 PROFILES = {name: Squares() for name in ("smoke", "cpu", "gpu", "paper")}
 EXPERIMENT = rp.register(
     rp.experiments.Experiment(
-        "squares", SquareLab, run, PROFILES, rp.experiments.NO_DATA,
+        "squares", SquareLab, run, PROFILES, Kind(lambda: ("synthetic", "a file"), bool, str),
         lambda results: {"squares": pd.DataFrame([results])}, str, dict.fromkeys(PROFILES, "nothing"),
     )
 )  # fmt: skip

@@ -68,16 +68,23 @@ class StateFile:
     def save(self, state: State, trace: list[dict[str, Tensor]], oracle_state: dict[str, Any]) -> None:
         stored = {name: value.cpu() if isinstance(value, Tensor) else value for name, value in asdict(state).items()}
         content = {"fingerprint": self._fingerprint, "state": stored, "trace": trace, "oracle": oracle_state}
-        write_sealed(self._path, as_bytes(content))
+        try:
+            write_sealed(self._path, as_bytes(content))
+        except OSError as error:
+            said = f"{self._path} ({error.strerror})"
+            raise refuse("state_path", said, "a file that can be written, with room") from error
 
     def load(self, device: torch.device | str) -> tuple[State, list[dict[str, Tensor]], dict[str, Any]] | None:
         """State, trace and oracle state, or None where there is no file. Never executes pickled code."""
         if not self._path.exists():
             return None
+        sealed = read_sealed(self._path)
+        if sealed is None and not self._path.exists():  # another run was done with it meanwhile
+            return None
         with in_one_line(
             "state_path", "a state of this attack (delete the file to start over)", what=f"{self._path}: "
         ):
-            content = from_bytes(read_sealed(self._path))
+            content = from_bytes(sealed)
             found, stored = content["fingerprint"], content["state"]
             state = State(**{field.name: stored[field.name] for field in fields(State)})
             trace, oracle_state = content["trace"], content["oracle"]

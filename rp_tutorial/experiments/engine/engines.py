@@ -5,6 +5,9 @@ it but its cell, which is tried again, alone; a cell whose worker is lost every 
 """
 
 import contextlib
+import os
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -13,7 +16,7 @@ from typing import Any
 
 from joblib.externals.loky import ProcessPoolExecutor
 
-from rp_tutorial.core.arguments import count, refuse
+from rp_tutorial.core.arguments import MESSAGE_LENGTH, count, in_one_line, one_line, refuse
 
 ATTEMPTS = 3
 LOST = f"its worker was lost {ATTEMPTS} times (killed, or out of memory)"
@@ -52,7 +55,7 @@ def _pooled(compute: Compute, tasks: dict[int, Any], jobs: int, lost: list[int])
     waiting = list(tasks)
     while waiting:
         at_work: dict[Future, int] = {}
-        with ProcessPoolExecutor(max_workers=min(jobs, len(waiting))) as pool:
+        with _pool(min(jobs, len(waiting))) as pool:
             broken = False
             while at_work or (waiting and not broken):
                 while waiting and len(at_work) < jobs and not broken:
@@ -65,6 +68,27 @@ def _pooled(compute: Compute, tasks: dict[int, Any], jobs: int, lost: list[int])
                     except BrokenProcessPool:
                         lost.append(number)
                         broken = True
+
+
+@contextlib.contextmanager
+def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Workers that do not outlive their sweep: neither one that is stopped nor one that is killed waits for a cell."""
+    pool = ProcessPoolExecutor(workers, initializer=_end_with, initargs=(os.getpid(),))
+    stopped = True
+    try:
+        yield pool
+        stopped = False
+    finally:
+        pool.shutdown(kill_workers=stopped)
+
+
+def _end_with(parent: int) -> None:
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def on_ray(compute: Compute, tasks: Mapping[int, Any], resources: Resources) -> Iterator[tuple[int, Told]]:
@@ -83,7 +107,8 @@ def on_ray(compute: Compute, tasks: Mapping[int, Any], resources: Resources) -> 
                     yield number, ray.get(done)
                 except ray.exceptions.RayError as error:
                     lost = isinstance(error, ray.exceptions.WorkerCrashedError | ray.exceptions.NodeDiedError)
-                    yield number, {"reason": LOST if lost else " ".join(repr(error).split())[:500], "seconds": None}
+                    said = LOST if lost else one_line(repr(error))[:MESSAGE_LENGTH]
+                    yield number, {"reason": said, "seconds": None}
 
 
 @contextlib.contextmanager
@@ -92,11 +117,8 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    try:
+    with in_one_line("address", "that of a Ray cluster that runs", what=f"{address}: "):
         ray.init(address=address, log_to_driver=False, logging_level="ERROR", include_dashboard=None)
-    except (ConnectionError, ValueError) as error:
-        said = " ".join(str(error).split())[:200]
-        raise refuse("address", address, f"that of a Ray cluster that runs ({said})") from None
     try:
         yield
     finally:

@@ -15,7 +15,7 @@ from typing import Any
 
 import joblib
 
-from rp_tutorial.core.arguments import InputError, refuse
+from rp_tutorial.core.arguments import InputError, in_one_line, refuse
 from rp_tutorial.experiments.engine.experiment import Experiment, experiment
 from rp_tutorial.experiments.engine.overrides import INNER
 
@@ -42,7 +42,7 @@ class Cell:
 
     @property
     def key(self) -> dict[str, Any]:
-        """All that its result depends on."""
+        """All that its result depends on, but for what the files hold that `data` and `schema` name."""
         content = dataclasses.asdict(self)
         del content["at"]
         return content | {"code": experiment(self.experiment).code}
@@ -88,11 +88,8 @@ def read_grid(
 
 
 def _read(file: str | os.PathLike[str]) -> dict[str, Any]:
-    try:
+    with in_one_line("grid", "a TOML file that can be read", what=f"{os.fspath(file)}: "):
         grid = tomllib.loads(Path(file).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        said = " ".join(str(error).split())
-        raise refuse("grid", os.fspath(file), f"a TOML file that can be read ({said})") from None
     for key in grid:
         if key not in ALLOWED:
             raise refuse("grid", key, "one of " + ", ".join(ALLOWED))

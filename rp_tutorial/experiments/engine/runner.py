@@ -5,7 +5,8 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import rp_tutorial
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.devices import device_name
-from rp_tutorial.core.files import write_atomically
+from rp_tutorial.core.files import replacing
 from rp_tutorial.experiments.engine.experiment import experiment
 from rp_tutorial.experiments.engine.stages import Stages
 
@@ -85,12 +86,19 @@ def versions() -> dict[str, str]:
     return {"rp_tutorial": rp_tutorial.__version__, "python": platform.python_version(), **found}
 
 
-def write_out(name: str, document: dict[str, Any], folder: Path) -> None:
-    """Tables first, results.json last: where it stands, everything else does."""
+def write_out(name: str, document: dict[str, Any], folder: Path, pages: Mapping[str, str] | None = None) -> None:
+    """Tables and charts take their places once all are written, results.json last: where it stands, they are its own.
+
+    pages: charts, by the name of their file.
+    """
+    results, tables = folder / "results.json", experiment(name).tables(document["results"])
+    content = {"results.json": json.dumps(document, indent=2) + "\n", **(pages or {})}
+    content |= {f"{name}.csv": table.to_csv(index=False) for name, table in tables.items()}
     try:
-        for table_name, table in experiment(name).tables(document["results"]).items():
-            write_atomically(folder / f"{table_name}.csv", table.to_csv(index=False))
-        write_atomically(folder / "results.json", json.dumps(document, indent=2) + "\n")
+        with ExitStack() as parts:  # left from the last one to the first
+            for file, text in content.items():
+                parts.enter_context(replacing(folder / file)).write_bytes(text.encode())
+            parts.callback(results.unlink, missing_ok=True)  # that of an older run, once all is written
     except OSError as error:
         raise InputError(f"out: got {str(folder)!r}, which cannot be written ({error.strerror})") from None
 

@@ -7,12 +7,14 @@ settings only reads. What a stage depends on is its experiment's business and co
 import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import joblib
 import platformdirs
+from filelock import FileLock
 from torch import nn
 
 from rp_tutorial.core.arguments import InputError, refuse
@@ -36,9 +38,11 @@ class Stages:
         the stage is done.
         """
         path = self._begin("results", self.experiment, name, key, ".json")
-        if (found := self._remembered(path)) is not None:
-            return json.loads(found)
         state = path.with_suffix(".state")
+        if (found := self._remembered(path)) is not None:
+            if state.exists():  # of a run that was killed with its last step to do, or of one beside
+                state.unlink(missing_ok=True)
+            return json.loads(found)
         if self._remembered(state) is None:
             state.unlink(missing_ok=True)
         value = json.dumps(compute(state))
@@ -52,23 +56,28 @@ class Stages:
         """`net` after `train()`, or with the weights that training left when last called for this key.
 
         Nets are kept apart from results, in `nets/`: they are an input of the published book, not one of its numbers.
-        Experiments that name the same `owner` share them.
+        Experiments that name the same `owner` share them. Of several processes that need one, one trains and the others
+        wait for it: two trainings with other threads differ in their last bits, and results of both would be mixed.
         """
         path = self._begin("nets", owner, name, key, ".pt")
-        if (found := self._remembered(path)) is not None:
-            net.load_state_dict(from_bytes(found))
-            return net.eval()
-        train()
-        self._write(path, as_bytes(net.state_dict()))
+        if (found := self._remembered(path)) is None:
+            with _alone(path):
+                if (found := self._remembered(path)) is None:
+                    train()
+                    found = as_bytes(net.state_dict())
+                    self._write(path, found)
+        net.load_state_dict(from_bytes(found))
         return net.eval()
 
     def _remembered(self, path: Path) -> bytes | None:
-        """What is kept at `path`, unless it is to be forgotten or is no longer what was written."""
+        """What is kept at `path`, unless it is to be forgotten. What is no longer what was written goes at once."""
         if self.force or not path.exists():
             return None
         found = read_sealed(path)
         if found is None:
             LOG.warning("%s is damaged and is computed again", path)
+            with suppress(OSError):
+                path.unlink()
         return found
 
     def _write(self, path: Path, content: bytes) -> None:
@@ -89,6 +98,19 @@ class Stages:
                 raise _unusable(error) from error
             self._progress(name)
         return path
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """One process at a time, of all that share the cache."""
+    folder = cache_dir() / "locks"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        held = FileLock(folder / f"{path.name}.lock").acquire()
+    except OSError as error:
+        raise _unusable(error) from error
+    with held:
+        yield
 
 
 def damaged() -> list[Path]:

@@ -1,7 +1,7 @@
 """A sweep: the cells of a grid, computed side by side by an engine, each a stage that is remembered by its content.
 
 A killed sweep goes on where it stopped: finished cells are read, and a cell that was cut off resumes inside its own
-stages. A cell that fails is reported and stops nobody. Nets that cells share are trained by one of them.
+stages. A cell that fails is reported and stops nobody.
 """
 
 import dataclasses
@@ -12,12 +12,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import joblib
 import torch
-from filelock import FileLock
-from torch import nn
 
-from rp_tutorial.core.arguments import InputError, one_of
+from rp_tutorial.core.arguments import MESSAGE_LENGTH, InputError, one_line, one_of
 from rp_tutorial.core.files import write_atomically
 from rp_tutorial.core.registry import load_parts
 from rp_tutorial.experiments.engine.engines import ENGINES, Resources
@@ -77,7 +74,7 @@ def sweep(
         row = {"cell": number, "at": cells[number].at, "status": status, "reason": None, "document": None} | told
         rows[number] = row | {"ended": round(time.monotonic() - started, 3)}
         if folder is not None and row["document"]:
-            _write(cells[number], row["document"], folder / f"{number:04d}")
+            write_out(cells[number].experiment, row["document"], writable_folder(folder / f"{number:04d}"))
         if progress is not None:
             progress(rows[number])
 
@@ -95,7 +92,8 @@ def sweep(
         known(number, "finished" if told.get("document") else "failed", told)
     found = [rows[number] for number in range(len(cells))]
     if folder is not None:
-        write_atomically(folder / "sweep.json", json.dumps([_told(row) for row in found], indent=1) + "\n")
+        told = [{name: value for name, value in row.items() if name != "document"} for row in found]
+        write_atomically(folder / "sweep.json", json.dumps(told, indent=1) + "\n")
     return found
 
 
@@ -107,29 +105,19 @@ def compute(task: Task) -> dict[str, Any]:
     try:
         for file in task.parts:
             load_parts(file)
-        stages = SharedStages(cell.experiment)
+        stages = Stages(cell.experiment)
         about = {"profile": cell.profile, "data": cell.data, "schema": cell.schema, "seed": cell.seed}
         document = run_in(stages, **about, device=task.device, **cell.settings)
         told = {"document": _remembered(cell, document)}
     except Exception as error:  # whatever it is: it is this cell's, and the others go on
-        told = {"reason": " ".join((str(error) if isinstance(error, InputError) else repr(error)).split())[:500]}
+        told = {"reason": str(error) if isinstance(error, InputError) else one_line(repr(error))[:MESSAGE_LENGTH]}
     return told | {"seconds": round(time.monotonic() - started, 3)}
-
-
-class SharedStages(Stages):
-    """Stages whose nets several processes need at once: one trains, the others wait for it and read."""
-
-    def weights(
-        self, name: str, key: dict[str, Any], net: nn.Module, train: Callable[[], Any], *, owner: str
-    ) -> nn.Module:
-        folder = cache_dir() / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f"{joblib.hash((owner, name, json.dumps(key, default=str, sort_keys=True)))}.lock"):
-            return super().weights(name, key, net, train, owner=owner)
 
 
 def _remembered(cell: Cell, document: dict[str, Any] | None = None) -> dict[str, Any] | None:
     """The document of a cell from the cache, or `document`, kept there from now on; None where there is neither."""
+    if cell.data != "synthetic":  # files may have changed, which its stages notice, and they are remembered
+        return document
 
     def given(_: Path) -> dict[str, Any]:
         if document is None:
@@ -140,11 +128,3 @@ def _remembered(cell: Cell, document: dict[str, Any] | None = None) -> dict[str,
         return Stages(f"sweep of {cell.experiment}").result("cell", cell.key, given)
     except LookupError:
         return None
-
-
-def _write(cell: Cell, document: dict[str, Any], folder: Path) -> None:
-    write_out(cell.experiment, document, writable_folder(folder))
-
-
-def _told(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name != "document"}

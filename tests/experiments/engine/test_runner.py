@@ -1,14 +1,9 @@
-"""The runner: what is remembered, what survives a kill, and what reaches the output folder."""
+"""The runner: what is remembered, and what reaches the output folder."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -146,22 +141,3 @@ def test_bad_arguments_are_refused_in_one_line(arguments: dict, names: str) -> N
         run(**({"name": "insurance-threshold", "profile": "smoke"} | arguments))
     assert str(caught.value).startswith(names)
     assert "\n" not in str(caught.value)
-
-
-def test_a_killed_process_resumes_and_ends_with_the_same_results(tmp_path: Path, fresh_cache: Path) -> None:
-    command = [sys.executable, "-c", "from rp_tutorial.cli import main; main()"]
-    arguments = ["run", "insurance-threshold", "--profile", "smoke", "--out"]
-    process = subprocess.Popen([*command, *arguments, str(tmp_path / "killed")], stderr=subprocess.DEVNULL)
-    finished = fresh_cache / "results" / "insurance-threshold"
-    deadline = time.monotonic() + 300
-    while not list(finished.glob("sigma1-*.json")) and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    kept = {path: path.stat().st_mtime_ns for path in finished.glob("sigma1-*.json")}
-    assert kept
-    assert not (tmp_path / "killed" / "results.json").exists(), "too fast to be killed: the test shows nothing"
-    resumed = run("insurance-threshold", profile="smoke", out=tmp_path / "killed")
-    assert {path: path.stat().st_mtime_ns for path in kept} == kept, "a finished stage was computed again"
-    whole = run("insurance-threshold", profile="smoke", force=True)
-    assert resumed["results"] == whole["results"]

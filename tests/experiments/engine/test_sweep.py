@@ -27,10 +27,10 @@ def squares(own_cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     monkeypatch.setenv("RP_TUTORIAL_CACHE", str(tmp_path / "cache"))
     load_parts(str(SQUARES))
 
-    def cells(more: str = "") -> list[Cell]:
+    def cells(more: str = "", data: object = "synthetic") -> list[Cell]:
         file = tmp_path / "grid.toml"
         file.write_text(GRID.format(folder=tmp_path.as_posix()) + more, encoding="utf-8")
-        return read_grid(file, "squares")
+        return read_grid(file, "squares", data=str(data))
 
     yield cells
     EXPERIMENTS.remove("squares")
@@ -61,6 +61,7 @@ def test_cells_are_computed_once_and_remembered_by_their_content(squares: Any, t
     assert document == first[2]["document"]
 
 
+@pytest.mark.usefixtures("forks")
 def test_a_damaged_entry_is_computed_again_and_a_cell_of_other_code_is_not_believed(squares: Any) -> None:
     cells = squares()[:2]
     swept(cells)
@@ -71,6 +72,7 @@ def test_a_damaged_entry_is_computed_again_and_a_cell_of_other_code_is_not_belie
     assert {row["status"] for row in rows} == {"finished"}
 
 
+@pytest.mark.usefixtures("forks")
 def test_a_failed_cell_is_reported_with_its_reason_and_a_lost_worker_costs_its_cell_a_retry(
     squares: Any, tmp_path: Path
 ) -> None:
@@ -81,6 +83,7 @@ def test_a_failed_cell_is_reported_with_its_reason_and_a_lost_worker_costs_its_c
     assert len(list(tmp_path.glob("killed-*"))) == 2
 
 
+@pytest.mark.usefixtures("forks")
 def test_a_cell_that_kills_every_worker_is_given_up(squares: Any) -> None:
     rows = swept(squares("kills = [9]\n")[:1])
     assert rows[0]["status"] == "failed"
@@ -132,6 +135,7 @@ def test_what_no_sweep_can_do_is_refused_before_it_begins(squares: Any, how: dic
     assert said in str(refused.value)
 
 
+@pytest.mark.usefixtures("forks")
 def test_the_command_line_tells_every_cell_and_leaves_with_one_where_some_failed(
     squares: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -143,5 +147,19 @@ def test_the_command_line_tells_every_cell_and_leaves_with_one_where_some_failed
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "0000  finished   seed = 0, x = 1.0, fails = False"
     assert said[1] == "0001  failed     seed = 0, x = 1.0, fails = True: RuntimeError('no square today')"
-    assert said[-1].startswith("6 of 12 cells are in ")
+    assert said[-1] == f"6 of 12 cells are in {tmp_path / 'out'}; the same command tries the others again"
     assert str(SQUARES) in loaded_parts()
+    squares()
+    with pytest.raises(SystemExit) as left:
+        main([*asked, "--out", str(tmp_path / "out")])
+    assert left.value.code == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"6 of 6 cells are in {tmp_path / 'out'}"
+
+
+@pytest.mark.usefixtures("forks")
+def test_cells_of_a_file_that_has_changed_are_computed_again(squares: Any, tmp_path: Path) -> None:
+    (tmp_path / "factor").write_text("1.0")
+    cells = squares(data=tmp_path / "factor")
+    assert results(swept(cells)) == WANTED
+    (tmp_path / "factor").write_text("3.0")
+    assert results(swept(cells)) == [{**wanted, "square": 3 * wanted["square"]} for wanted in WANTED]
