@@ -13,6 +13,8 @@ from rp_tutorial.figures import base as kit
 from rp_tutorial.figures.palette import REFERENCE, looks, on_page, page_name
 
 VERDICTS = ("open", "shown", "contradicted", "traded")
+ACCURACIES = (0.0, 0.2, 0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 1.0)  # at the ticks of a stretched axis
+HALF_WAY = 0.005  # wrong answers, about which a stretched axis turns from even to logarithmic
 MEASURES = {"agreement": "agreement with the undefended net", "test_accuracy": "accuracy on test images"}
 
 
@@ -25,13 +27,15 @@ def frontier(
     chance: float | None = None,
     accuracy_from: float = 0.0,
     y_from: float = 0.0,
+    stretched: bool = True,
 ) -> alt.LayerChart:
     """What each defence costs and what it buys, with the intervals of both, and the front that nobody beats.
 
     table: columns name, family, test_accuracy, test_accuracy_ci, `y`, `y`_ci, a row an arm. front: the names on it,
     as `statistics.fronts.front` gives them. chance: what an adversary gets without any release, drawn as a rule.
     The dashed staircase is the least `y` to be had with at least that accuracy; the best place is bottom right.
-    accuracy_from: less accurate arms are left out. y_from: where the axis of `y` begins.
+    accuracy_from: less accurate arms are left out. y_from: where the axis of `y` begins. stretched: the axis of the
+    accuracy is a logarithm of the wrong answers, which parts what is nearly always right.
     """
     table = on_page(table, "name", "family")
     front = [page_name(name) for name in front]
@@ -40,16 +44,16 @@ def frontier(
     table = table[table["test_accuracy"] >= accuracy_from]
     arms = kit.measured(table, "test_accuracy", "name", "family", value="test_accuracy", ends="test_accuracy_")
     arms = arms.join(kit.measured(table, y, value="loss", ends="loss_"))
-    axis = alt.Axis(format="%")
-    across = alt.X("test_accuracy:Q", title="test accuracy", scale=alt.Scale(zero=False), axis=axis)
-    up = alt.Y("loss:Q", title=title, scale=alt.Scale(domain=[y_from, 1]), axis=axis)
+    front = [name for name in front if name in set(arms["name"])]
+    across, low, high = _accuracy_axis(stretched)
+    up = alt.Y("loss:Q", title=title, scale=alt.Scale(domain=[y_from, 1]), axis=alt.Axis(format="%"))
     ends = kit.tooltips("loss_low", "loss_high", loss_low="from", loss_high="to")
-    base = alt.Chart(arms)
-    interval = base.mark_rule(opacity=0.45, clip=True).encode(color=look["color"])
+    base = alt.Chart(_wrong(arms))
+    interval = base.mark_rule(opacity=0.3, clip=True).encode(color=look["color"])
     layers = [
-        interval.encode(x="test_accuracy_low:Q", x2="test_accuracy_high:Q", y=up),
+        interval.encode(x=low, x2=high, y=up),
         interval.encode(x=across, y="loss_low:Q", y2="loss_high:Q"),
-        base.mark_point(filled=True, size=85, opacity=1, clip=True).encode(
+        base.mark_point(filled=True, size=55, opacity=0.9, clip=True).encode(
             x=across,
             y=up,
             **look,
@@ -57,9 +61,8 @@ def frontier(
         ),
     ]
     at = arms.set_index("name")
-    front = [name for name in front if name in at.index]
     if front:
-        stairs = alt.Chart(_staircase(arms, front)).mark_line(
+        stairs = alt.Chart(_wrong(_staircase(arms, front))).mark_line(
             interpolate="step-before", strokeDash=[6, 4], strokeWidth=1.5, color=REFERENCE, clip=True
         )
         layers.insert(0, stairs.encode(x=across, y=up, order="test_accuracy:Q"))
@@ -189,3 +192,20 @@ def _staircase(arms: pd.DataFrame, front: Sequence[str]) -> pd.DataFrame:
     corners = arms[arms["name"].isin(front)].sort_values("test_accuracy")[["test_accuracy", "loss"]]
     edge = pd.DataFrame({"test_accuracy": [arms["test_accuracy_low"].min()], "loss": corners["loss"].iloc[:1]})
     return pd.concat([edge, corners])
+
+
+def _wrong(arms: pd.DataFrame) -> pd.DataFrame:
+    """With what is left to 1 of every accuracy, for a stretched axis."""
+    accuracies = [name for name in arms if name.startswith("test_accuracy")]
+    return arms.assign(**{name.replace("test_accuracy", "wrong"): (1 - arms[name]).round(4) for name in accuracies})
+
+
+def _accuracy_axis(stretched: bool) -> tuple[alt.X, alt.X, str]:
+    """Accuracy to the right, evenly or by the logarithm of the wrong answers: of a point, and of an interval's ends."""
+    if not stretched:
+        even = {"title": "test accuracy", "scale": alt.Scale(zero=False), "axis": alt.Axis(format="%")}
+        return alt.X("test_accuracy:Q", **even), alt.X("test_accuracy_low:Q", **even), "test_accuracy_high:Q"
+    axis = alt.Axis(values=[round(1 - part, 2) for part in ACCURACIES], labelExpr="format(1 - datum.value, '.0%')")
+    scale = alt.Scale(type="symlog", constant=HALF_WAY, reverse=True, nice=False, zero=False)
+    log = {"title": "test accuracy (log scale of the wrong answers)", "scale": scale, "axis": axis}
+    return alt.X("wrong:Q", **log), alt.X("wrong_low:Q", **log), "wrong_high:Q"
