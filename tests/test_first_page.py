@@ -50,6 +50,12 @@ def test_a_chapter_needs_only_chapters_before_it_and_a_path_passes_what_its_chap
         assert {need for stem in stems for need in STATIONS[stem].needs} <= set(stems)
 
 
+def test_the_paths_of_a_course_are_its_syllabi() -> None:
+    assert PATHS["ten weeks"] == tuple(STATIONS)
+    assert set(PATHS["one lecture"]) < set(PATHS["three weeks"]) < set(PATHS["ten weeks"])
+    assert PATHS["three weeks"][-2:] == ("comparisons/related-notions", "practice/own-model")
+
+
 def test_the_map_names_every_chapter_and_its_minutes_as_counted() -> None:
     found = readings()
     texts = [text.text for text in ElementTree.fromstring(chapter_map(found)).iter(f"{SVG}text")]
@@ -77,5 +83,5 @@ def test_the_map_is_drawn_for_a_phone_in_colours_for_light_and_dark_and_leads_to
     colours = {part.get(name) for part in root.iter() for name in ("fill", "stroke")} - {None, "currentColor"}
     assert colours <= set(MECHANISMS.values())
     assert [link.get("href") for link in root.iter(f"{SVG}a")] == [f"{stem}.html" for stem in STATIONS]
-    assert "one lecture: chapters 1, 2, 3" in (root.findtext(f"{SVG}desc") or "")
+    assert "one lecture: chapters 1, 2, 3, 4;" in (root.findtext(f"{SVG}desc") or "")
     assert not list(ElementTree.fromstring(chapter_map(readings(), links=False)).iter(f"{SVG}a"))

@@ -6,6 +6,7 @@ read is counted in reading.py.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from html import escape
@@ -127,15 +128,25 @@ STATIONS = {
     "comparisons/adaptive": Station("Who knows the defence", ("comparisons/frontier",)),
     "comparisons/related-notions": Station("Related notions", ("foundations/robust-privacy",)),
     "practice/choosing-parameters": Station("Choosing parameters", ("foundations/finite-samples",)),
-    "practice/own-model": Station("Your own model", ("practice/choosing-parameters",)),
+    "practice/own-model": Station("Your own model", ("foundations/finite-samples",)),
     "practice/scaling-out": Station("Scaling out", ("faces/label-only-inversion",)),
 }
+SYLLABI = ROOT / "book" / "teaching" / "syllabi.md"
+
+
+def _read_in(syllabus: str) -> tuple[str, ...]:
+    """The chapters that the tables of a syllabus name, in the order of the map."""
+    text = SYLLABI.read_text(encoding="utf-8").partition(f"({syllabus})=\n")[2]
+    table = re.split(r"^\([\w-]+\)=$", text, flags=re.MULTILINE)[0].partition("{list-table}")[2]
+    read = re.findall(r"\{doc\}`\.\./([\w/-]+)`", table)
+    return tuple(stem for stem in STATIONS if stem in read)
+
+
 _FIRST = tuple(STATIONS)[:3]
-_FACES = ("faces/facenet64", "faces/label-only-inversion", "faces/defended")
 PATHS = {
-    "one lecture": _FIRST,
-    "three weeks": (*_FIRST, "foundations/finite-samples", "insurance/bmi-threshold", *_FACES),
-    "ten weeks": tuple(STATIONS),
+    "one lecture": _read_in("one-lecture"),
+    "three weeks": _read_in("three-weeks"),
+    "ten weeks": _read_in("ten-weeks"),
     "I have a model": (*_FIRST, "foundations/finite-samples", "practice/choosing-parameters", "practice/own-model"),
     "I want the proofs": (
         *tuple(STATIONS)[:7],

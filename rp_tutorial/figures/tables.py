@@ -241,7 +241,7 @@ def live_plan(
     share = " - ".join(f"cumulativeNormal({threshold} {sign} datum.needed, {mean}, {std})" for sign in "+-")
     margin = "format(ceil(100 * datum.needed - 1e-6) / 100, '.2f')"  # what is needed is rounded up
     needs = f"'VOTE: R from a margin of ' + {margin} + '; nearer: ' + format(datum.share, '.0%')"
-    passes = "format(100 + pow(10, log10_n) + pow(10, log10_N), ',.0f') + ' passes'"
+    passes = "format(100 + round(pow(10, log10_n)) + round(pow(10, log10_N)), ',.0f') + ' passes'"
     label = (
         curve.transform_calculate(enough="datum.VOTE >= R ? datum.margin : 1e9")
         .transform_aggregate(needed="min(enough)")

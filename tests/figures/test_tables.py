@@ -42,7 +42,7 @@ def test_sigma_moves_the_curve_of_the_live_radius_and_not_the_axis() -> None:
 def test_the_live_profile_in_the_page_is_the_packages_profile() -> None:
     """At the sliders' first values, at the distance .5 of which the table has a row."""
     svg = vl_convert.vegalite_to_svg(CHARTS["live_profile"]().to_json())
-    how = {"sigma": 1.0, "n_vote": 101, "num_classes": 2}
+    how = {"sigma": 1.0, "n_vote": 100, "num_classes": 2}
     assert f"everybody: {vote_profile(0.5, **how) / 2:.3f}" in svg
     assert f"certified: {vote_profile(0.5, **how, p_low=0.9) / 2:.3f}" in svg
 

@@ -30,7 +30,7 @@ def live_table() -> pd.DataFrame:
 def profile_table() -> pd.DataFrame:
     s, parts = np.arange(0, 31) / 10, []
     for log_n, log_m, p_low in itertools.product((1, 2, 3), (0, 1), (0.6, 0.9)):
-        how = {"sigma": 1.0, "n_vote": 10**log_n + 1, "releases": 10**log_m, "num_classes": 2}
+        how = {"sigma": 1.0, "n_vote": 10**log_n, "releases": 10**log_m, "num_classes": 2}
         told = {"everybody": vote_profile(s, **how) / 2, "certified": vote_profile(s, **how, p_low=p_low) / 2}
         parts.append(pd.DataFrame({"s": s, "log10_N": log_n, "log10_m": log_m, "p_low": p_low} | told))
     return pd.concat(parts)
