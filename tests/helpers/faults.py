@@ -96,10 +96,14 @@ def fill(disk: Disk) -> None:
     disk.full = True
 
 
-def run_in(folder: Path) -> dict[str, Any]:
-    """The run in this process, its cache and its results in `folder`; as a document without what it may differ in."""
+def run_in(folder: Path, seconds: float = 0.0) -> dict[str, Any]:
+    """The run in this process, its cache and its results in `folder`; as a document without what it may differ in.
+
+    seconds: that the training of its net takes.
+    """
+    marks = str(folder / "marks")
     with mock.patch.dict(os.environ, RP_TUTORIAL_CACHE=str(folder / "cache")):
-        return untimed(run("walks", profile="smoke", out=folder / "out", marks=str(folder / "marks")))
+        return untimed(run("walks", profile="smoke", out=folder / "out", marks=marks, seconds=seconds))
 
 
 def untimed(document: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ import pytest
 from faults import FAULTS, Disk, begin, ended, entries, left_over, run_in, written
 
 from rp_tutorial.cli import main
-from rp_tutorial.core.files import ABANDONED
+from rp_tutorial.core.files import ABANDONED, read_sealed
 from rp_tutorial.core.registry import load_parts
 from rp_tutorial.experiments.engine.experiment import EXPERIMENTS, experiment
 from rp_tutorial.experiments.engine.grid import read_grid
@@ -95,6 +95,7 @@ def put_in(name: str) -> Callable:
 @put_in("kill -9")
 def killed(bench: Bench, folder: Path, rng: np.random.Generator) -> None:
     assert bench.struck(folder, bench.place(rng), faults.kill) == faults.CUT_OFF
+    assert all(read_sealed(folder / path) is not None for path in entries(folder)), "something half-written"
 
 
 @put_in("SIGTERM")
@@ -147,7 +148,7 @@ def beside_each_other(bench: Bench, folder: Path, rng: np.random.Generator) -> N
     """Two runs on one cache with one place for results, at once; of every second pair one is killed."""
     dies = rng.random() < 0.5
     disks = Disk(bench.place(rng), faults.kill if dies else lambda disk: time.sleep(0.01)), Disk()
-    children = [begin(disk, partial(run_in, folder), folder / f"said {n}") for n, disk in enumerate(disks)]
+    children = [begin(disk, partial(run_in, folder, 0.1), folder / f"said {n}") for n, disk in enumerate(disks)]
     codes = [ended(child) for child in children]
     assert codes[1] == 0, (folder / "said 1").read_text()
     assert codes[0] in ((0, faults.CUT_OFF) if dies else (0,)), (folder / "said 0").read_text()
