@@ -203,6 +203,13 @@ SAID_OF_COPIES = (
     ("VOTE's student at every $\\sigma$ is further from the undefended net, and so is VOTE itself.",
      lambda: all(copy(n, "agreement") < copy("none", "agreement") - 0.1 and released(n, "release_agreement") < 0.5
                  for n in STUDENTS_OF_VOTES)),
+    ("VOTE's students have as much of their teacher as the undefended one, a little over half;",
+     lambda: all(0.5 < copy(n, "own_agreement") < 0.55 for n in ("none", VOTE, LOUD))),
+    ("those of lies asked once have a quarter, and that of PREDICT has 78 % of the few answers it was given.",
+     lambda: 0.23 < copy("randomized response, epsilon 5", "own_agreement") < 0.26
+     and percent(copy("abstaining, sigma 0.18, N = 10", "own_agreement")) == 78),
+    ("the copy of VOTE loses more than .35 in every seed; at $.18$ the losses have not even a common sign.",
+     lambda: loss_by_seed(LOUD).min() > 0.35 and loss_by_seed(VOTE).min() < 0 < loss_by_seed(VOTE).max()),
     ("Of the map that is deployed it has about as much as the undefended student has of its own.",
      lambda: all(abs(copy(n, "own_agreement") - copy("none", "own_agreement")) < 0.03 for n in STUDENTS_OF_VOTES)),
     ("The control compares two students of the very same labels; look at its p-values before you believe any other.",

@@ -208,6 +208,9 @@ SAID_OF_THE_FRONTIER = (
     ("*Exact attribute smoothing* keeps its accuracy and hides nothing",
      lambda: all(insured().loc[n, c] == insured().loc["none", c] for n in insured().index
                  if n.startswith("exact attribute") for c in ("test_accuracy", "success"))),
+    ("Plain noise at $\\sigma = 1$ lets BMI be guessed right in 74 of 100 cases from one release, and in 89 from ten.",
+     lambda: (100 * insured().loc["plain noise, sigma 1", ["success", "success_in_ten"]]).astype(float).round().tolist()
+     == [74, 89]),
     ("Ten releases about the same person give most of it back, except behind the very loudest:",
      lambda: given_back().sort_values().index[0] in ("abstaining vote, sigma 2, N = 10", f"{RIVAL}0.5")
      and (given_back() < 0.5).sum() == 2),

@@ -127,7 +127,7 @@ PROFILES = {
 NEEDS = {
     "smoke": "2 cores, 2 GiB, under a minute",
     "cpu": "2 cores, 4 GiB, about a quarter of an hour",
-    "gpu": "a CUDA device of 16 GiB, minutes",
+    "gpu": "a CUDA device of 16 GiB, minutes (on an H100; on a smaller card estimated)",
     "paper": "a CUDA device of 16 GiB, 100 targets (celeba:PATH; RP_TUTORIAL_CHECKPOINTS for the paper's nets)",
 }
 

@@ -88,7 +88,7 @@ PROFILES = {
 NEEDS = {
     "smoke": "2 cores, 2 GiB, under half a minute",
     "cpu": "2 cores, 4 GiB, about three minutes beyond the training that it shares with inversion",
-    "gpu": "a CUDA device of 16 GiB, a minute beyond the training that it shares with inversion",
+    "gpu": "a CUDA device of 16 GiB, a minute beyond the training that it shares with inversion (estimated)",
     "paper": "a CUDA device of 16 GiB (celeba:PATH; RP_TUTORIAL_CHECKPOINTS for the paper's nets)",
 }
 

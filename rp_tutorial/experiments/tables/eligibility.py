@@ -42,7 +42,7 @@ NOISE = ("sigmas", "ns", "alpha", "n_estimate")  # settings that a mechanism wit
 NEEDS = {
     "smoke": "2 cores, 2 GiB, seconds",
     "cpu": "2 cores, 2 GiB, about a minute",
-    "gpu": "2 cores, 2 GiB, some minutes (more records; no GPU is used)",
+    "gpu": "2 cores, 2 GiB, some minutes (estimated: more records; no GPU is used)",
     "paper": "as gpu",
 }
 Law = NDArray[np.float64]  # [..., 3]

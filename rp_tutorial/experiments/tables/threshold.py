@@ -69,7 +69,7 @@ PROFILES = {
 NEEDS = {
     "smoke": "2 cores, 2 GiB, seconds",
     "cpu": "2 cores, 2 GiB, about a minute",
-    "gpu": "a CUDA device, or minutes on 2 cores",
+    "gpu": "a CUDA device, or minutes on 2 cores (estimated)",
     "paper": "a CUDA device; every positive record moved, as the paper (about 6e9 noisy rows)",
 }
 
