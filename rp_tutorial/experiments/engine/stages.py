@@ -114,8 +114,8 @@ def _alone(path: Path) -> Iterator[None]:
 
 
 def damaged() -> list[Path]:
-    """What lies in the cache and is not what was written there."""
-    return [path for path in kept() if read_sealed(path) is None]
+    """What lies in the cache and is not what was written there; what is being written, or never was finished, apart."""
+    return [path for path in kept() if path.suffix != ".part" and read_sealed(path) is None]
 
 
 def kept() -> list[Path]:

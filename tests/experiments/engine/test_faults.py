@@ -24,6 +24,7 @@ from rp_tutorial.core.files import ABANDONED, read_sealed
 from rp_tutorial.core.registry import load_parts
 from rp_tutorial.experiments.engine.experiment import EXPERIMENTS, experiment
 from rp_tutorial.experiments.engine.grid import read_grid
+from rp_tutorial.experiments.engine.stages import damaged
 from rp_tutorial.experiments.engine.sweep import sweep
 
 WALKS = Path(__file__).resolve().parents[2] / "helpers" / "walks.py"
@@ -129,7 +130,7 @@ def lost(bench: Bench, folder: Path, rng: np.random.Generator) -> None:
 
 
 @put_in("damaged entry")
-def damaged(bench: Bench, folder: Path, rng: np.random.Generator) -> None:
+def spoilt(bench: Bench, folder: Path, rng: np.random.Generator) -> None:
     """One or more, of a run that was finished or of one that was cut off and has a state."""
     if rng.random() < 0.5:
         shutil.copytree(bench.whole / "cache", folder / "cache")
@@ -226,12 +227,14 @@ def test_workers_do_not_outlive_a_sweep_that_is_ended(bench: Bench, number: int,
     os.close(alive)
 
 
-def test_what_kills_leave_does_not_grow(bench: Bench) -> None:
+def test_what_kills_leave_is_not_taken_for_damage_and_does_not_grow(bench: Bench, monkeypatch) -> None:
     folder, rng = bench.fresh("many kills"), np.random.default_rng(0)
     for _ in range(12):
         assert bench.struck(folder, int(rng.integers(5, 25)), faults.kill) == faults.CUT_OFF
     bench.resumes(folder)
     assert 0 < len(left_over(folder)) <= 12
+    monkeypatch.setenv("RP_TUTORIAL_CACHE", str(folder / "cache"))
+    assert not damaged()
     for path, ahead in zip(left_over(folder), itertools.cycle((-2, 2)), strict=False):  # a clock was set back meanwhile
         os.utime(path, (time.time() + ahead * ABANDONED,) * 2)
     for path in entries(folder):
