@@ -21,7 +21,7 @@ EXTRAS = {
     "ray": ("ray", "for sweeps over several machines (sweep --engine ray)"),
     "coursework": ("otter", "to pack autograders by hand (make assignments needs no more than a network)"),
     "kaggle": ("kagglehub", "for --data kaggle"),
-    "bench": ("art", "for benchmarks/"),
+    "bench": ("art", "for python -m benchmarks"),
 }
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 

@@ -1,3 +1,5 @@
+from .benchmarks import benchmark_changes as benchmark_changes
+from .benchmarks import benchmarks as benchmarks
 from .engine.documents import measured_devices as measured_devices
 from .engine.documents import read_documents as read_documents
 from .engine.documents import stale as stale
