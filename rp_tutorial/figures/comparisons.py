@@ -207,5 +207,5 @@ def _accuracy_axis(stretched: bool) -> tuple[alt.X, alt.X, str]:
         return alt.X("test_accuracy:Q", **even), alt.X("test_accuracy_low:Q", **even), "test_accuracy_high:Q"
     axis = alt.Axis(values=[round(1 - part, 2) for part in ACCURACIES], labelExpr="format(1 - datum.value, '.0%')")
     scale = alt.Scale(type="symlog", constant=HALF_WAY, reverse=True, nice=False, zero=False)
-    log = {"title": "test accuracy (log scale of the wrong answers)", "scale": scale, "axis": axis}
-    return alt.X("wrong:Q", **log), alt.X("wrong_low:Q", **log), "wrong_high:Q"
+    longer = {"title": "test accuracy (stretched towards 100 %)", "scale": scale, "axis": axis}
+    return alt.X("wrong:Q", **longer), alt.X("wrong_low:Q", **longer), "wrong_high:Q"
