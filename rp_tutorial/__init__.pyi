@@ -35,6 +35,7 @@ from .experiments.engine.experiment import experiment as experiment
 from .experiments.engine.experiment import register as register
 from .experiments.engine.runner import run as run
 from .experiments.faces.defenses import defense as defense
+from .experiments.faces.trained_nets import trained_net as trained_net
 from .oracles.abstaining import AbstainingOracle as AbstainingOracle
 from .oracles.adapters import smooth as smooth
 from .oracles.attribute import AttributeSmoothing as AttributeSmoothing

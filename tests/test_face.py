@@ -21,6 +21,7 @@ from rp_tutorial.attacks.inversion.registry import ATTACKS
 from rp_tutorial.data.faces.registry import FACE_SOURCES
 from rp_tutorial.experiments.engine.experiment import EXPERIMENTS
 from rp_tutorial.experiments.faces.defenses import DEFENSES
+from rp_tutorial.experiments.faces.trained_nets import TRAINED_NETS
 from tools.chapters import Chapter, code_chapters
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -118,7 +119,7 @@ def test_a_public_docstring_ends_with_the_chapter_that_builds_it(name: str) -> N
 def only_our_parts() -> Iterator[None]:
     """Whatever an example registers is forgotten after it."""
     yield
-    for registry in (EXPERIMENTS, DEFENSES, ATTACKS, FACE_SOURCES):
+    for registry in (EXPERIMENTS, DEFENSES, TRAINED_NETS, ATTACKS, FACE_SOURCES):
         for name in registry.outside():
             registry.remove(name)
 

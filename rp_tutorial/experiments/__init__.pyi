@@ -17,6 +17,7 @@ from .faces.frontier import RP as RP
 from .faces.inversion import CONTROL as CONTROL
 from .faces.inversion import SIGMAS as SIGMAS
 from .faces.inversion import Arm as Arm
+from .faces.inversion_defenses import INVERSION_DEFENSES as INVERSION_DEFENSES
 from .faces.lab import FACES as FACES
 from .faces.lab import PUBLISHED_FILES as PUBLISHED_FILES
 from .faces.lab import FaceLab as FaceLab

@@ -28,6 +28,11 @@ MECHANISMS = {
     "exact attribute smoothing": "#4a90e2",
     "abstaining net": "#c08a00",
     "deterministic certificate": "#5c940d",
+    # Ways to train the net; whatever releases the labels of such a net has the colour of the net.
+    "negative label smoothing": "#d023d0",
+    "bilateral dependency": "#6f42f5",
+    "information bottleneck": "#96605a",
+    "frozen early layers": "#3fa34d",
 }
 STORED = {  # what tables and stored runs call some of them
     "none": "no defence",
@@ -36,14 +41,12 @@ STORED = {  # what tables and stored runs call some of them
     "abstaining": "PREDICT",
     "abstaining vote": "PREDICT",
     "attribute smoothing, exact": "exact attribute smoothing",
-    "smoothing and training under noise": "VOTE and training under noise",
-    "abstaining and training under noise": "PREDICT and training under noise",
 }
 COLOURS = tuple(MECHANISMS.values())
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-left", "triangle-right")
 SOLID, REFERENCE_DASH = [1, 0], [5, 4]
 DASHES = (SOLID, [10, 3], [2, 3], [10, 3, 2, 3], [6, 2], [14, 4])
-TRAINED = ", net trained under "
+TRAINED, RECIPE = ", net trained under ", ", net trained with "
 _WORDS = [(re.compile(rf"(?<!\w){re.escape(name)}(?!\w)"), name) for name in sorted(MECHANISMS, key=len, reverse=True)]
 
 
@@ -67,7 +70,10 @@ def page_name(name: str) -> str:
     """
     if name.startswith(f"none{TRAINED}"):
         return name.replace(f"none{TRAINED}", "training under noise, sigma ")
-    head = max((word for word in STORED if name == word or name.startswith(f"{word}, ")), key=len, default="")
+    if name.startswith(f"none{RECIPE}"):
+        return name.removeprefix(f"none{RECIPE}")
+    ends = (", ", " and ")
+    head = max((w for w in STORED if name == w or name.startswith(tuple(w + e for e in ends))), key=len, default="")
     return STORED[head] + name.removeprefix(head) if head else name
 
 

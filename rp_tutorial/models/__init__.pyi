@@ -16,3 +16,4 @@ from .priors import Prior as Prior
 from .priors import new_prior as new_prior
 from .small_faces import SmallEvaluator as SmallEvaluator
 from .small_faces import SmallFaceNet as SmallFaceNet
+from .variational_head import VariationalHead as VariationalHead

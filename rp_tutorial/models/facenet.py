@@ -102,6 +102,15 @@ class IRClassifier(FaceClassifier):
             x = part(x)
         return x
 
+    def hidden(self, x: Tensor) -> list[Tensor]:
+        """What each unit and the head make of images, in this order; the last are the features."""
+        stem, body, head = self.ir_parts()
+        x, found = stem(self.check_images(x)), []
+        for part in (*body, head):
+            x = part(x)
+            found.append(x)
+        return found
+
 
 class FaceNet64(IRClassifier):
     """IR-50 on 64x64: the published target of the inversion literature. 35.4 M parameters, 4.1 GFLOP an image.

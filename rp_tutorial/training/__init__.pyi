@@ -11,6 +11,12 @@ from .fill_prior import fill_prior as fill_prior
 from .fit import accuracy as accuracy
 from .fit import fit as fit
 from .gan import fit_gan as fit_gan
+from .inversion_defences.bottleneck import InformationBottleneck as InformationBottleneck
+from .inversion_defences.bottleneck import divergence as divergence
+from .inversion_defences.dependency import BilateralDependency as BilateralDependency
+from .inversion_defences.dependency import dependence as dependence
+from .inversion_defences.frozen import freeze_early as freeze_early
+from .inversion_defences.negative_smoothing import NegativeLabelSmoothing as NegativeLabelSmoothing
 from .pca import fit_pca as fit_pca
 from .pretrain import fit_exemplars as fit_exemplars
 from .pretrain import image_features as image_features

@@ -16,6 +16,7 @@ from rp_tutorial.core.streams import Purpose, global_stream, torch_generator
 from rp_tutorial.data.faces.task import to_float
 from rp_tutorial.models.batches import device_of, over_batches
 from rp_tutorial.training import image_batches
+from rp_tutorial.training.objectives import Objective, cross_entropy
 
 WEIGHT_DECAY = 1e-2
 
@@ -32,14 +33,16 @@ def fit_classifier(
     noise_sigma: float = 0.0,
     flips: bool = True,
     shifts: int = 2,
+    objective: Objective = cross_entropy,
     device: str | torch.device = "cpu",
     autocast: torch.dtype | None = None,
 ) -> nn.Module:
-    """Minimise the cross-entropy of `net` on byte images; returns `net`, in eval mode, on `device`.
+    """Minimise `objective` of `net` on byte images; returns `net`, in eval mode, on `device`.
 
     images uint8 [N, 3, S, S]; labels int64 [N]. `learning_rate` is the peak of the cycle. `noise_sigma` is the
     standard deviation of the noise added to every training image, in pixel units [0, 1], not clipped, as in smoothing.
     `shifts`: largest shift in pixels. The optimiser is AdamW. `autocast`: dtype of products; weights stay float32.
+    Layers whose parameters take no gradients stay as they are, the statistics of a batch normalisation included.
     The same seed, net, data and number of threads give the same weights on a CPU; the global generator is left alone.
     Raises InputError for images that are not bytes, labels that do not fit them, or settings out of range.
     """
@@ -56,15 +59,16 @@ def fit_classifier(
         images, labels = images.to(place), labels.to(place)
         with torch.no_grad():  # one image in eval mode, which changes nothing in the net
             check_label_range(labels, net.eval()(to_float(images[:1])).shape[1])
-        net.train()
+        _learn(net)
         cycle = OneCycleLR(optimiser, learning_rate, total_steps=steps + 1, cycle_momentum=False)
-        for rows in image_batches.epoch_batches(len(images), batch_size, order, epochs=epochs):
+        for step, rows in enumerate(image_batches.epoch_batches(len(images), batch_size, order, epochs=epochs)):
             x = image_batches.augmented(images, rows, flips=flips, shifts=shifts, generator=moves)
             if noise_sigma:
                 x.add_(torch.randn(x.shape, generator=noise, device=place), alpha=noise_sigma)
             with torch.autocast(place.type, dtype=autocast, enabled=autocast is not None):
-                logits = net(x.contiguous(memory_format=torch.channels_last))
-            image_batches.descend(optimiser, nn.functional.cross_entropy(logits.float(), labels[rows.to(place)]))
+                x = x.contiguous(memory_format=torch.channels_last)
+                loss = objective(net, x, labels[rows.to(place)], step / steps)
+            image_batches.descend(optimiser, loss)
             cycle.step()
     return net.eval()
 
@@ -78,6 +82,15 @@ def image_logits(net: nn.Module, images: Tensor) -> Tensor:
         return net(x.contiguous(memory_format=torch.channels_last)).float().cpu()
 
     return over_batches(logits, images, device=device_of(net))
+
+
+def _learn(net: nn.Module) -> None:
+    """Train mode, except in frozen layers, where it would move the statistics of batch normalisations."""
+    net.train()
+    for layer in net.modules():
+        own = list(layer.parameters(recurse=False))
+        if own and not any(parameter.requires_grad for parameter in own):
+            layer.eval()
 
 
 def _adamw(net: nn.Module, learning_rate: float) -> torch.optim.AdamW:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import altair as alt
@@ -12,6 +13,8 @@ from sample_charts import CHARTS
 
 from rp_tutorial import figures
 from rp_tutorial.experiments.engine.documents import published
+from rp_tutorial.experiments.faces.inversion import Arm
+from rp_tutorial.experiments.faces.inversion_defenses import INVERSION_DEFENSES
 from rp_tutorial.figures.palette import MECHANISMS, Look, mechanism, page_name, styles
 
 LIGHT, DARK = "#ffffff", "#14181e"  # the theme's pages
@@ -73,6 +76,15 @@ def test_an_arm_of_a_stored_run_has_the_name_of_the_page() -> None:
     trained = page_name("smoothing, sigma 0.18, N = 10, net trained under 0.18")
     assert trained == "VOTE, sigma 0.18, N = 10, net trained under 0.18"
     assert mechanism(trained) == "VOTE and training under noise"
+
+
+@pytest.mark.parametrize("net", INVERSION_DEFENSES)
+@pytest.mark.parametrize("release", [Arm("none"), Arm("smoothing", 0.18, 10), Arm("abstaining", 0.18, 10)])
+def test_a_net_trained_otherwise_has_its_own_colour_whatever_releases_its_labels(release: Arm, net: str) -> None:
+    arm = dataclasses.replace(release, net=net)
+    assert mechanism(arm.name) == mechanism(arm.family) == net
+    assert page_name(arm.family) == {"none": net}.get(arm.defense, f"{page_name(arm.defense)} and {net}")
+    assert page_name(arm.name).endswith(net if arm.defense == "none" else f", net trained with {net}")
 
 
 def test_every_arm_of_every_stored_frontier_is_a_mechanism_with_a_colour() -> None:

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from torch import nn
 
-from rp_tutorial.core.registry import source_of
+from rp_tutorial.core.registry import Source, source_of
 from rp_tutorial.experiments.engine.closure import code_hash
 from rp_tutorial.experiments.engine.stages import Stages
 
@@ -49,7 +49,7 @@ class Lab:
         It is computed anew when a setting changes that is not named in `without`, when the data, the seed or something
         in `uses` is another, or when code changes that it could have called. The device never counts. A `compute` that
         takes an argument gets a path where it may keep its state, so that it goes on after a kill.
-        `uses`: plain values, paths of further code, and dataclasses, of which a `source` names the file of its code.
+        `uses`: plain values, paths of further code, and dataclasses, of which `sources` names the files of its code.
         """
         left_out = {*without, "device"}
         settings = {field: value for field, value in dataclasses.asdict(self.settings).items() if field not in left_out}
@@ -58,13 +58,24 @@ class Lab:
             if isinstance(part, Path):
                 files.add(part)
             else:
-                files |= {part.source} if hasattr(part, "source") else set()
+                files |= getattr(part, "sources", set())
                 about.append(dataclasses.asdict(part) if dataclasses.is_dataclass(part) else part)
         key = self.key | {"settings": settings, "uses": about, "code": code_hash(files)}
         takes_state = any(p.default is p.empty for p in inspect.signature(compute).parameters.values())
         return self.stages.result(name, key, compute if takes_state else lambda state: compute())
 
-    def weights(self, name: str, net: nn.Module, train: Callable[[], Any], recipe: dict[str, Any]) -> nn.Module:
-        """`net`, trained by `train()` or read: kept until the recipe, the data or the code of training changes."""
-        key = self.key | recipe | {"code": code_hash([source_of(train)], rooms=TRAINING)}
+    def weights(
+        self,
+        name: str,
+        net: nn.Module,
+        train: Callable[[], Any],
+        recipe: dict[str, Any],
+        *,
+        uses: Iterable[Source] = (),
+    ) -> nn.Module:
+        """`net`, trained by `train()` or read: kept until the recipe, the data or the code of training changes.
+
+        `uses`: further code that says how it is trained.
+        """
+        key = self.key | recipe | {"code": code_hash([source_of(train), *uses], rooms=TRAINING)}
         return self.stages.weights(name, key, net, train, owner=self.nets or self.stages.experiment)

@@ -27,6 +27,7 @@ from rp_tutorial.experiments.engine.experiment import Experiment, register
 from rp_tutorial.experiments.faces.adaptive_results import REFERENCE, best, best_table, join, table
 from rp_tutorial.experiments.faces.defenses import Defense, with_registered
 from rp_tutorial.experiments.faces.inversion import BOUNDED, judged
+from rp_tutorial.experiments.faces.inversion_defenses import INVERSION_DEFENSES
 from rp_tutorial.experiments.faces.lab import FACES, GPU, PAPER, SMOKE, FaceLab, FaceLabSettings, timed
 from rp_tutorial.experiments.faces.private_nets import DP_SGD, PRIVATE_TRAINING, PrivateTraining, public_net
 from rp_tutorial.models.fold import folded
@@ -57,13 +58,15 @@ PROFILES = {
         student_images_seen=2000, white_box=WhiteBox(restarts=2, steps=40), private=PRIVATE_TRAINING["smoke"],
         defenses=(Defense("none"), Defense("smoothing", 0.18, 10), Defense("plain noise", 0.18),
                   Defense("abstaining", 0.18, 10), Defense("memoised response", epsilon=3.0),
-                  Defense(DP_SGD, epsilon=8.0)),
+                  Defense(DP_SGD, epsilon=8.0), Defense("none", net=INVERSION_DEFENSES[1])),
     ),
     "cpu": AdaptiveSettings(
         defenses=(Defense("none"), Defense("smoothing", 0.18, 10), Defense("smoothing", 0.25, 10),
                   Defense("plain noise", 0.18), Defense("abstaining", 0.18, 10),
                   Defense("randomized response", epsilon=6.5), Defense("memoised response", epsilon=6.5),
-                  Defense(DP_SGD, epsilon=8.0, public=True)),
+                  Defense(DP_SGD, epsilon=8.0, public=True),
+                  *(Defense("none", net=net) for net in INVERSION_DEFENSES),
+                  *(Defense("smoothing", 0.18, 10, net=net) for net in INVERSION_DEFENSES)),
     ),
     "gpu": AdaptiveSettings(
         **GPU, budget=3300, student_images_seen=400_000, private=PRIVATE_TRAINING["gpu"],

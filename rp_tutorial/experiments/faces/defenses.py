@@ -1,9 +1,9 @@
 """The defences that the face experiments compare, each as a name, its settings, and the oracle that releases labels.
 
-One net behind every interface defence, so that arms differ in the release alone; DP-SGD (`private_nets.py`) and
-training under noise change the net. A defence registers itself: a new one is a function that gives its oracle, and
-from then on every experiment that compares defences can meet it. What a defence promises is proved in `theory`; which
-attacker it meets is in the experiments.
+One net behind every interface defence, so that arms differ in the release alone; DP-SGD (`private_nets.py`),
+training under noise and the recipes of `trained_nets.py` change the net. A defence registers itself: a new one is a
+function that gives its oracle, and from then on every experiment that compares defences can meet it. What a defence
+promises is proved in `theory`; which attacker it meets is in the experiments.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from rp_tutorial.core.arguments import one_of
 from rp_tutorial.core.registry import Registry, Source
 from rp_tutorial.experiments.faces.lab import UNIT, FaceLab
+from rp_tutorial.experiments.faces.trained_nets import TRAINED_NETS
 from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.oracles.randomized_response import RandomizedResponse
@@ -36,9 +37,12 @@ class Defense:
     augmented: bool = False  # the net was trained under noise of the same sigma
     epsilon: float | None = None
     public: bool = False  # DP-SGD starts from a net pretrained on public images
+    net: str = ""  # a registered way to train the net behind the release (`trained_nets.py`); promises stay as they are
 
     def __post_init__(self) -> None:
         one_of("defense", self.defense, DEFENSES)
+        if self.net:
+            one_of("net", self.net, TRAINED_NETS)
 
     @property
     def kind(self) -> DefenseKind:
@@ -46,23 +50,24 @@ class Defense:
         return DEFENSES[self.defense]
 
     @property
-    def source(self) -> Source:
+    def sources(self) -> set[Source]:
         """Where its code is, for `Lab.stage`."""
-        return DEFENSES.source(self.defense)
+        return {DEFENSES.source(self.defense), *([TRAINED_NETS.source(self.net)] if self.net else [])}
 
     @property
     def label(self) -> str:
         """What a reader sees; unique among the defences of a run."""
         parts = [self.defense, *self.kind.told(self)]
-        return ", ".join(parts + ([f"net trained under {self.sigma:g}"] if self.augmented else []))
+        parts += [f"net trained under {self.sigma:g}"] if self.augmented else []
+        parts += [f"net trained with {self.net}"] if self.net else []
+        return ", ".join(parts)
 
     @property
     def family(self) -> str:
         """What competes with what: the defence, and how its net was trained."""
-        family = self.kind.family(self)
-        if not self.augmented:
-            return family
-        return "training under noise" if self.defense == "none" else f"{family} and training under noise"
+        trained = [*(["training under noise"] if self.augmented else []), *([self.net] if self.net else [])]
+        released = [] if trained and self.defense == "none" else [self.kind.family(self)]
+        return " and ".join([*released, *trained])
 
     def promise(self, classes: int, alpha: float) -> dict[str, Any]:
         """The advantage that its own theorem allows, and for which pairs: different ones are not interchangeable."""
@@ -121,19 +126,24 @@ def defense(
 
 
 def with_registered(setting: str) -> Callable[[Any], Any]:
-    """Settings -> the same with every defence from outside added to those listed under `setting`, at its own `at`."""
+    """Settings -> the same with every defence from outside added to those listed under `setting`, at its own `at`.
+
+    A way to train from outside is added as the net that releases its own labels.
+    """
 
     def completed(settings: Any) -> Any:
         listed = getattr(settings, setting)
-        guests = [type(listed[0])(name, **at) for name, kind in DEFENSES.outside().items() for at in kind.at]
+        new = type(listed[0])
+        guests = [new(name, **at) for name, kind in DEFENSES.outside().items() for at in kind.at]
+        guests += [new("none", net=name) for name in TRAINED_NETS.outside()]
         return dataclasses.replace(settings, **{setting: (*listed, *guests)}) if guests else settings
 
     return completed
 
 
 def plain(lab: FaceLab, defense: Defense) -> PlainOracle:
-    """The labels of the net itself: the lab's target or, where `augmented`, the one trained under noise of sigma."""
-    net = lab.target(noise_sigma=defense.sigma if defense.augmented else None)
+    """The labels of the net itself: the lab's target, or one trained under noise of sigma, or by another recipe."""
+    net = lab.target(noise_sigma=defense.sigma if defense.augmented else None, recipe=defense.net)
     return PlainOracle(net, num_classes=lab.num_classes, device=lab.settings.device, autocast=lab.autocast)
 
 

@@ -19,6 +19,7 @@ from rp_tutorial.experiments.engine.experiment import Experiment, register
 from rp_tutorial.experiments.faces import inversion
 from rp_tutorial.experiments.faces.defenses import with_registered
 from rp_tutorial.experiments.faces.inversion import BOUNDED, Arm, InversionLab, InversionSettings, Values
+from rp_tutorial.experiments.faces.inversion_defenses import INVERSION_DEFENSES
 from rp_tutorial.experiments.faces.lab import FACES, GPU, PAPER
 from rp_tutorial.experiments.faces.private_nets import DP_SGD, EPSILONS, PRIVATE_TRAINING, private_net
 from rp_tutorial.experiments.tables import frontier as on_tables
@@ -54,8 +55,19 @@ class FrontierSettings(InversionSettings):
     insurance: InsuranceFrontierSettings = dataclasses.field(default_factory=InsuranceFrontierSettings)
 
 
-def _arms(sigmas: Values, *, large_n: Values, augmented: Values, responses: Values, private: Values) -> tuple[Arm, ...]:
-    """Every family over its own settings; abstention and memoising at one or two, since they ride on another family."""
+def _arms(
+    sigmas: Values,
+    *,
+    large_n: Values,
+    augmented: Values,
+    responses: Values,
+    private: Values,
+    nets: Sequence[str] = (),
+) -> tuple[Arm, ...]:
+    """Every family over its own settings; abstention and memoising at one or two, since they ride on another family.
+
+    A net of each recipe in `nets` releases its own labels, and stands behind the control vote.
+    """
     return (
         Arm("none"),
         *(Arm(RP, s, 10) for s in sigmas),
@@ -67,18 +79,20 @@ def _arms(sigmas: Values, *, large_n: Values, augmented: Values, responses: Valu
         *(Arm(RR, epsilon=e) for e in responses),
         Arm(MEMOISED, epsilon=responses[len(responses) // 2]),
         *(Arm(DP_SGD, epsilon=e, public=public) for public in (True, False) for e in private),
+        *(dataclasses.replace(arm, net=net) for net in nets for arm in (Arm("none"), VOTE)),
     )
 
 
 PROFILES = {
     "smoke": FrontierSettings(
         **vars(inversion.PROFILES["smoke"])
-        | {"arms": _arms((0.18,), large_n=(), augmented=(), responses=(2.0,), private=(8.0,))},
+        | {"arms": _arms((0.18,), large_n=(), augmented=(), responses=(2.0,), private=(8.0,),
+                         nets=INVERSION_DEFENSES[:1])},
         insurance=InsuranceFrontierSettings.smoke(),
     ),
     "cpu": FrontierSettings(
         arms=_arms((0.12, 0.18, 0.25, 0.35), large_n=(0.18,), augmented=(0.18, 0.25), responses=(3.5, 5.0, 6.5, 8.0),
-                   private=EPSILONS),
+                   private=EPSILONS, nets=INVERSION_DEFENSES),
         attack=BOUNDED,
     ),
     "gpu": FrontierSettings(
@@ -131,7 +145,7 @@ class FrontierLab(InversionLab):
     def point(self, row: dict[str, Any]) -> dict[str, Any]:
         """The row of an arm as a point, with what its defence promises."""
         arm = Arm(**{field.name: row[field.name] for field in dataclasses.fields(Arm)})
-        settings = {name: row[name] for name in ("sigma", "n", "augmented", "epsilon", "public")}
+        settings = {name: row[name] for name in ("sigma", "n", "augmented", "epsilon", "public", "net")}
         if arm.defense == DP_SGD:
             settings["privacy"] = dataclasses.asdict(private_net(self, arm).privacy)
         left_out = {*settings, "repeats", "calibration", "expansions", *inversion.PICTURES}

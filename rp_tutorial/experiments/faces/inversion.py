@@ -250,8 +250,8 @@ def comparisons(arms: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _find(arms: list[dict[str, Any]], wanted: dict[str, Any]) -> dict[str, Any] | None:
-    wanted = {"repeats": 1, "augmented": False} | wanted
-    return next((arm for arm in arms if all(arm[key] == value for key, value in wanted.items())), None)
+    wanted = {"repeats": 1, "augmented": False, "net": ""} | wanted
+    return next((arm for arm in arms if all(({"net": ""} | arm)[key] == value for key, value in wanted.items())), None)
 
 
 _UNDEFENDED = {"defense": "none", "sigma": 0.0}

@@ -7,7 +7,7 @@ which defence is decided in the experiments.
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -21,11 +21,13 @@ from rp_tutorial.attacks.inversion.starts import candidate_latents
 from rp_tutorial.core.arguments import one_of
 from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.core.packed_bits import packed
+from rp_tutorial.core.registry import Source
 from rp_tutorial.core.streams import Purpose, child_seed, numpy_generator, torch_generator
 from rp_tutorial.data.faces.sources import face_sources, is_face_source, load_faces, source_name
 from rp_tutorial.data.faces.task import FaceTask, to_float
 from rp_tutorial.experiments.engine.experiment import Kind
 from rp_tutorial.experiments.engine.lab import Lab
+from rp_tutorial.experiments.faces.trained_nets import TRAINED_NETS
 from rp_tutorial.models.checkpoints import check_accuracy, load_weights
 from rp_tutorial.models.facenet import FaceClassifier, FaceNet, FaceNet64
 from rp_tutorial.models.fold import folded
@@ -37,6 +39,7 @@ from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.statistics.paired import rate
 from rp_tutorial.training.classify import fit_classifier, image_logits
 from rp_tutorial.training.fill_prior import fill_prior
+from rp_tutorial.training.objectives import Objective, cross_entropy
 from rp_tutorial.training.prior_misfit import prior_misfit
 
 FACES = Kind(face_sources, is_face_source, source_name)
@@ -96,7 +99,7 @@ class FaceLab(Lab):
         self.num_classes = self.task.num_classes
         self.people = {"identities": self.num_classes, "real_people": self.task.real_people}  # as results hold it
         self.key |= {"data": self.task.fingerprint, "nets": s.nets}
-        self._targets: dict[float, nn.Module] = {}
+        self._targets: dict[tuple[float, str], nn.Module] = {}
 
     @cached_property
     def targets(self) -> Tensor:
@@ -154,18 +157,29 @@ class FaceLab(Lab):
             "abstention": float((answers == ABSTAIN).double().mean()),
         }
 
-    def target(self, *, noise_sigma: float | None = None) -> nn.Module:
+    def target(self, *, noise_sigma: float | None = None, recipe: str = "") -> nn.Module:
         """The net under attack, ready for inference, trained under noise of scale `noise_sigma` in [0, 1].
 
-        None: the noise of the settings, which is the undefended target of every comparison.
+        None: the noise of the settings, which is the undefended target of every comparison. `recipe`: a registered way
+        to train it otherwise (`trained_nets.py`). Raises InputError for one that there is not.
         """
         noise_sigma = self.settings.training_noise if noise_sigma is None else noise_sigma
-        if noise_sigma not in self._targets:
-            net = self._published(self.new_net(self.seed), "target")
-            if self.published_checkpoints is None or noise_sigma != self.settings.training_noise:
-                self._train(f"target-noise{noise_sigma:g}", net, self.settings.images_seen, noise_sigma=noise_sigma)
-            self._targets[noise_sigma] = folded(net).to(self.settings.device)
-        return self._targets[noise_sigma]
+        if (noise_sigma, recipe) not in self._targets:
+            net = self._recipe_net(recipe, noise_sigma) if recipe else self._plain_net(noise_sigma)
+            self._targets[noise_sigma, recipe] = folded(net).to(self.settings.device)
+        return self._targets[noise_sigma, recipe]
+
+    def _plain_net(self, noise_sigma: float) -> nn.Module:
+        net = self._published(self.new_net(self.seed), "target")
+        if self.published_checkpoints is None or noise_sigma != self.settings.training_noise:
+            self._train(f"target-noise{noise_sigma:g}", net, self.settings.images_seen, noise_sigma=noise_sigma)
+        return net
+
+    def _recipe_net(self, recipe: str, noise_sigma: float) -> nn.Module:
+        net, objective = TRAINED_NETS[recipe](self, self.new_net(self.seed))
+        how = {"noise_sigma": noise_sigma, "objective": objective, "uses": [TRAINED_NETS.source(recipe)]}
+        self._train(f"target-{recipe}-noise{noise_sigma:g}", net, self.settings.images_seen, **how)
+        return net
 
     @cached_property
     def evaluator(self) -> nn.Module:
@@ -228,7 +242,15 @@ class FaceLab(Lab):
         return to_float(images[best]), labels[best]
 
     def _train(
-        self, name: str, net: nn.Module, images_seen: int, *, noise_sigma: float = 0.0, seed: int | None = None
+        self,
+        name: str,
+        net: nn.Module,
+        images_seen: int,
+        *,
+        noise_sigma: float = 0.0,
+        seed: int | None = None,
+        objective: Objective = cross_entropy,
+        uses: Iterable[Source] = (),
     ) -> None:
         """`net` trained on the private images, or read from the cache that all face experiments share."""
         epochs = max(1, round(images_seen / len(self.task.x_train)))
@@ -237,9 +259,10 @@ class FaceLab(Lab):
 
         def train() -> None:
             images, labels = self.task.x_train, self.task.y_train
-            fit_classifier(net, images, labels, flips=True, device=self.settings.device, autocast=self.autocast, **how)
+            place = {"device": self.settings.device, "autocast": self.autocast}
+            fit_classifier(net, images, labels, flips=True, objective=objective, **place, **how)
 
-        self.weights(name, net, train, how | {"precision": self.settings.precision})
+        self.weights(name, net, train, how | {"precision": self.settings.precision}, uses=uses)
 
     def _published(self, net: nn.Module, part: str, *, accuracy: bool = True) -> nn.Module:
         """`net` with the published weights, refused if it is at chance on the private images; untouched without them.

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from rp_tutorial.core.arguments import positive
+from rp_tutorial.core.arguments import positive, refuse
 from rp_tutorial.core.streams import Purpose, child_seed
 from rp_tutorial.experiments.faces.defenses import Defense
 from rp_tutorial.experiments.faces.defenses import defense as defense_kind
@@ -88,7 +88,9 @@ def private_release(lab: FaceLab, defense: Defense, *, seed: int, alpha: float) 
 
 
 def private_net(lab: FaceLab, defense: Defense) -> PrivateNet:
-    """The net behind a DP-SGD defence, by the recipe of the lab's settings."""
+    """The net behind a DP-SGD defence, by the recipe of the lab's settings. Raises InputError for another recipe."""
+    if defense.net:
+        raise refuse("net", defense.net, "none: DP-SGD trains its net itself")
     recipe = getattr(lab.settings, "private", PrivateTraining())
     return private_target(lab, recipe, epsilon=defense.epsilon, public=defense.public)
 
