@@ -111,7 +111,7 @@ PROFILES = {
 
 NEEDS = {
     "smoke": "2 cores, 2 GiB, under a minute; the extra dp",
-    "cpu": "2 cores, 4 GiB, about a quarter of an hour; the extra dp",
+    "cpu": "2 cores, 4 GiB, about twenty minutes (estimated); the extra dp",
     "gpu": "a CUDA device of 16 GiB, half an hour at most (estimated); the extra dp",
     "paper": "a CUDA device of 16 GiB, 100 targets at 64x64, hours; the extra dp",
 }
