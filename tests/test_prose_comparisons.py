@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 from sentences import DRAWN, PHOTOGRAPHS, Sentence, paired, results, rising, rows
 
+from rp_tutorial.experiments.engine.documents import published
+from rp_tutorial.experiments.engine.experiment import experiment
 from rp_tutorial.theory.response import keep_probability
 
 VOTE, LOUD, NOISE = "smoothing, sigma 0.18, N = 10", "smoothing, sigma 0.25, N = 10", "plain noise, sigma 0.18"
@@ -34,6 +36,10 @@ EPSILONS = (1, 3, 8, 30)
 PRIVATE = [name(epsilon) for name in (pretrained, scratch) for epsilon in EPSILONS]
 
 SAID_OF_DP_SGD = (
+    ("and so did the nets of the stored runs below.",
+     lambda: {run["settings"]["private"]["scratch"]["epochs"] for run in published("frontier", DRAWN)} == {3}),
+    ("The recipe of the next runs has twenty passes,",
+     lambda: experiment("frontier").settings("cpu").private.scratch.epochs == 20),
     ("Private nets are inverted less often than the undefended one.",
      lambda: all(point(n) < point("none") for n in PRIVATE)),
     ("With public pretraining most of the drop is there at $\\epsilon = 30$, where hardly any noise is left.",
