@@ -66,13 +66,6 @@ class ConditionalLatents(nn.Module):
             optimiser.step()
         return self
 
-    @torch.no_grad()
-    def surest(self, net: nn.Module, prior: Prior, number: int) -> Tensor:
-        """Of `number` draws of every target the one of the largest margin in `net`: [T, d]."""
-        drawn = self.draw(number)
-        margins = own_margin(net(prior(drawn.flatten(0, 1))), self.targets.repeat(number)).view(number, -1)
-        return drawn[margins.argmax(dim=0), torch.arange(len(self.targets), device=drawn.device)]
-
 
 def own_margin(logits: Tensor, own: Tensor) -> Tensor:
     """The logit of class own [B] less the largest other, of logits [B, K]: [B]."""

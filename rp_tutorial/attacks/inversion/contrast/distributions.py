@@ -2,12 +2,14 @@
 
 The step from GMI (one latent by gradients, Zhang et al. 2020, which is `white_box.py`) to KED-MI (a law of latents,
 Chen et al. 2021) and PLG-MI (its loss, the margin of the logits, Yuan et al. 2023). A law cannot hide in one odd point
-of the net; of its draws the surest is the result. For contrast: the very loop of `labels_only/knowledge_transfer.py`,
+of the net; its mean is the result. For contrast: the very loop of `labels_only/knowledge_transfer.py`,
 had its surrogate been the net.
 """
 
 from dataclasses import replace
 from pathlib import Path
+
+import torch
 
 from rp_tutorial.attacks.inversion.conditional import ConditionalLatents, Fitted
 from rp_tutorial.attacks.inversion.contrast.opened import weights_of
@@ -16,7 +18,6 @@ from rp_tutorial.attacks.inversion.starts import check_targets
 from rp_tutorial.oracles.base import LabelOracle
 
 FITTED = Fitted(steps=120)
-LAST = 8  # draws of every law, of which the surest is kept
 
 
 @attack(
@@ -28,8 +29,7 @@ LAST = 8  # draws of every law, of which the surest is kept
 def distributional(oracle: LabelOracle, scene: Scene, state: Path | None) -> Attacked:
     device, prior, net = scene.settings.device, scene.prior, weights_of(oracle)
     targets = check_targets(scene.targets, oracle.num_classes).to(device)
-    how = replace(FITTED, steps=min(FITTED.steps, max(1, (scene.budget - LAST) // FITTED.draws)))
+    how = replace(FITTED, steps=min(FITTED.steps, max(1, scene.budget // FITTED.draws)))
     laws = ConditionalLatents(targets, prior.latent_dim, seed=scene.seed).learn(net, prior, how)
-    surest = laws.surest(net, prior, LAST)
-    spent = {"queries": (how.steps * how.draws + LAST) * len(targets), "search_queries": 0}
-    return Attacked(points(targets, surest, laws.mean), spent)
+    spent = {"queries": how.steps * how.draws * len(targets), "search_queries": 0}
+    return Attacked(points(targets, laws.mean, torch.zeros_like(laws.mean)), spent)

@@ -28,9 +28,8 @@ Judge = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 class Cloud:
     """How the normal law of a target learns."""
 
-    population: int = 33  # latents a generation
+    population: int = 66  # latents a generation
     rate: float = 0.5  # of the way to the mean of the chosen latents
-    pull: float = 0.0  # of the way to the prior's mean, after every generation
     spread: float = 1.0  # first standard deviation: that of the prior
     growth: float = 1.1  # of the spread after a generation in which more than `wanted` were good, else it shrinks by it
     wanted: float = 0.5
@@ -38,7 +37,6 @@ class Cloud:
 
     def __post_init__(self) -> None:
         count("population", self.population), closed_unit("rate", self.rate), closed_unit("wanted", self.wanted)
-        closed_unit("pull", self.pull)
         positive("spread", self.spread)
         if positive("growth", self.growth) < 1:
             raise refuse("growth", self.growth, "a number of at least 1")
@@ -62,7 +60,7 @@ def climb(judge: Judge, centre: Tensor, *, generations: int, cloud: Cloud, seed:
         weights, share = judge(latents, centre)
         total = weights.sum(dim=1, keepdim=True)
         mean = (weights[:, :, None] * latents).sum(dim=1) / total.clamp_min(1e-12)
-        centre = torch.where(total > 0, centre + cloud.rate * (mean - centre), centre) * (1 - cloud.pull)
+        centre = torch.where(total > 0, centre + cloud.rate * (mean - centre), centre)
         if cloud.latent_clamp is not None:
             centre = centre.clamp(-cloud.latent_clamp, cloud.latent_clamp)
         spread = torch.where((share > cloud.wanted)[:, None], spread * cloud.growth, spread / cloud.growth)
