@@ -25,7 +25,7 @@ from rp_tutorial.training.fit import fit
 from rp_tutorial.training.pretrain import image_features
 
 HEAD_PASSES, HEAD_BATCH, HEAD_RATE = 20, 512, 3e-3  # of the last layer, through all released labels ...
-HEAD_STEPS = 300  # ... and at least so many steps, where labels are few
+HEAD_STEPS = 150  # ... and at least so many steps, where labels are few
 
 
 class TransferredNet(nn.Module):

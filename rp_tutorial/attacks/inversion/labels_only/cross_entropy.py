@@ -32,7 +32,7 @@ class Cloud:
     rate: float = 0.5  # of the way to the mean of the chosen latents
     spread: float = 1.0  # first standard deviation: that of the prior
     growth: float = 1.1  # of the spread after a generation in which more than `wanted` were good, else it shrinks by it
-    wanted: float = 0.5
+    wanted: float = 0.3  # so that the cloud is wider than the region, and its middle shows
     latent_clamp: float | None = 3.0  # the centre stays where the prior makes good images
 
     def __post_init__(self) -> None:

@@ -23,7 +23,8 @@ from rp_tutorial.models.priors import Prior
 from rp_tutorial.oracles.base import LabelOracle
 
 ROUNDS = 2  # of asking about what the generator makes
-ASKING, LAST_WORD = Fitted(divergence=0.4), Fitted(divergence=0.02)  # near the prior to learn, and far out in the end
+ASKING = Fitted(steps=30, divergence=0.4)  # near the prior, where labels still differ and teach ...
+LAST_WORD = Fitted(divergence=0.02)  # ... and far out in the end
 
 
 @attack(
