@@ -20,7 +20,7 @@ def best(rows: list[dict[str, Any]], *, halves: np.ndarray | None = None) -> lis
 
     Of those who see labels and nothing else.
     """
-    found, rows = [], [row for row in rows if row["sees"] == "labels"]
+    found, rows = [], [row for row in _seen(rows) if row["sees"] == "labels"]
     for label in dict.fromkeys(row["defense"] for row in rows):
         own = [row for row in rows if row["defense"] == label]
         hits = {row["attacker"]: np.array(row["hits"], dtype=bool) for row in own}
@@ -44,7 +44,7 @@ def join(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
     Raises InputError if the runs have different defences or attackers.
     """
-    rows = join_rows([_seen(run) for run in results], SEEDS, by=("defense", "attacker"))
+    rows = join_rows([_seen(run["rows"]) for run in results], SEEDS, by=("defense", "attacker"))
     halves = np.concatenate([alternating(run["targets"]) for run in results])
     return results[0] | {
         "targets": sum(run["targets"] for run in results),
@@ -54,14 +54,14 @@ def join(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _seen(results: dict[str, Any]) -> list[dict[str, Any]]:
+def _seen(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows; in a run from before anybody saw more than labels, everybody saw labels."""
-    return [{"sees": "labels"} | row for row in results["rows"]]
+    return [{"sees": "labels"} | row for row in rows]
 
 
 def table(results: dict[str, Any]) -> pd.DataFrame:
     """A row a defence and attacker, without the columns that hold a value a target."""
-    return pd.DataFrame(_seen(results)).drop(columns=list(SEEDS.lists), errors="ignore")
+    return pd.DataFrame(_seen(results["rows"])).drop(columns=list(SEEDS.lists), errors="ignore")
 
 
 def best_table(results: dict[str, Any]) -> pd.DataFrame:
