@@ -7,17 +7,30 @@ from rp_tutorial.attacks.inversion.starts import check_targets
 from rp_tutorial.core.arguments import count, refuse
 from rp_tutorial.models.priors import Prior
 from rp_tutorial.oracles.base import LabelOracle
+from rp_tutorial.oracles.net import CheckedNet
 from rp_tutorial.oracles.plain import PlainOracle
 
 
-def weights_of(oracle: LabelOracle) -> nn.Module:
-    """The net whose labels `oracle` releases, in eval mode: weights, gradients and all.
+class Logits(nn.Module):
+    """The net of a release as a module from images to its logits [B, K], float32: the part of its output that holds
+    them, with products in the net's own precision."""
+
+    def __init__(self, checked: CheckedNet) -> None:
+        super().__init__()
+        self.module, self._checked = checked.module, checked
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._checked(x).float()
+
+
+def weights_of(oracle: LabelOracle) -> Logits:
+    """The net whose labels `oracle` releases, in eval mode, with gradients.
 
     Raises InputError for a release that changes labels: what lies behind it is not what it releases.
     """
     if not isinstance(oracle, PlainOracle):
         raise refuse("oracle", type(oracle).__name__, "a PlainOracle, as only an undefended net has scores to read")
-    return oracle.net.module.eval()
+    return Logits(oracle.net).eval()
 
 
 class Scores:

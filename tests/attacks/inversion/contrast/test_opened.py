@@ -7,6 +7,7 @@ import torch
 from rp_tutorial.attacks.inversion.contrast.opened import Scores, weights_of
 from rp_tutorial.attacks.inversion.registry import ATTACKS, attack
 from rp_tutorial.core.arguments import InputError
+from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.oracles.randomized_response import RandomizedResponse
 
 
@@ -17,6 +18,17 @@ def test_scores_are_the_nets_own_and_counted() -> None:
     torch.testing.assert_close(scores(z).exp(), known)
     torch.testing.assert_close(scores.of_targets(z[None], torch.tensor([2])).exp()[0], known[:, 2])
     assert (scores.queries, oracle.queries) == (2 * latent_scene.DIM, 0)
+
+
+def test_logits_that_are_a_part_of_the_output_are_found_and_have_gradients() -> None:
+    class Wrapped(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {"scores": x @ torch.eye(4)[:, :3]}
+
+    net = weights_of(PlainOracle(Wrapped(), num_classes=3, logits="scores"))
+    x = torch.arange(8.0).view(2, 4).requires_grad_()
+    assert torch.equal(net(x), x[:, :3])
+    assert torch.autograd.grad(net(x)[0, 1], x)[0].tolist() == [[0, 1, 0, 0], [0, 0, 0, 0]]
 
 
 def test_behind_a_defended_release_there_is_nothing_to_see() -> None:
