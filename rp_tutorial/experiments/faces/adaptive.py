@@ -57,7 +57,7 @@ PROFILES = {
         **SMOKE, targets=4, pool=256, accuracy_images=100, budget=330,
         student_images_seen=2000, white_box=WhiteBox(restarts=2, steps=40), private=PRIVATE_TRAINING["smoke"],
         defenses=(Defense("none"), Defense("smoothing", 0.18, 10), Defense(DP_SGD, epsilon=8.0),
-                  Defense("none", net=INVERSION_DEFENSES[1])),
+                  Defense("none", net=INVERSION_DEFENSES[2])),
     ),
     "cpu": AdaptiveSettings(
         defenses=(Defense("none"), Defense("smoothing", 0.18, 10), Defense("smoothing", 0.25, 10),

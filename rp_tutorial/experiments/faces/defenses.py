@@ -106,6 +106,7 @@ def defense(
 
     The function returns the oracle. `told`: settings that its label names, of sigma, n, epsilon. `at`: the settings at
     which every experiment that compares defences meets it. `promise`: the advantage that its theorem allows, if any.
+    A release that can stand on a net trained otherwise asks for `lab.target(recipe=defense.net)`.
     Raises InputError for a name that is taken.
 
     >>> class Rounded(torch.nn.Module):

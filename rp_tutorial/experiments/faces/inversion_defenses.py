@@ -25,20 +25,22 @@ Trained = tuple[IRClassifier, Objective]
 
 @trained_net("negative label smoothing")
 def negatively_smoothed(lab: FaceLab, net: IRClassifier) -> Trained:
-    """Tried: 0.05 (98.8 % after 48,000) and 0.5 (98.2 % there, 98.4 % in the end)."""
+    """Tried: 0.05 (98.8 % after 48,000), 0.5 (98.2 % there, 98.4 % in the end)."""
     return net, NegativeLabelSmoothing(0.5)
 
 
 @trained_net("bilateral dependency")
 def bilaterally_dependent(lab: FaceLab, net: IRClassifier) -> Trained:
-    """Tried: the weights of the source, 0.05 and 0.5 (98.2 % after 48,000 with the stem as a layer; 99.2 %)."""
-    return net, BilateralDependency(on_images=0.05, on_labels=0.5)
+    """Tried on images, at 0.5 on labels: 0.05 as in the source (99.2 %), 0.2 (99.3 %), 0.4 (99.4 %), 1 (1.2 %).
+
+    At 1 nothing is learnt, and another net may fail at less: it is not the largest that went well.
+    """
+    return net, BilateralDependency(on_images=0.2, on_labels=0.5)
 
 
 @trained_net("information bottleneck")
 def behind_a_bottleneck(lab: FaceLab, net: IRClassifier) -> Trained:
-    """Half as many numbers as there are features, as in the source. Tried: a price of 0.01 (97.6 %
-    after 48,000, 98.9 % in the end)."""
+    """Half as many numbers as there are features, as in the source. Tried: a price of 0.01 (98.9 %), 0.03 (98.0 %)."""
     features = net.fc_layer.in_features
     net.fc_layer = VariationalHead(features, lab.num_classes, width=features // 2, seed=lab.seed)
     return net, InformationBottleneck(0.01)
@@ -48,8 +50,8 @@ def behind_a_bottleneck(lab: FaceLab, net: IRClassifier) -> Trained:
 def transferred(lab: FaceLab, net: IRClassifier) -> Trained:
     """Early layers from public images, those that DP-SGD starts from.
 
-    Tried: 1, 2 and 3 units behind the stem (1: 96.3 %; 2 and 3: 94.1 % and 94.8 % after 48,000). There is no strength
-    that costs about a point only: the stem alone sees no private image in any of them.
+    Tried: the stem and 1 unit (96.3 %), 2 (95.4 %, and 94.1 % after 48,000), 3 (94.8 % there). None of them stays
+    within a point: this defence is compared at the accuracy that it has.
     """
     public = public_net(lab, getattr(lab.settings, "private", PrivateTraining()))
     public.fc_layer = net.fc_layer
