@@ -266,6 +266,8 @@ SAID_OF_THE_MECHANISM = (
     ("is still there, about as faint as it was; the little that is lost, fixed noise loses too.",
      lambda: value("none", "cosine_sphere") > value(VOTE, "cosine_sphere") > value(FIXED, "cosine_sphere")
      > 0.8 * value("none", "cosine_sphere")),
+    ("At a third of it three names in four are wrong.",
+     lambda: 0.7 < 1 - rows("frontier", part="points").loc["smoothing, sigma 0.35, N = 10", "test_accuracy"] < 0.8),
     ("And ten verdicts at 95 % are not corrected for being ten.",
      lambda: len(results("inversion-mechanism")["verdicts"]) == 10),
 )  # fmt: skip

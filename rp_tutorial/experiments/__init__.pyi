@@ -31,6 +31,7 @@ from .mechanism.latent_measures import pass_probability as pass_probability
 from .mechanism.latent_measures import push as push
 from .mechanism.latent_measures import sphere_labels as sphere_labels
 from .mechanism.latent_measures import unit_vectors as unit_vectors
+from .mechanism.promise import PAIRS as PAIRS
 from .tables.frontier import InsuranceFrontierSettings as InsuranceFrontierSettings
 from .tables.frontier import InsuranceLab as InsuranceLab
 from .tables.frontier import run_insurance as run_insurance

@@ -3,6 +3,7 @@ from . import plurality as plurality
 from . import response as response
 from .adaptive import adaptive_tv as adaptive_tv
 from .adaptive import known_noise_tv as known_noise_tv
+from .adaptive import transcript_tv as transcript_tv
 from .calibrated_plurality import calibrated_plurality_level as calibrated_plurality_level
 from .calibrated_plurality import calibrated_plurality_radius as calibrated_plurality_radius
 from .calibration import calibrated_level as calibrated_level

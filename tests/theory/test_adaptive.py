@@ -8,7 +8,7 @@ from scipy import special, stats
 
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.statistics.binomial import lower_confidence_bound
-from rp_tutorial.theory.adaptive import adaptive_tv, known_noise_tv
+from rp_tutorial.theory.adaptive import adaptive_tv, known_noise_tv, transcript_tv
 from rp_tutorial.theory.guarantees import composition_tv, deployable_radius
 from tests.helpers.piecewise import PiecewiseNet, shared_noise_differs, vote_laws
 
@@ -78,6 +78,42 @@ def test_a_walk_of_no_reach_is_a_repeated_question():
         noise = 2 * special.ndtr(math.sqrt(m * n_vote) * s / 4) - 1
         assert found == pytest.approx(noise, rel=1e-8, abs=1e-14)
         assert found[0] == 0
+
+
+def unequal_walk(worlds: list[tuple[np.ndarray, np.ndarray]], p=1.0, q=1.0) -> np.ndarray:
+    """TV of the best strategy: the k-th question is one of those with the laws worlds[k], chosen by the answers."""
+    if not worlds:
+        return np.abs(np.asarray(p) - q) / 2
+    (here, there), *later = worlds
+    p, q = np.asarray(p)[..., None, None] * here, np.asarray(q)[..., None, None] * there
+    return unequal_walk(later, p, q).sum(axis=-1).max(axis=-1)
+
+
+@pytest.mark.parametrize(("n_vote", "p_low"), [(1, None), (5, None), (11, 0.7), (101, 0.9)])
+def test_no_strategy_tells_two_lists_of_questions_apart_beyond_the_bound(n_vote, p_low):
+    """Half-spaces: all questions at least as sure as p_low, the other list nearer to the boundary by its distances."""
+    distances = [0.1, 0.4, 0.0, 0.25, 0.6]
+    sure = -1.5 if p_low is None else special.ndtri(p_low)
+    places, worlds = sure + np.linspace(0, 3, 7), []
+    for distance in distances:
+        won = [stats.binom.sf(n_vote // 2, n_vote, special.ndtr(u)) for u in (places, places - distance)]
+        worlds.append(tuple(np.stack([1 - win, win], axis=-1) for win in won))
+    exact = float(unequal_walk(worlds))
+    bound = transcript_tv(distances, sigma=1.0, n_vote=n_vote, p_low=p_low, num_classes=2)
+    assert 0 < exact <= bound
+    assert bound < 2.5 * exact, "and it is not far from what they tell"
+    assert transcript_tv(np.array(distances) * 3, sigma=3.0, n_vote=n_vote, p_low=p_low, num_classes=2) == (
+        pytest.approx(bound, rel=1e-9)
+    )
+
+
+def test_lists_of_equal_distances_are_those_of_the_walk_of_no_reach():
+    for many in (1, 7, 40):
+        at = {"sigma": 0.5, "n_vote": 11, "p_low": 0.8}
+        found = transcript_tv([0.2] * many, **at)
+        assert found == pytest.approx(float(adaptive_tv(0.2, reach=0.0, queries=many, **at)), rel=1e-9)
+    assert transcript_tv([], sigma=1.0, n_vote=11) == 0
+    assert transcript_tv([0.0, 1e9], sigma=1.0, n_vote=11) == 1
 
 
 def test_an_adversary_who_knows_the_noise_gains_no_more_than_the_labels_differ():

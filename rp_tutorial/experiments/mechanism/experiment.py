@@ -3,8 +3,9 @@
 The paper says that the certified radius R masks the direction to the target. Here the parts of that explanation, and
 of others, are measured one by one, at points of the undefended attack's own walks: how far the attack's probes move an
 image beside the radius of a certificate, how often labels flip on a sphere, how far the direction estimate is from the
-true one, and what random labels do to the attack's two rules (29 of 32 inside; a step's end inside). The measuring is
-in `probe` and `latent_measures`, the verdicts in `verdicts`, the attack in `experiments/faces/inversion`.
+true one, what random labels do to the attack's two rules (29 of 32 inside; a step's end inside), and what the theorem
+on votes promises about the questions of a walk. The measuring is in `probe`, `latent_measures` and `promise`, the
+verdicts in `verdicts`, the attack in `experiments/faces/inversion`.
 """
 
 from typing import Any
@@ -32,7 +33,7 @@ def _profile(name: str, **ours: Any) -> MechanismSettings:
 
 PROFILES = {
     "smoke": _profile("smoke", sigmas=(inversion.CONTROL,), radii=(0.5, 2.0), grid_targets=3, many_directions=128,
-                      centre_repeats=4, truth_votes=50),
+                      centre_repeats=4, truth_votes=50, promise_n=(100, 1000)),
     "cpu": _profile("cpu"),
     "gpu": _profile("gpu", sigmas=(0.1,), truth_votes=400),
     "paper": _profile("paper", sigmas=(0.01, 0.02, 0.03, 0.05, 0.1), grid_targets=100, many_directions=4096,
@@ -48,12 +49,15 @@ NEEDS = {
 
 
 def tables(results: dict[str, Any]) -> dict[str, pd.DataFrame]:
-    """Tidy tables: `arms` (a row an arm), `radii` (arm and latent radius), `displacement`, `verdicts`."""
+    """Tidy tables: `arms` (a row an arm), `radii` (arm and latent radius), `displacement`, `promise` (what a certified
+    vote promises about the walk, a row a sigma and N), `verdicts`.
+    """
     arms = pd.DataFrame([_flat(arm) for arm in results["arms"]])
     radii = [{"name": arm["name"], **_flat(row)} for arm in results["arms"] for row in arm["by_radius"]]
     moved = [{"sigma": at["sigma"], **_flat(row)} for at in results["displacement"] for row in at["spheres"]]
     found = [{"explanation": name, **row} for name, verdict in results["verdicts"].items() for row in verdict["rows"]]
-    lists = {"radii": radii, "displacement": moved, "verdicts": found}
+    kept = [_flat(row) for row in results.get("promise", [])]  # the stored runs were before it
+    lists = {"radii": radii, "displacement": moved, "promise": kept, "verdicts": found}
     return {"arms": arms} | {name: pd.DataFrame(rows) for name, rows in lists.items()}
 
 
@@ -95,6 +99,8 @@ def run(lab: MechanismLab) -> dict[str, Any]:
         "rule": rule_of(lab.settings),
         "displacement": [lab.displaced(sigma) for sigma in lab.settings.sigmas],
         "arms": [lab.seen(arm) for arm in lab.settings.arms],
+        "pairs": lab.pairs,
+        "promise": [row for sigma in lab.settings.sigmas for row in lab.promised(sigma)],
     }
     return results | {"verdicts": verdicts(results)}
 

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from rp_tutorial.attacks.inversion.boundary_repulsion import Inversion, sphere_directions
 from rp_tutorial.attacks.inversion.queries import LatentQueries
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.streams import Purpose, child_seed
@@ -21,10 +22,12 @@ from rp_tutorial.experiments.faces import inversion
 from rp_tutorial.experiments.faces.defenses import plain, smoothing
 from rp_tutorial.experiments.faces.inversion import Arm, InversionLab, InversionSettings
 from rp_tutorial.experiments.mechanism import latent_measures as measures
+from rp_tutorial.experiments.mechanism import promise
 from rp_tutorial.experiments.mechanism.verdicts import binomial_pass
 from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.oracles.smoothing import Smoothing
 from rp_tutorial.statistics.binomial import max_certifiable_radius
+from rp_tutorial.theory.certificate import Certificate
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -43,6 +46,10 @@ class MechanismSettings(InversionSettings):
     certify_n: int = 100
     certify_alpha: float = 0.01
     largest_n: tuple[int, ...] = (100, 1000, 100_000)  # samples behind the largest radius that can be printed
+    votes: tuple[int, ...] = (10, 100)  # of the release whose promise is asked about
+    target_tv: float = 0.02  # of that promise: advantage .01
+    promise_n: tuple[int, ...] = (100, 1000, 10_000)  # certifying samples behind it
+    most_passes: int = 200  # of a walk whose distances are measured
 
 
 class MechanismLab(InversionLab):
@@ -58,7 +65,21 @@ class MechanismLab(InversionLab):
         """What the attack sees through one defence."""
         return self._part(f"seen-{arm.name}", lambda: self._seen(arm), arm)
 
+    def promised(self, sigma: float) -> list[dict[str, Any]]:
+        """What a certified vote at sigma promises about the pictures that the walk asks about, one entry an N."""
+        return self._part(f"promise-sigma{sigma:g}", lambda: [self._promised(sigma, n) for n in self.settings.votes])
+
+    @property
+    def pairs(self) -> dict[str, Any]:
+        """How far apart the pictures of the undefended walk are, and the sigma that a promise about them would need."""
+        return self._part("pairs", self._pairs)
+
     # --- Points ---
+
+    @cached_property
+    def recorded(self) -> Inversion:
+        """The undefended attack with every pass."""
+        return self.attack(Arm("none"), record=True)
 
     @cached_property
     def walk(self) -> dict[str, Any]:
@@ -70,7 +91,7 @@ class MechanismLab(InversionLab):
         return self._part("walk", self._walk)
 
     def _walk(self) -> dict[str, Any]:
-        found = self.attack(Arm("none"), record=True)
+        found = self.recorded
         owner = found.found.nonzero()[:, 0]
         if not len(owner):
             raise InputError("data: no target got a first point, so there is no walk to measure along; allowed is a "
@@ -123,10 +144,13 @@ class MechanismLab(InversionLab):
 
     # --- Certificates ---
 
-    def _displaced(self, sigma: float) -> dict[str, Any]:
+    def _certified(self, sigma: float) -> Certificate:
         s = self.settings
         smoothing = self._smoothing(sigma, Purpose.CERTIFICATES)
-        found = smoothing.certify(self._images(), n0=s.n0, n=s.certify_n, alpha=s.certify_alpha)
+        return smoothing.certify(self._images(), n0=s.n0, n=s.certify_n, alpha=s.certify_alpha)
+
+    def _displaced(self, sigma: float) -> dict[str, Any]:
+        s, found = self.settings, self._certified(sigma)
         sizes = sorted({s.certify_n, *s.largest_n})
         largest = {str(n): max_certifiable_radius(n, alpha=s.certify_alpha, sigma=sigma) for n in sizes}
         return {
@@ -157,6 +181,42 @@ class MechanismLab(InversionLab):
             "beyond_certified": self._over((moved > certified[:, None]).mean(axis=1)),
             "over_largest": {n: quantiles(moved / r) for n, r in largest.items()},
             "beyond_largest": {n: self._over((moved > r).mean(axis=1)) for n, r in largest.items()},
+        }
+
+    # --- What the theorem promises ---
+
+    @cached_property
+    def distances(self) -> promise.Distances:
+        """Between the pictures of the undefended walk, in the directions of the attack itself."""
+        s, found = self.settings, self.recorded
+        shape = len(self.targets), s.attack.directions, found.z.shape[1]
+        return promise.walk_distances(
+            self.prior.eval(),
+            found,
+            lambda k: sphere_directions(self.seed, k, *shape),
+            most_passes=s.most_passes,
+            device=s.device,
+        )
+
+    def _pairs(self) -> dict[str, Any]:
+        s, found = self.settings, self.distances
+        at = {"target_tv": s.target_tv, "alpha": s.certify_alpha, "samples": max(s.promise_n)}
+        return {
+            "target_tv": s.target_tv,
+            "asked": promise.each(found["centre"], len),
+            "distances": {kind: quantiles(np.concatenate(each)) for kind, each in found.items()},
+            "needed_sigma": [promise.needed(found, n_vote=n, **at) for n in s.votes],
+        }
+
+    def _promised(self, sigma: float, n_vote: int) -> dict[str, Any]:
+        """own: by the certificates of the measured points, beside what the surest net would have."""
+        s = self.settings
+        own = self._certified(sigma).deployable_radius(n_vote=n_vote, target_tv=s.target_tv)
+        kept = {"target_tv": s.target_tv, "alpha": s.certify_alpha, "samples": s.promise_n}
+        return {
+            **promise.promised(self.distances, sigma=sigma, n_vote=n_vote, **kept),
+            "has_own_radius": self._over((own > 0).astype(float)),
+            "within_own": self._over((self._moved["attack"] <= own[:, None]).mean(axis=1)),
         }
 
     # --- What the attack sees ---

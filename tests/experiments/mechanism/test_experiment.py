@@ -39,7 +39,7 @@ FLAT = MechanismSettings(
 TINY = MechanismSettings(
     identities=4, train_images=24, test_images=8, public_images=60, images_seen=200, evaluator_images_seen=100,
     latent_dim=8, targets=4, pool=300, radii=(0.5, 2.0), grid_targets=2, many_directions=32,
-    centre_repeats=2, truth_votes=10, certify_n=20, largest_n=(100,), sigmas=(0.1,),
+    centre_repeats=2, truth_votes=10, certify_n=20, largest_n=(100,), promise_n=(100,), sigmas=(0.1,),
     arms=(Arm("none"), Arm("smoothing", 0.1, 10)),
     attack=dataclasses.replace(BOUNDED, patience=3, rejected_limit=3, max_iterations=4),
 )  # fmt: skip
@@ -285,13 +285,26 @@ def test_the_results_are_json_and_the_tables_hold_no_lists(results):
     assert json.loads(json.dumps(results, allow_nan=False)) == results
     for table in inversion_mechanism.tables(results).values():
         assert not table.map(lambda cell: isinstance(cell, list | dict)).to_numpy().any()
-    assert set(inversion_mechanism.tables(results)) == {"arms", "radii", "displacement", "verdicts"}
+    assert set(inversion_mechanism.tables(results)) == {"arms", "radii", "displacement", "promise", "verdicts"}
     assert "boundary hidden" in inversion_mechanism.summary(results)
 
 
 def test_points_belong_to_targets_that_were_found(results):
     assert 0 < results["points"] <= 3 * results["targets"]
     assert results["rule"] == {"directions": 32, "needed": 29}
+
+
+def test_the_promise_is_about_the_questions_that_were_asked(results):
+    assert [(row["sigma"], row["n_vote"]) for row in results["promise"]] == [(0.1, 10), (0.1, 100)]
+    asked = [count for count in results["pairs"]["asked"]["by_target"] if count is not None]
+    assert all(count % 32 == 0 and 0 < count <= 32 * TINY.attack.max_iterations for count in asked)
+    for row in results["promise"]:
+        for measured in (row["walk"]["surest"], row["one_label"]["surest"], row["has_own_radius"], row["within_own"]):
+            assert all(0 <= share <= 1 for share in measured["by_target"] if share is not None)
+        assert row["walk"]["anybody"]["value"] <= 0.5
+    twice = join([results, results])
+    assert twice["pairs"]["asked"]["targets"] == 2 * results["pairs"]["asked"]["targets"]
+    assert twice["promise"][0]["longest_radius"] == results["promise"][0]["longest_radius"]
 
 
 def test_no_walk_is_one_clear_line():
