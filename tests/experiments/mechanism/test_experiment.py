@@ -65,7 +65,7 @@ class HalfSpaceLab(MechanismLab):
     def prepare(self) -> None:
         """There are no faces to read."""
 
-    def target(self, *, noise_sigma=None):
+    def target(self, **_):
         return half_space_net()
 
 
