@@ -234,7 +234,7 @@ class VoteOracle(_SmoothedOracle):
 class PredictOracle(_SmoothedOracle):
     """Releases PREDICT(n, alpha) of a smoothed classifier, with the noise of the `Smoothing`. May ABSTAIN.
 
-    >>> smoothing = rp.Smoothing(rp.models.half_space_net(), num_classes=2, sigma=1.0)
+    >>> smoothing = rp.Smoothing(rp.models.half_space_net(), num_classes=2, sigma=1.0, seed=0)
     >>> rp.PredictOracle(smoothing, n=100, alpha=0.01)(rp.models.at_distance([3.0, -3.0]))
     tensor([1, 0])
     >>> rp.PredictOracle(smoothing, n=8, alpha=0.01)(rp.models.at_distance([9.0, 0.5]))  # even 7 : 1 is not enough
