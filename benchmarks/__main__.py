@@ -21,12 +21,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from benchmarks import attack, exact_noise, parts, votes
 from rp_tutorial.core.files import write_atomically
-from rp_tutorial.core.streams import Purpose, global_stream, torch_seed
+from rp_tutorial.core.streams import Purpose, global_stream
 from rp_tutorial.experiments.engine.runner import versions
 from tools.publish import PUBLISHED, rounded
 
@@ -50,7 +49,6 @@ def growing(*, smoke: bool) -> list[dict[str, Any]]:
 @global_stream(Purpose.BENCHMARK_NOISE)
 def document(*, smoke: bool) -> dict[str, Any]:
     """Everything, as a JSON value."""
-    np.random.seed(torch_seed(Purpose.BENCHMARK_NOISE))  # where the toolbox draws
     about = {"release": versions()["rp_tutorial"], "machine": machine()}
     grown = growing(smoke=smoke)
     attacked = attack.measured(smoke=smoke)

@@ -3,8 +3,8 @@
 How narrow the bottleneck is decides the weight of its information in the loss (`training/inversion_defences`).
 """
 
-import torch
 from torch import Tensor, nn
+from torch.distributions import Normal
 
 from rp_tutorial.core.arguments import count
 from rp_tutorial.core.streams import Purpose, global_stream
@@ -34,7 +34,7 @@ class VariationalHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         mean, spread = self.code(features)
-        return self.scores(mean + spread * torch.randn_like(spread) if self.training else mean)
+        return self.scores(Normal(mean, spread).rsample() if self.training else mean)
 
     def code(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of the code, each [B, width]."""

@@ -89,6 +89,7 @@ def net_comparison(
     mean as below it by as much. Fewer than six units can show nothing at 5 %: their interval is [-1, 1].
     Raises InputError for arrays of another kind or shape, or a margin outside (0, 1).
 
+    >>> import numpy as np
     >>> hits = np.arange(80) < np.array([[52], [48], [55], [50], [49], [51], [54], [47]])
     >>> found = rp.statistics.net_comparison(hits, np.arange(80) < np.arange(36, 44)[:, None])
     >>> found.verdict, found.difference, found.p_value

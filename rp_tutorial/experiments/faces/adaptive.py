@@ -63,9 +63,7 @@ PROFILES = {
         defenses=(Defense("none"), Defense("smoothing", 0.18, 10), Defense("smoothing", 0.25, 10),
                   Defense("plain noise", 0.18), Defense("abstaining", 0.18, 10),
                   Defense("randomized response", epsilon=6.5), Defense("memoised response", epsilon=6.5),
-                  Defense(DP_SGD, epsilon=8.0, public=True),
-                  *(Defense("none", net=net) for net in INVERSION_DEFENSES),
-                  *(Defense("smoothing", 0.18, 10, net=net) for net in INVERSION_DEFENSES)),
+                  Defense(DP_SGD, epsilon=8.0, public=True)),
     ),
     "gpu": AdaptiveSettings(
         **GPU, budget=3300, student_images_seen=400_000, private=PRIVATE_TRAINING["gpu"],

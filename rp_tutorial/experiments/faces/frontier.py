@@ -92,7 +92,7 @@ PROFILES = {
     ),
     "cpu": FrontierSettings(
         arms=_arms((0.12, 0.18, 0.25, 0.35), large_n=(0.18,), augmented=(0.18, 0.25), responses=(3.5, 5.0, 6.5, 8.0),
-                   private=EPSILONS, nets=INVERSION_DEFENSES),
+                   private=EPSILONS),
         attack=BOUNDED,
     ),
     "gpu": FrontierSettings(

@@ -115,12 +115,11 @@ PROFILES = {
     ),
     "gpu": InversionSettings(
         **GPU, targets=24, pool=20_000, attack=dataclasses.replace(BOUNDED, max_iterations=40),
-        arms=_paper_grid(PAPER_SIGMAS), private=PRIVATE_TRAINING["gpu"],
+        arms=_paper_grid(PAPER_SIGMAS),
     ),
     "paper": InversionSettings(
         **PAPER, targets=100, pool=100_000,
         arms=_arms((0.01, 0.02, 0.03, 0.05, 0.1), large_n=(0.01, 0.02, 0.03, 0.05, 0.1), control=(0.03, 0.1)),
-        private=PRIVATE_TRAINING["paper"],
         attack=dataclasses.replace(BREP_MI, rejected_limit=1000, max_iterations=20_000),
     ),
 }  # fmt: skip

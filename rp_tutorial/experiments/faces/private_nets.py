@@ -47,16 +47,15 @@ class PrivateTraining:
     """
 
     delta: float = 1e-5  # below one over the number of private images
-    scratch: PrivateSteps = PrivateSteps(epochs=20, sample_rate=1 / 12, learning_rate=2.0)  # to its end: minutes
+    scratch: PrivateSteps = PrivateSteps(epochs=3, sample_rate=1 / 12, learning_rate=2.0)  # not to its end
     public: PrivateSteps = PrivateSteps(epochs=17, sample_rate=1 / 6, learning_rate=8.0)
     public_images_seen: int = 100_000  # in pretraining
     kept: int = 64  # directions of the public features on which the last layer stands
 
 
+TO_THE_END = PrivateTraining(scratch=PrivateSteps(epochs=20, sample_rate=1 / 12, learning_rate=2.0))  # minutes
 PRIVATE_TRAINING = {
-    "smoke": PrivateTraining(
-        scratch=PrivateSteps(epochs=3, sample_rate=1 / 12, learning_rate=2.0), public_images_seen=8000, kept=24
-    ),
+    "smoke": PrivateTraining(public_images_seen=8000, kept=24),
     "cpu": PrivateTraining(),
     "gpu": PrivateTraining(public_images_seen=200_000, kept=128),
     "paper": PrivateTraining(

@@ -16,6 +16,7 @@ from rp_tutorial.experiments.faces.private_nets import DP_SGD
 
 PRIMARY, PATIENT, OTHER, ESTIMATE = "primary", "patient", "other", "estimate"
 NONE = Arm("none")
+SEEDS = range(10, 22)  # each with faces, prior, directions and nets of its own
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ The price is the variational bound of the information bottleneck. The layer itse
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
+from torch.distributions import Normal
 
 from rp_tutorial.core.arguments import positive
 from rp_tutorial.models.facenet import FaceClassifier
@@ -34,7 +34,7 @@ class InformationBottleneck:
 
     def __call__(self, net: FaceClassifier, x: Tensor, labels: Tensor, progress: float) -> Tensor:
         mean, spread = net.fc_layer.code(net.features(x))
-        logits = net.fc_layer.scores(mean + spread * torch.randn_like(spread))
+        logits = net.fc_layer.scores(Normal(mean, spread).rsample())
         cost = divergence(mean.float(), spread.float()).mean()
         return nn.functional.cross_entropy(logits.float(), labels) + self.price * cost
 

@@ -167,7 +167,7 @@ def jumped(bench: Bench, folder: Path, rng: np.random.Generator) -> None:
 
     bench.struck(folder, bench.place(rng), jump)
     for path in [*entries(folder), *left_over(folder)]:
-        os.utime(folder / path, (max(0, time.time() + seconds),) * 2)
+        os.utime(folder / path, (max(0, (folder / path).stat().st_mtime + seconds),) * 2)
 
 
 @pytest.mark.parametrize("name", [name for name in FAULTS if name != "lost worker"])
@@ -236,7 +236,7 @@ def test_what_kills_leave_is_not_taken_for_damage_and_does_not_grow(bench: Bench
     monkeypatch.setenv("RP_TUTORIAL_CACHE", str(folder / "cache"))
     assert not damaged()
     for path, ahead in zip(left_over(folder), itertools.cycle((-2, 2)), strict=False):  # a clock was set back meanwhile
-        os.utime(path, (time.time() + ahead * ABANDONED,) * 2)
+        os.utime(path, (Path(path).stat().st_mtime + ahead * ABANDONED,) * 2)
     for path in entries(folder):
         (folder / path).unlink()
     bench.resumes(folder)

@@ -98,10 +98,7 @@ def test_an_edit_of_a_recipe_concerns_the_arms_that_stand_on_it_alone() -> None:
     assert {path.name for path in kinds[1] - kinds[0]} == {"inversion_defenses.py"}
 
 
-def test_both_comparisons_meet_every_one_of_them_alone_and_behind_a_vote() -> None:
-    for listed in (frontier.PROFILES["cpu"].arms, adaptive.PROFILES["cpu"].defenses):
-        found = {(defense.net, defense.defense) for defense in listed if defense.net}
-        assert found == {(net, release) for net in INVERSION_DEFENSES for release in ("none", "smoothing")}
+def test_both_comparisons_meet_one_of_them() -> None:
     smoke = {*frontier.PROFILES["smoke"].arms, *adaptive.PROFILES["smoke"].defenses}
     assert len({defense.net for defense in smoke if defense.net}) == 2
 
