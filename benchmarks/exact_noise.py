@@ -16,8 +16,8 @@ from torch import nn
 
 from benchmarks.rounds import compared, each, measure
 from rp_tutorial.core.streams import Purpose, torch_generator
-from rp_tutorial.models.mlp import two_layer_net
 from rp_tutorial.models.small_faces import SmallFaceNet
+from rp_tutorial.models.table_nets import two_layer_net
 from rp_tutorial.oracles.grid import Grid
 from rp_tutorial.oracles.smoothing import Smoothing
 

@@ -19,8 +19,8 @@ import torch
 from benchmarks.rounds import fastest, growth, measure
 from rp_tutorial.core.streams import Purpose, torch_generator
 from rp_tutorial.models.fold import folded
-from rp_tutorial.models.mlp import two_layer_net
 from rp_tutorial.models.small_faces import SmallFaceNet
+from rp_tutorial.models.table_nets import two_layer_net
 from rp_tutorial.oracles.smoothing import Smoothing
 
 STATUS = Path("/proc/self/status")

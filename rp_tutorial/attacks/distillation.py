@@ -3,7 +3,7 @@
 The attacker has public images, a query budget and an empty net of its own. It asks, drops what was not answered, and
 trains: function-level extraction, with labels only. What it may ask is `query_images`, the asking is `ask`, the
 training `train_student`; `distil` is the three in a row. How good a copy is, only its owner could tell the attacker:
-that comparison is in `experiments/faces/distillation.py`. What can be done with a copy is in `inversion/white_box.py`.
+that comparison is in `experiments/distillation`. What can be done with a copy is in `inversion/white_box.py`.
 """
 
 from collections.abc import Iterator

@@ -14,7 +14,7 @@ from scipy import special
 from torch import nn
 
 from rp_tutorial.checks.base import check, compare, drawn
-from rp_tutorial.models.mlp import two_layer_net
+from rp_tutorial.models.table_nets import two_layer_net
 from rp_tutorial.theory.halfspace import class_one_probability, predict_law
 
 SEVERAL = 8  # questions of a check

@@ -14,7 +14,7 @@ from scipy import special, stats
 from rp_tutorial.checks.base import AnswerError, ask, check, compare, drawn, numbers, shown
 from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.core.streams import Purpose, torch_generator
-from rp_tutorial.models.halfspace_net import at_distance, half_space_net
+from rp_tutorial.models.table_nets import at_distance, half_space_net
 from rp_tutorial.oracles.votes import significant_plurality
 from rp_tutorial.statistics.binomial import (
     certified_radius,

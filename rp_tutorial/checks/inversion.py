@@ -14,7 +14,7 @@ from torch import Tensor
 
 from rp_tutorial.checks.base import AnswerError, ask, check, compare, drawn, numbers, shown
 from rp_tutorial.core.labels import ABSTAIN
-from rp_tutorial.models.halfspace_net import at_distance, half_space_net
+from rp_tutorial.models.table_nets import at_distance, half_space_net
 from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.theory.halfspace import vote_law
 

@@ -20,7 +20,7 @@ from rp_tutorial.checks.base import AnswerError, ask, check, drawn, numbers, sho
 from rp_tutorial.checks.guarantees import Told
 from rp_tutorial.core.arguments import count
 from rp_tutorial.core.streams import Purpose, child_seed
-from rp_tutorial.models.halfspace_net import DIRECTION, at_distance, half_space_net
+from rp_tutorial.models.table_nets import DIRECTION, at_distance, half_space_net
 from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.statistics.binomial import clopper_pearson
 from rp_tutorial.theory.guarantees import repeated_tv

@@ -1,5 +1,7 @@
 from .benchmarks import benchmark_changes as benchmark_changes
 from .benchmarks import benchmarks as benchmarks
+from .distillation.experiment import Teacher as Teacher
+from .distillation.students import MARGIN as MARGIN
 from .engine.documents import measured_devices as measured_devices
 from .engine.documents import read_documents as read_documents
 from .engine.documents import stale as stale
@@ -11,7 +13,6 @@ from .engine.schedule import schedule as schedule
 from .engine.stages import Stages as Stages
 from .engine.sweep import sweep as sweep
 from .faces.defenses import Defense as Defense
-from .faces.distillation import Teacher as Teacher
 from .faces.frontier import LOWEST as LOWEST
 from .faces.frontier import RP as RP
 from .faces.inversion import CONTROL as CONTROL
@@ -24,7 +25,6 @@ from .faces.lab import FaceLab as FaceLab
 from .faces.private_nets import EPSILONS as EPSILONS
 from .faces.private_nets import private_target as private_target
 from .faces.private_nets import public_net as public_net
-from .faces.students import MARGIN as MARGIN
 from .mechanism.latent_measures import difference as difference
 from .mechanism.latent_measures import displacement as displacement
 from .mechanism.latent_measures import pass_probability as pass_probability

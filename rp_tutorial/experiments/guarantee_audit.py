@@ -25,7 +25,7 @@ from rp_tutorial.experiments.engine.experiment import NO_DATA, Experiment, regis
 from rp_tutorial.experiments.engine.lab import Lab
 from rp_tutorial.experiments.game_table import Table
 from rp_tutorial.experiments.half_space_games import N0, RULES, Mechanism
-from rp_tutorial.models.halfspace_net import at_distance, half_space_net
+from rp_tutorial.models.table_nets import at_distance, half_space_net
 from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.oracles.smoothing import PredictOracle, Smoothing, VoteOracle
 from rp_tutorial.statistics.binomial import lower_confidence_bound

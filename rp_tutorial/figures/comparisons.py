@@ -133,7 +133,7 @@ def distillation_curves(table: pd.DataFrame, *, measures: Sequence[str] = tuple(
     """What students have learnt from so many queries: a panel a measure, a line a teacher, intervals over images.
 
     table: columns name (of the teacher), queries, and for each measure `measure` and `measure`_ci (pairs); the table
-    `students` of `experiments.faces.distillation`.
+    `students` of `experiments.distillation`.
     """
     learnt = pd.concat(kit.measured(table, of, "name", "queries").assign(panel=MEASURES.get(of, of)) for of in measures)
     learnt = on_page(learnt, "name")

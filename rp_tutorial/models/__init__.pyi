@@ -7,13 +7,14 @@ from .facenet import FaceNet64 as FaceNet64
 from .fold import folded as folded
 from .generator import Generator as Generator
 from .generator import SmallGenerator as SmallGenerator
-from .halfspace_net import at_distance as at_distance
-from .halfspace_net import half_space_net as half_space_net
-from .mlp import two_layer_net as two_layer_net
 from .priors import DecoderPrior as DecoderPrior
 from .priors import PCAPrior as PCAPrior
 from .priors import Prior as Prior
 from .priors import new_prior as new_prior
+from .scattering import Scattering as Scattering
 from .small_faces import SmallEvaluator as SmallEvaluator
 from .small_faces import SmallFaceNet as SmallFaceNet
+from .table_nets import at_distance as at_distance
+from .table_nets import half_space_net as half_space_net
+from .table_nets import two_layer_net as two_layer_net
 from .variational_head import VariationalHead as VariationalHead

@@ -14,7 +14,7 @@ from scipy import special, stats
 from rp_tutorial.attacks.distinguishing import fit_test, judge, play, record
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.labels import ABSTAIN
-from rp_tutorial.models.halfspace_net import at_distance, half_space_net
+from rp_tutorial.models.table_nets import at_distance, half_space_net
 from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.oracles.smoothing import PredictOracle, Smoothing, VoteOracle

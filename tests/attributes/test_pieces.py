@@ -14,7 +14,7 @@ from torch import nn
 
 from rp_tutorial.attributes.pieces import LabelPieces, label_pieces
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.models.mlp import two_layer_net
+from rp_tutorial.models.table_nets import two_layer_net
 
 COLUMN = 1
 

@@ -12,7 +12,7 @@ from rp_tutorial.attributes.pieces import label_pieces
 from rp_tutorial.attributes.rap import ape, inference_set, rap_set, release_level
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.labels import ABSTAIN
-from rp_tutorial.models.mlp import two_layer_net
+from rp_tutorial.models.table_nets import two_layer_net
 from rp_tutorial.oracles.attribute import AttributeSmoothing
 from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.oracles.smoothing import PredictOracle, Smoothing, VoteOracle

@@ -15,8 +15,8 @@ from torch import nn
 from rp_tutorial.core.streams import Purpose, global_stream, torch_generator
 from rp_tutorial.models.facenet import FaceNet64
 from rp_tutorial.models.fold import folded
-from rp_tutorial.models.mlp import two_layer_net
 from rp_tutorial.models.small_faces import SmallFaceNet
+from rp_tutorial.models.table_nets import two_layer_net
 from rp_tutorial.oracles.abstaining import AbstainingOracle
 from rp_tutorial.oracles.grid import Grid
 from rp_tutorial.oracles.noise import NoiseStream, visible_factor

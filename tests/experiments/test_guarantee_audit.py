@@ -15,7 +15,7 @@ from rp_tutorial.experiments.engine.runner import run as run_experiment
 from rp_tutorial.experiments.engine.stages import Stages
 from rp_tutorial.experiments.guarantee_audit import PROFILES, AuditLab, AuditSettings
 from rp_tutorial.experiments.half_space_games import Mechanism
-from rp_tutorial.models.halfspace_net import at_distance, half_space_net
+from rp_tutorial.models.table_nets import at_distance, half_space_net
 from rp_tutorial.oracles.smoothing import Smoothing
 from rp_tutorial.statistics.binomial import certified_radius, lower_confidence_bound
 from rp_tutorial.theory.guarantees import composition_tv, halfspace_advantage

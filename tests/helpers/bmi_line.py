@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from rp_tutorial.attributes.sets import IntervalSet, StandardScale
-from rp_tutorial.models.mlp import two_layer_net
+from rp_tutorial.models.table_nets import two_layer_net
 
 BMI = "kg/m^2"
 SCALE = StandardScale(mean=27.0, std=5.0, unit=BMI)

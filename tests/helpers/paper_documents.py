@@ -15,8 +15,10 @@ import numpy as np
 import torch
 
 from rp_tutorial.core.packed_bits import packed
+from rp_tutorial.experiments.distillation import experiment as distillation
+from rp_tutorial.experiments.distillation import students
 from rp_tutorial.experiments.engine.documents import published
-from rp_tutorial.experiments.faces import adaptive, distillation, frontier, inversion, students
+from rp_tutorial.experiments.faces import adaptive, frontier, inversion
 from rp_tutorial.experiments.faces.adaptive_results import best
 from rp_tutorial.experiments.faces.private_nets import DP_SGD
 from rp_tutorial.experiments.paper import TABLE1

@@ -7,7 +7,7 @@ from known_nets import DIRECTION, at, half_space
 from torch import nn
 
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.models.mlp import two_layer_net
+from rp_tutorial.models.table_nets import two_layer_net
 from rp_tutorial.oracles.deterministic import METHODS, DeterministicRP, certify_deterministic
 from rp_tutorial.oracles.plain import PlainOracle
 

@@ -14,7 +14,7 @@ from scipy import stats
 from torch import nn
 
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.models.mlp import two_layer_net
+from rp_tutorial.models.table_nets import two_layer_net
 from rp_tutorial.oracles.noise import NoiseSet, NoiseStream, NoisyView, noise_map, split_view, visible_factor
 
 ERROR = 1e-6

@@ -10,7 +10,7 @@ from torch import nn
 from rp_tutorial.attacks.distinguishing import play
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.labels import ABSTAIN
-from rp_tutorial.models.halfspace_net import at_distance, half_space_net
+from rp_tutorial.models.table_nets import at_distance, half_space_net
 from rp_tutorial.oracles.abstaining import AbstainingOracle, confidence_for_abstention
 from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.oracles.randomized_response import RandomizedResponse

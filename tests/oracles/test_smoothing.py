@@ -14,7 +14,7 @@ from scipy import stats
 
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.labels import ABSTAIN
-from rp_tutorial.models.mlp import two_layer_net
+from rp_tutorial.models.table_nets import two_layer_net
 from rp_tutorial.oracles.smoothing import PredictOracle, Smoothing, VoteOracle
 from rp_tutorial.oracles.votes import plurality, significant_plurality
 from rp_tutorial.statistics.binomial import max_certifiable_radius, min_certify_votes, min_predict_votes

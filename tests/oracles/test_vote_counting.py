@@ -15,7 +15,7 @@ from known_nets import ERROR, Opaque, assert_binomial, at, bands, half_space
 from scipy import stats
 from torch import nn
 
-from rp_tutorial.models.mlp import two_layer_net
+from rp_tutorial.models.table_nets import two_layer_net
 from rp_tutorial.oracles.smoothing import Smoothing
 
 
@@ -289,7 +289,7 @@ def test_counts_do_not_depend_on_the_number_of_threads():
 
 MEMORY = """
 import sys, torch
-from rp_tutorial.models.mlp import two_layer_net
+from rp_tutorial.models.table_nets import two_layer_net
 from rp_tutorial.oracles.smoothing import Smoothing
 
 def peak():  # not getrusage: its maximum is inherited from the process that started this one

@@ -15,7 +15,7 @@ from torch import nn
 
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.streams import Purpose, global_stream
-from rp_tutorial.models.mlp import two_layer_net
+from rp_tutorial.models.table_nets import two_layer_net
 from rp_tutorial.oracles.smoothing import Smoothing, VoteOracle
 from rp_tutorial.oracles.vote_counting import NOISES
 from rp_tutorial.oracles.votes import plurality, votes_needed

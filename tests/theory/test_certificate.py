@@ -6,7 +6,7 @@ import torch
 from scipy import special, stats
 
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.models.halfspace_net import at_distance, half_space_net
+from rp_tutorial.models.table_nets import at_distance, half_space_net
 from rp_tutorial.oracles.grid import Grid
 from rp_tutorial.oracles.smoothing import Smoothing
 from rp_tutorial.statistics.anytime import anytime_lower_bound

@@ -10,7 +10,7 @@ from scipy import optimize
 from torch import nn
 
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.models.mlp import two_layer_net
+from rp_tutorial.models.table_nets import two_layer_net
 from rp_tutorial.oracles.noise import visible_factor
 from rp_tutorial.training.fit import _soft_threshold, accuracy, fit
 

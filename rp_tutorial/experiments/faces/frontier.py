@@ -15,13 +15,15 @@ from typing import Any
 import pandas as pd
 
 from rp_tutorial.attacks.inversion.settings import deviations
+from rp_tutorial.core.streams import Purpose
 from rp_tutorial.experiments.engine.experiment import Experiment, register
 from rp_tutorial.experiments.faces import inversion
 from rp_tutorial.experiments.faces.defenses import with_registered
 from rp_tutorial.experiments.faces.inversion import BOUNDED, Arm, InversionLab, InversionSettings, Values
 from rp_tutorial.experiments.faces.inversion_defenses import INVERSION_DEFENSES
 from rp_tutorial.experiments.faces.lab import FACES, GPU, PAPER
-from rp_tutorial.experiments.faces.private_nets import DP_SGD, EPSILONS, PRIVATE_TRAINING, private_net
+from rp_tutorial.experiments.faces.private_features import SCATTERING
+from rp_tutorial.experiments.faces.private_nets import DP_SGD, EPSILONS, PRIVATE_TRAINING
 from rp_tutorial.experiments.tables import frontier as on_tables
 from rp_tutorial.experiments.tables.frontier import InsuranceFrontierSettings, InsuranceLab
 from rp_tutorial.statistics.families import dominance, slices
@@ -62,6 +64,7 @@ def _arms(
     augmented: Values,
     responses: Values,
     private: Values,
+    features: Values = (),
     nets: Sequence[str] = (),
 ) -> tuple[Arm, ...]:
     """Every family over its own settings; abstention and memoising at one or two, since they ride on another family.
@@ -79,6 +82,7 @@ def _arms(
         *(Arm(RR, epsilon=e) for e in responses),
         Arm(MEMOISED, epsilon=responses[len(responses) // 2]),
         *(Arm(DP_SGD, epsilon=e, public=public) for public in (True, False) for e in private),
+        *(Arm(SCATTERING, epsilon=e) for e in features),
         *(dataclasses.replace(arm, net=net) for net in nets for arm in (Arm("none"), VOTE)),
     )
 
@@ -146,8 +150,8 @@ class FrontierLab(InversionLab):
         """The row of an arm as a point, with what its defence promises."""
         arm = Arm(**{field.name: row[field.name] for field in dataclasses.fields(Arm)})
         settings = {name: row[name] for name in ("sigma", "n", "augmented", "epsilon", "public", "net")}
-        if arm.defense == DP_SGD:
-            settings["privacy"] = dataclasses.asdict(private_net(self, arm).privacy)
+        if arm.defense.startswith(DP_SGD):
+            settings["privacy"] = dataclasses.asdict(self.oracle(arm, Purpose.ATTACK).net.module.privacy)
         left_out = {*settings, "repeats", "calibration", "expansions", *inversion.PICTURES}
         return {
             **{name: value for name, value in row.items() if name not in left_out},

@@ -16,13 +16,21 @@ from rp_tutorial.experiments.engine.experiment import Experiment, register
 from rp_tutorial.experiments.faces.defenses import Defense
 from rp_tutorial.experiments.faces.inversion_defenses import INVERSION_DEFENSES
 from rp_tutorial.experiments.faces.lab import FACES, GPU, PAPER, SMOKE, FaceLab, FaceLabSettings
-from rp_tutorial.experiments.faces.private_nets import DP_SGD, PRIVATE_TRAINING, TO_THE_END, PrivateTraining
+from rp_tutorial.experiments.faces.private_features import SCATTERING, STEPS
+from rp_tutorial.experiments.faces.private_nets import (
+    DP_SGD,
+    PRIVATE_TRAINING,
+    TO_THE_END,
+    PrivateSteps,
+    PrivateTraining,
+)
 from rp_tutorial.statistics.paired import paired_comparison
 
 SEED = 100  # that no comparison uses
 WAYS = (
     Defense("none"), Defense("none", 0.18, augmented=True), *(Defense("none", net=net) for net in INVERSION_DEFENSES),
     *(Defense(DP_SGD, epsilon=epsilon) for epsilon in (3.0, 8.0)), Defense(DP_SGD, epsilon=8.0, public=True),
+    Defense(SCATTERING, epsilon=8.0),
 )  # fmt: skip
 
 
@@ -34,6 +42,7 @@ class CurveSettings(FaceLabSettings):
     times: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0)
     accuracy_images: int = 1600
     private: PrivateTraining = dataclasses.field(default_factory=PrivateTraining)
+    features: PrivateSteps = STEPS
 
 
 class CurveLab(FaceLab):
@@ -43,12 +52,14 @@ class CurveLab(FaceLab):
 
     def longer(self, times: float) -> FaceLab:
         """The same lab with so many times the passes, of nets trained privately as well."""
-        s, private = self.settings, self.settings.private
-        steps = {name: getattr(private, name) for name in ("scratch", "public")}
-        more = {name: dataclasses.replace(own, epochs=times * own.epochs) for name, own in steps.items()}
-        return self.changed(
-            images_seen=round(times * s.images_seen), private=dataclasses.replace(private, **more), times=(times,)
-        )
+
+        def more(steps: PrivateSteps) -> PrivateSteps:
+            return dataclasses.replace(steps, epochs=times * steps.epochs)
+
+        s, own = self.settings, self.settings.private
+        private = dataclasses.replace(own, scratch=more(own.scratch), public=more(own.public))
+        seen = round(times * s.images_seen)
+        return self.changed(images_seen=seen, private=private, features=more(s.features), times=(times,))
 
     def point(self, way: Defense, times: float) -> dict[str, Any]:
         """Accuracy of one way to train after so many times its passes, computed or remembered."""

@@ -53,7 +53,7 @@ class PrivateTraining:
     kept: int = 64  # directions of the public features on which the last layer stands
 
 
-TO_THE_END = PrivateTraining(scratch=PrivateSteps(epochs=20, sample_rate=1 / 12, learning_rate=2.0))  # minutes
+TO_THE_END = PrivateTraining(scratch=PrivateSteps(epochs=20, sample_rate=1 / 6, learning_rate=2.0))  # minutes
 PRIVATE_TRAINING = {
     "smoke": PrivateTraining(public_images_seen=8000, kept=24),
     "cpu": PrivateTraining(),
@@ -74,7 +74,8 @@ def _start(defense: Defense) -> str:
     return "public pretraining" if defense.public else "from scratch"
 
 
-def _promise(defense: Defense, classes: int, alpha: float) -> dict[str, Any]:
+def promise_of_training(defense: Defense, classes: int, alpha: float) -> dict[str, Any]:
+    """The bound without delta, which adds delta / (e^epsilon + 1) at most."""
     return {"advantage": math.tanh(defense.epsilon / 2) / 2, "pairs": "training sets that differ in one image"}
 
 
@@ -82,7 +83,7 @@ def _promise(defense: Defense, classes: int, alpha: float) -> dict[str, Any]:
     DP_SGD,
     told=lambda d: [f"epsilon {d.epsilon:g}", _start(d)],
     family=lambda d: f"{DP_SGD}, {_start(d)}",
-    promise=_promise,
+    promise=promise_of_training,
 )
 def private_release(lab: FaceLab, defense: Defense, *, seed: int, alpha: float) -> LabelOracle:
     """The labels of a private net: nothing is random any more."""

@@ -23,7 +23,7 @@ from rp_tutorial.experiments.engine.experiment import Experiment, register
 from rp_tutorial.experiments.engine.lab import Lab
 from rp_tutorial.experiments.tables.eligibility import EligibilityLab, EligibilitySettings, Law, law_of, response_law
 from rp_tutorial.experiments.tables.lab import tables_but
-from rp_tutorial.models.mlp import two_layer_net
+from rp_tutorial.models.table_nets import two_layer_net
 from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.statistics.binomial import clopper_pearson
 from rp_tutorial.statistics.families import judged

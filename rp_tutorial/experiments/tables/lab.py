@@ -18,7 +18,7 @@ from rp_tutorial.data.tables.sources import load_at_most
 from rp_tutorial.data.tables.tasks import AttributeTask
 from rp_tutorial.experiments.engine.experiment import Kind
 from rp_tutorial.experiments.engine.lab import Lab
-from rp_tutorial.models.mlp import two_layer_net
+from rp_tutorial.models.table_nets import two_layer_net
 from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.oracles.smoothing import Smoothing
 from rp_tutorial.training.fit import fit

@@ -30,10 +30,11 @@ def test_twice_the_passes_is_all_that_differs() -> None:
     one, two = (lab().longer(times).settings for times in (1.0, 2.0))
     assert one == dataclasses.replace(TINY, times=(1.0,))
     assert (two.images_seen, two.times) == (2 * TINY.images_seen, (2.0,))
-    for start in ("scratch", "public"):
-        short, long = (getattr(settings.private, start) for settings in (one, two))
+    recipes = [(s.private.scratch, s.private.public, s.features) for s in (one, two)]
+    for short, long in zip(*recipes, strict=True):
         assert long == dataclasses.replace(short, epochs=2 * short.epochs)
-    assert dataclasses.replace(two, images_seen=one.images_seen, times=one.times, private=one.private) == one
+    back = {name: getattr(one, name) for name in ("images_seen", "times", "private", "features")}
+    assert dataclasses.replace(two, **back) == one
 
 
 def test_a_run_has_every_way_at_every_multiple_and_a_second_one_reads(own_cache: Path) -> None:

@@ -17,7 +17,7 @@ from rp_tutorial.experiments.faces import inversion
 from rp_tutorial.experiments.faces import smoothing as face_smoothing
 from rp_tutorial.experiments.faces.lab import FaceLabSettings
 from rp_tutorial.experiments.faces.smoothing import FaceSmoothingSettings
-from rp_tutorial.models.halfspace_net import at_distance, half_space_net
+from rp_tutorial.models.table_nets import at_distance, half_space_net
 from rp_tutorial.oracles.smoothing import Smoothing
 from rp_tutorial.statistics.binomial import certified_radius, lower_confidence_bound
 from rp_tutorial.theory.certificate import Certificate

@@ -23,7 +23,7 @@ from rp_tutorial.experiments.mechanism import experiment as inversion_mechanism
 from rp_tutorial.experiments.mechanism.latent_measures import over_targets, pass_probability, sphere
 from rp_tutorial.experiments.mechanism.probe import MechanismLab, MechanismSettings, rule_of
 from rp_tutorial.experiments.mechanism.verdicts import COMPARISONS, join, verdicts
-from rp_tutorial.models.halfspace_net import DIRECTION, half_space_net
+from rp_tutorial.models.table_nets import DIRECTION, half_space_net
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 SIGMA = 0.8

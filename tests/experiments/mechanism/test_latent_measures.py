@@ -21,7 +21,7 @@ from rp_tutorial.experiments.mechanism.latent_measures import (
     sphere_labels,
     unit_vectors,
 )
-from rp_tutorial.models.halfspace_net import DIRECTION, half_space_net
+from rp_tutorial.models.table_nets import DIRECTION, half_space_net
 from rp_tutorial.oracles.plain import PlainOracle
 
 DIM = 5

@@ -23,7 +23,7 @@ from rp_tutorial.experiments.mechanism.promise import (
     promised,
     walk_distances,
 )
-from rp_tutorial.models.halfspace_net import DIRECTION, half_space_net
+from rp_tutorial.models.table_nets import DIRECTION, half_space_net
 from rp_tutorial.oracles.plain import PlainOracle
 from rp_tutorial.theory.adaptive import transcript_tv
 

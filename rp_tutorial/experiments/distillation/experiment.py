@@ -18,11 +18,11 @@ from rp_tutorial.attacks.distillation import ask, query_images, train_student
 from rp_tutorial.core.labels import ABSTAIN
 from rp_tutorial.core.packed_bits import packed
 from rp_tutorial.core.streams import Purpose, child_seed, torch_generator
+from rp_tutorial.experiments.distillation.students import MEASURES, claims, comparisons, join, rated
 from rp_tutorial.experiments.engine.experiment import Experiment, register
 from rp_tutorial.experiments.faces.defenses import Defense, with_registered
 from rp_tutorial.experiments.faces.lab import FACES, GPU, PAPER, SMOKE, FaceLab, FaceLabSettings, timed
 from rp_tutorial.experiments.faces.private_nets import DP_SGD, PRIVATE_TRAINING, PrivateTraining
-from rp_tutorial.experiments.faces.students import MEASURES, claims, comparisons, join, rated
 from rp_tutorial.models.fold import folded
 from rp_tutorial.training.classify import image_logits
 

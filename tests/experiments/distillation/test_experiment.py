@@ -14,10 +14,10 @@ pytest.importorskip("opacus", reason="the teachers trained by DP-SGD need the ex
 
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.core.labels import ABSTAIN
+from rp_tutorial.experiments.distillation import experiment as distillation
+from rp_tutorial.experiments.distillation.experiment import DistillationLab, DistillationSettings, Teacher
+from rp_tutorial.experiments.distillation.students import MEASURES, hits_of, join, verdict
 from rp_tutorial.experiments.engine.stages import Stages
-from rp_tutorial.experiments.faces import distillation
-from rp_tutorial.experiments.faces.distillation import DistillationLab, DistillationSettings, Teacher
-from rp_tutorial.experiments.faces.students import MEASURES, hits_of, join, verdict
 from rp_tutorial.statistics.paired import paired_comparison
 
 TINY = DistillationSettings(

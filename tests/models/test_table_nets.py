@@ -6,7 +6,7 @@ from close import assert_close_to_scale
 from torch import nn
 
 from rp_tutorial.core.arguments import InputError
-from rp_tutorial.models.mlp import two_layer_net
+from rp_tutorial.models.table_nets import two_layer_net
 
 
 def test_net_is_linear_relu_linear_with_64_hidden_units():

@@ -1,0 +1,1 @@
+"""The experiment `distillation`: what a copy of the released labels is worth."""
