@@ -53,7 +53,7 @@ class PrivateTraining:
     kept: int = 64  # directions of the public features on which the last layer stands
 
 
-TO_THE_END = PrivateTraining(scratch=PrivateSteps(epochs=20, sample_rate=1 / 6, learning_rate=2.0))  # minutes
+TO_THE_END = PrivateTraining(scratch=PrivateSteps(epochs=40, sample_rate=1 / 6, learning_rate=2.0))  # minutes
 PRIVATE_TRAINING = {
     "smoke": PrivateTraining(public_images_seen=8000, kept=24),
     "cpu": PrivateTraining(),
