@@ -38,8 +38,8 @@ PRIVATE = [name(epsilon) for name in (pretrained, scratch) for epsilon in EPSILO
 SAID_OF_DP_SGD = (
     ("and so did the nets of the stored runs below.",
      lambda: {run["settings"]["private"]["scratch"]["epochs"] for run in published("frontier", DRAWN)} == {3}),
-    ("The recipe of the next runs has twenty passes,",
-     lambda: experiment("replication").settings("cpu").private.scratch.epochs == 20),
+    ("The recipe of the next runs has forty passes,",
+     lambda: experiment("replication").settings("cpu").private.scratch.epochs == 40),
     ("Private nets are inverted less often than the undefended one.",
      lambda: all(point(n) < point("none") for n in PRIVATE)),
     ("With public pretraining most of the drop is there at $\\epsilon = 30$, where hardly any noise is left.",

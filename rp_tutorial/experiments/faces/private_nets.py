@@ -53,6 +53,10 @@ class PrivateTraining:
     kept: int = 64  # directions of the public features on which the last layer stands
 
 
+# Tried from nothing at epsilon 8, with accuracy on 1600 test images of seeds 100 and 101, which no comparison has.
+# 20 passes in batches of 1/12: .957 and .953; with twice the learning rate .912; with averaged weights .951 at most.
+# Of 1/6: .967 and .958, and with 40 passes .969 (101). Of 1/4 at a rate of 3: .944. 10 passes of four changed copies of
+# each record in batches of 1/12: .939.
 TO_THE_END = PrivateTraining(scratch=PrivateSteps(epochs=40, sample_rate=1 / 6, learning_rate=2.0))  # minutes
 PRIVATE_TRAINING = {
     "smoke": PrivateTraining(public_images_seen=8000, kept=24),
