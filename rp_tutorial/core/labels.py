@@ -16,7 +16,7 @@ def check_batch(x: Tensor) -> Tensor:
         raise refuse("x", type(x).__name__ if not isinstance(x, Tensor) else x.dtype, "a floating-point torch tensor")
     if x.ndim < 2:
         raise refuse("x", tuple(x.shape), "a batch of shape [B, ...], one row an input")
-    if x.numel() and not all(map(math.isfinite, torch.aminmax(x))):  # one pass, and NaN comes through it
+    if x.numel() and not all(map(math.isfinite, torch.aminmax(x.detach()))):  # one pass, and NaN comes through it
         raise InputError("x: got NaN or infinite values, allowed are finite numbers")
     return x
 

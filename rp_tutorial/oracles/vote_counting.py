@@ -6,6 +6,7 @@ noise and the part of it that a net can see are in `noise.py`, when a vote is de
 
 from collections.abc import Callable, Sequence
 from copy import copy
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -168,20 +169,20 @@ class VoteCounter:
         tiles = stream.take(-(-copies // tile_rows))
         parts = min(PARTS, len(tiles))
         images = max(IMAGES_AT_ONCE.get(self.device.type, IMAGES_AT_ONCE["cuda"]), TILES_AT_ONCE * tile_rows)
-        together = -(-min(most, images if encoded.ndim == 4 else 1) // tile_rows)
-
-        def count_block(votes: Tensor, block: range) -> None:
-            drawn = [stream.draw(tiles[number], shape, self._view.sample) for number in block]
-            noise = drawn[0] if len(drawn) == 1 else torch.cat(drawn)
-            row = torch.arange(block[0] * tile_rows, min(copies, block.stop * tile_rows), device=self.device)
-            for numbers, z in zip(row.split(most), noise[: len(row)].split(most), strict=True):
-                owner = owner_of(numbers)
-                self._add_votes(votes, owner, self._view.add_noise(encoded.index_select(0, owner), z, self.sigma))
+        at_once = min(most, images if encoded.ndim == 4 else tile_rows)
 
         def count_part(part: int) -> Tensor:
-            votes, own = self._no_votes(encoded), range(len(tiles) * part // parts, len(tiles) * (part + 1) // parts)
-            for at in range(0, len(own), together):
-                count_block(votes, own[at : at + together])  # a function, so that nothing of a block outlives it
+            first, last = (len(tiles) * edge // parts for edge in (part, part + 1))
+            noise = NoiseSet(replace(stream, tile=tiles[first]), shape, self._view.sample)
+            numbers = torch.arange(first * tile_rows, min(copies, last * tile_rows), device=self.device)
+            votes, memory = self._no_votes(encoded), encoded.new_empty(min(at_once, len(numbers)), *encoded.shape[1:])
+            for owner in map(owner_of, numbers.split(at_once)):
+                noisy = torch.index_select(encoded, 0, owner, out=memory[: len(owner)])
+                at = 0
+                for z in noise.take(len(owner), at_most=len(owner)):
+                    self._view.add_noise(noisy[at : at + len(z)], z, self.sigma)
+                    at += len(z)
+                self._add_votes(votes, owner, noisy)
             return votes
 
         return sum(self._side_by_side(count_part, range(parts)))
