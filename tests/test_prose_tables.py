@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pytest
-from sentences import Sentence, falling, rising
+from sentences import falling, rising, supported
 
 from rp_tutorial import ledger
 from rp_tutorial.attacks.averaging import response_success
@@ -217,21 +216,14 @@ SAID_ON_THE_FIRST_PAGE_OF_THE_CODE = (
      lambda: in_ledger("average R grows with sigma") == ["0.56 to 0.65", "no", "not reproduced"]),
 )  # fmt: skip
 
-SENTENCES = [
-    Sentence(chapter, words, holds)
-    for chapter, said in (
-        ("insurance/bmi-threshold", SAID_OF_THE_THRESHOLD),
-        ("insurance/exact-attribute-smoothing", SAID_OF_EXACT_SMOOTHING),
-        ("insurance/eligibility", SAID_OF_THE_PROGRAMME),
-        ("foundations/finite-samples", SAID_OF_THE_AUDIT),
-        ("comparisons/randomized-response", SAID_OF_RESPONSES),
-        ("appendix/ledger", SAID_OF_STORED_RUNS),
-        ("README.md", SAID_ON_THE_FIRST_PAGE_OF_THE_CODE),
-    )
-    for words, holds in said
-]
-
-
-@pytest.mark.parametrize("sentence", SENTENCES, ids=str)
-def test_a_sentence_stands_and_the_stored_runs_support_it(sentence: Sentence) -> None:
-    sentence.check()
+test_a_sentence_stands_and_the_stored_runs_support_it = supported(
+    {
+        "insurance/bmi-threshold": SAID_OF_THE_THRESHOLD,
+        "insurance/exact-attribute-smoothing": SAID_OF_EXACT_SMOOTHING,
+        "insurance/eligibility": SAID_OF_THE_PROGRAMME,
+        "foundations/finite-samples": SAID_OF_THE_AUDIT,
+        "comparisons/randomized-response": SAID_OF_RESPONSES,
+        "appendix/ledger": SAID_OF_STORED_RUNS,
+        "README.md": SAID_ON_THE_FIRST_PAGE_OF_THE_CODE,
+    }
+)

@@ -22,6 +22,7 @@ from .faces.inversion_defenses import INVERSION_DEFENSES as INVERSION_DEFENSES
 from .faces.lab import FACES as FACES
 from .faces.lab import PUBLISHED_FILES as PUBLISHED_FILES
 from .faces.lab import FaceLab as FaceLab
+from .faces.private_features import private_scattering_net as private_scattering_net
 from .faces.private_nets import EPSILONS as EPSILONS
 from .faces.private_nets import private_target as private_target
 from .faces.private_nets import public_net as public_net

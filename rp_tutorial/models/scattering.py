@@ -29,7 +29,7 @@ class Scattering(nn.Module):
     >>> features(torch.zeros(1, 3, 32, 32)).shape
     torch.Size([1, 243, 4, 4])
 
-    Chapter: beyond/dp-sgd.
+    Chapter: comparisons/dp-sgd.
     """
 
     def __init__(self, size: int, *, scales: int = 2, directions: int = 8, side: int = 4) -> None:

@@ -5,7 +5,7 @@ Whoever edits the sentence finds the predicate here, and whoever stores another 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 from accounts import account
 
 from rp_tutorial.experiments.engine.documents import joined, published
@@ -48,6 +49,17 @@ class Sentence:
 
     def _at(self, line: int) -> str:
         return f"{self.file.relative_to(BOOK.parent)}:{line}"
+
+
+def supported(said: Mapping[str, Iterable[tuple[str, Callable[[], Any]]]]) -> Callable[[Sentence], None]:
+    """The test of all sentences, by their chapters: each stands there, and the stored runs support it."""
+    sentences = [Sentence(chapter, words, holds) for chapter, pairs in said.items() for words, holds in pairs]
+
+    @pytest.mark.parametrize("sentence", sentences, ids=str)
+    def test(sentence: Sentence) -> None:
+        sentence.check()
+
+    return test
 
 
 def _alike(words: str, line: str) -> int:
