@@ -21,7 +21,6 @@ from rp_tutorial.experiments.faces.private_features import SCATTERING, Scatterin
 from rp_tutorial.experiments.faces.private_nets import PrivateSteps
 
 QUICK = PrivateSteps(epochs=2, sample_rate=1 / 4, learning_rate=8.0)
-SMALL = FaceLabSettings(identities=4, train_images=12, test_images=6, public_images=60)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,8 +35,8 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         yield
 
 
-def lab(settings: FaceLabSettings | None = None) -> FaceLab:
-    settings = settings or Settings(**vars(SMALL))
+def lab() -> FaceLab:
+    settings = Settings(identities=4, train_images=12, test_images=6, public_images=60)
     return FaceLab(settings, data="synthetic", seed=0, stages=Stages("frontier"))
 
 
