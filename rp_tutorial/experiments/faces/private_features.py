@@ -8,16 +8,20 @@ import dataclasses
 
 from torch import Tensor, nn
 
-from rp_tutorial.core.streams import Purpose, child_seed
 from rp_tutorial.experiments.faces.defenses import Defense, defense
 from rp_tutorial.experiments.faces.lab import FaceLab
-from rp_tutorial.experiments.faces.private_nets import PrivateSteps, PrivateTraining, promise_of_training
+from rp_tutorial.experiments.faces.private_nets import (
+    PrivateSteps,
+    PrivateTraining,
+    promise_of_training,
+    take_private_steps,
+)
 from rp_tutorial.models.batches import over_batches
 from rp_tutorial.models.facenet import FaceClassifier
 from rp_tutorial.models.scattering import Scattering
 from rp_tutorial.oracles.base import LabelOracle
 from rp_tutorial.oracles.plain import PlainOracle
-from rp_tutorial.training.dp_sgd import PrivateNet, fit_privately
+from rp_tutorial.training.dp_sgd import PrivateNet
 
 SCATTERING = "DP-SGD on scattering features"
 # Tried at epsilon 8 on drawn faces of seed 100, accuracy on 1600 test images. With half the directions at rates of 16,
@@ -63,13 +67,10 @@ def private_scattering_net(lab: FaceLab, epsilon: float) -> PrivateNet:
     net = PrivateNet(ScatteringNet(lab.num_classes, s.size))
 
     def train() -> None:
-        how, images = dataclasses.asdict(steps), lab.task.x_train
-        inputs = over_batches(net.net.to(s.device).features, images, device=s.device, batch_size=AT_ONCE)
-        batch_size = max(1, round(how.pop("sample_rate") * len(images)))
-        seed = child_seed(Purpose.PRIVATE_NET, lab.seed)
-        where = {"physical_batch": AT_ONCE, "device": s.device, "seed": seed}
-        private = {"epsilon": epsilon, "delta": delta, "batch_size": batch_size, **where, **how}
-        net.record.copy_(fit_privately(net.net.fc_layer, inputs, lab.task.y_train, **private).record)
+        features = net.net.to(s.device).features
+        inputs = over_batches(features, lab.task.x_train, device=s.device, batch_size=AT_ONCE)
+        how = {"epsilon": epsilon, "delta": delta, "physical_batch": AT_ONCE}
+        net.record.copy_(take_private_steps(lab, net.net.fc_layer, inputs, steps, **how))
 
     about = {"steps": dataclasses.asdict(steps), "delta": delta, "epsilon": epsilon}
     lab.weights(f"private-scattering-epsilon{epsilon:g}", net, train, about)

@@ -9,7 +9,7 @@ import dataclasses
 import math
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from rp_tutorial.core.arguments import positive, refuse
 from rp_tutorial.core.streams import Purpose, child_seed
@@ -114,22 +114,12 @@ def private_target(lab: FaceLab, recipe: PrivateTraining, *, epsilon: float, pub
     steps = recipe.public if public else recipe.scratch
 
     def train() -> None:
-        how, trained, inputs = dataclasses.asdict(steps), net.net, lab.task.x_train
+        trained, inputs = net.net, lab.task.x_train
         if public:  # the rest is a fixed function of the image: computed once
             trained, inputs = net.net.fc_layer.scores, net.net.fc_layer.unit(image_features(net.net, inputs))
-        record = fit_privately(
-            trained,
-            inputs,
-            lab.task.y_train,
-            epsilon=epsilon,
-            delta=recipe.delta,
-            batch_size=max(1, round(how.pop("sample_rate") * len(inputs))),
-            seed=child_seed(Purpose.PRIVATE_NET, lab.seed),
-            physical_batch=PHYSICAL_BATCH["features" if public else "images"],
-            device=lab.settings.device,
-            **how,
-        ).record
-        net.record.copy_(record)
+        at_once = PHYSICAL_BATCH["features" if public else "images"]
+        how = {"epsilon": epsilon, "delta": recipe.delta, "physical_batch": at_once}
+        net.record.copy_(take_private_steps(lab, trained, inputs, steps, **how))
 
     start = "public" if public else "scratch"
     about = {"recipe": dataclasses.asdict(recipe), "epsilon": epsilon, "start": start}
@@ -137,6 +127,17 @@ def private_target(lab: FaceLab, recipe: PrivateTraining, *, epsilon: float, pub
     if public:
         net.net = folded(net.net)
     return net.to(lab.settings.device).requires_grad_(False).eval()
+
+
+def take_private_steps(lab: FaceLab, trained: nn.Module, inputs: Tensor, steps: PrivateSteps, **how: Any) -> Tensor:
+    """Trains `trained` on what it reads of the lab's private images, `inputs` [N, ...]; returns the privacy record.
+
+    how: epsilon, delta and physical_batch of `fit_privately`, whose errors it raises.
+    """
+    own = dataclasses.asdict(steps)
+    own["batch_size"] = max(1, round(own.pop("sample_rate") * len(inputs)))
+    own |= {"seed": child_seed(Purpose.PRIVATE_NET, lab.seed), "device": lab.settings.device}
+    return fit_privately(trained, inputs, lab.task.y_train, **how, **own).record
 
 
 def public_net(lab: FaceLab, recipe: PrivateTraining) -> FaceClassifier:

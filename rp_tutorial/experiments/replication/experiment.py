@@ -23,6 +23,7 @@ from rp_tutorial.experiments.faces.lab import FACES, GPU, PAPER
 from rp_tutorial.experiments.faces.private_nets import PRIVATE_TRAINING, TO_THE_END
 from rp_tutorial.experiments.replication.matching import matched
 from rp_tutorial.experiments.replication.questions import ESTIMATE, NONE, Question, Scale, Side, questions, sides_of
+from rp_tutorial.experiments.replication.questions import SEEDS as PLANNED
 from rp_tutorial.statistics.joining import Row, join_rows
 from rp_tutorial.statistics.nets import NetComparison, net_comparison, over_family
 from rp_tutorial.statistics.sign_flips import interval
@@ -130,7 +131,7 @@ PROFILES = {
 }  # fmt: skip
 NEEDS = {
     "smoke": "2 cores, 2 GiB, under a minute",
-    "cpu": "2 cores, 4 GiB, some 35 minutes a seed (estimated); the extra dp",
+    "cpu": "an hour of one core and 4 GiB a seed; the extra dp",
     "gpu": "a CUDA device of 16 GiB, some 30 minutes a seed (estimated); the extra dp",
     "paper": "a CUDA device of 16 GiB, 100 targets, days; the extra dp",
 }
@@ -169,7 +170,7 @@ def summary(results: dict[str, Any]) -> str:
     return shown.round(3).to_string(index=False)
 
 
-# Those of the plan are in `questions.SEEDS`, and are named here once they are published.
 EXPERIMENT = register(Experiment(
-    "replication", ReplicationLab, run, PROFILES, FACES, tables, summary, NEEDS, join=join, seeds=(),
+    "replication", ReplicationLab, run, PROFILES, FACES, tables, summary, NEEDS, join=join,
+    seeds=tuple(PLANNED),  # those of the plan
 ))  # fmt: skip
