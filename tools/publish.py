@@ -3,7 +3,7 @@
 Runs experiments, at the cpu profile unless told otherwise, on the generated data and on each real source given (a CSV,
 folder:PATH), and writes the results documents into rp_tutorial/published/, where the ledger and the chapters read them.
 Aggregates only: no row of a CSV and no face is stored. A killed call resumes from the cache; for honest seconds start
-from an empty one.
+from an empty one. Seeds of a study that is not complete wait in unfinished/, where nothing reads them (`--to`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from rp_tutorial.experiments.engine.documents import published, stale
 from rp_tutorial.experiments.engine.experiment import EXPERIMENTS, PROFILES
 from rp_tutorial.experiments.engine.runner import run
 
-PUBLISHED = Path(__file__).resolve().parent.parent / "rp_tutorial" / "published"
+ROOT = Path(__file__).resolve().parent.parent
+PUBLISHED, UNFINISHED = ROOT / "rp_tutorial" / "published", ROOT / "unfinished"
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -48,7 +48,7 @@ def test_the_layer_is_trained_by_the_labs_recipe_once_and_keeps_its_record(monke
     assert float(net.net.fc_layer.weight.abs().max()) > 0
     assert not any(parameter.requires_grad for parameter in net.parameters())
 
-    monkeypatch.setattr(private_features, "fit_privately", None)
+    monkeypatch.setattr(private_features, "take_private_steps", None)
     again = private_scattering_net(lab(), 8.0)
     assert again.privacy == net.privacy
     assert_close_to_scale(again(images), net(images))
