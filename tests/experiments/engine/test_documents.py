@@ -15,7 +15,7 @@ from rp_tutorial.experiments.engine.experiment import EXPERIMENTS
 from tools import publish
 
 DOCUMENTS = published(profile=None)
-WAITING = [json.loads(path.read_text()) for path in sorted(publish.UNFINISHED.glob("*.json"))]
+WAITING = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(publish.UNFINISHED.glob("*.json"))]
 # Settings that there are no longer, and what they were in every stored run: nothing done, or what is always done now.
 GONE = {"shifts": 0, "weight": 0.0, "noise_sigma": 0.0, "radius_cap": None, "public_layers": "last"}
 INNER = {"net": ""}  # settings of an arm that are newer than stored runs, and what they were in each of these
