@@ -1,8 +1,9 @@
 """The benchmarks of the book's page: `python -m benchmarks`, some minutes on two cores.
 
-Writes a JSON document into rp_tutorial/published/benchmarks/, one a release, where the page `appendix/benchmarks` reads
-them; `--out FILE` writes it elsewhere. It names the machine by its processor and its versions, and holds ratios
-measured in one run. `--smoke` is what the tests run: few inputs, one round, does everybody do the same job?
+Writes a JSON document into rp_tutorial/published/benchmarks/, one a release and processor, where the page
+`appendix/benchmarks` reads them; `--out FILE` writes it elsewhere. It names the machine by its processor and its
+versions, and holds ratios measured in one run. `--smoke` is what the tests run: few inputs, one round, does everybody
+do the same job?
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 import argparse
 import json
 import platform
+import re
 import subprocess
 import sys
 from importlib import metadata
@@ -62,6 +64,12 @@ def document(*, smoke: bool) -> dict[str, Any]:
     }
 
 
+def file_name(found: dict[str, Any]) -> str:
+    """Release and processor."""
+    cpu = re.sub(r"\(\w+\)", "", found["machine"]["cpu"].lower())
+    return f"{found['release']}-{'-'.join(re.findall('[a-z0-9]+', cpu))}.json"
+
+
 def told(found: dict[str, Any]) -> str:
     """The ratios, for a terminal."""
     lines = []
@@ -85,7 +93,7 @@ def main() -> None:
     found = rounded(document(smoke=options.smoke))
     print(told(found))
     if options.out or not options.smoke:
-        path = options.out or PUBLISHED / "benchmarks" / f"{found['release']}.json"
+        path = options.out or PUBLISHED / "benchmarks" / file_name(found)
         path.parent.mkdir(exist_ok=True)
         write_atomically(path, json.dumps(found, indent=1) + "\n")
 

@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 
+from benchmarks.__main__ import file_name
 from benchmarks.peers import lower_bound
 from benchmarks.rounds import growth
 from rp_tutorial.core.arguments import InputError
 from rp_tutorial.experiments.benchmarks import benchmark_changes, benchmarks
 from rp_tutorial.statistics.binomial import lower_confidence_bound
+from tools.publish import PUBLISHED
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -66,6 +68,12 @@ def test_the_stored_documents_hold_what_the_benchmarks_write(smoke):
     for part, rows in smoke.items():
         if isinstance(rows, list):
             assert set(rows[0]) == set(newest[part][0]), part
+
+
+def test_a_document_is_stored_under_its_release_and_processor():
+    stored = {file.name: json.loads(file.read_text()) for file in (PUBLISHED / "benchmarks").iterdir()}
+    assert stored
+    assert [name for name, document in stored.items() if name != file_name(document)] == []
 
 
 def test_a_slower_release_shows():

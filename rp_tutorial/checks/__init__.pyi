@@ -35,5 +35,6 @@ from .rivals import check_labels_needed as check_labels_needed
 from .rivals import check_one_record as check_one_record
 from .rivals import check_passes as check_passes
 from .rivals import check_relaxed_rule as check_relaxed_rule
+from .rivals import check_sign_flips as check_sign_flips
 from .rivals import check_sphere_grows as check_sphere_grows
 from .rivals import check_targets_needed as check_targets_needed

@@ -1,5 +1,5 @@
 """Checks on short computations about attacks and rivals: spheres, budgets, targets, lies, copies, coins, one record,
-and what is left of a normalisation.
+what is left of a normalisation, and the flips of a few nets.
 
 For exercises of the chapters on faces and comparisons. Each answer is a function of a few numbers; what it is compared
 with is exact.
@@ -12,6 +12,7 @@ import numpy as np
 from scipy import special, stats
 
 from rp_tutorial.checks.base import AnswerError, ask, check, compare, drawn, numbers, shown
+from rp_tutorial.statistics.sign_flips import p_difference
 
 SEVERAL = 8  # questions of a check
 DIRECTIONS, INSIDE = 32, 29  # of the published sphere
@@ -262,3 +263,38 @@ def check_folding(answer: Callable[..., Any], *, seed: int) -> str:
         },
     )
     return "right: a convolution before it takes the scale into its weights and the shift into its bias"
+
+
+@check
+def check_sign_flips(answer: Callable[..., float], *, seed: int) -> str:
+    """(differences [n], value) -> the two-sided p-value, by all 2^n flips, of the claim that value is their mean.
+
+    Asked for four to nine differences that are multiples of 1/64, so that sums are exact and a tie is a tie.
+
+    Chapter: comparisons/twelve-nets.
+    """
+    draw = drawn(seed, 79)
+
+    def beside(units: np.ndarray, value: float, least: int = 0) -> tuple[float, float]:
+        """Shares of the flips that lie at most, and at least, where the sum does; or beyond it by `least` / 64."""
+        flips = (1 - 2 * (np.arange(2 ** len(units))[:, None] >> np.arange(len(units)) & 1)) @ (units - value)
+        total, past = float((units - value).sum()), least / 64
+        return float((flips <= total - past).mean()), float((flips >= total + past).mean())
+
+    compare(
+        answer,
+        lambda units, value: float(p_difference(units, value)),
+        [(draw.integers(-6, 20, n) / 64, float(draw.integers(-3, 8)) / 64) for n in (4, 5, 6, 7, 8, 9, 9, 9)],
+        slips={
+            "it is one-sided: a mean too far on the other side counts as well": lambda d, v: min(beside(d, v)),
+            "a tie counts against rejection: the flip of nothing is one of them": lambda d, v: min(
+                1.0, 2 * min(beside(d, v, least=1))
+            ),
+            "it tests whether the mean is 0, whatever value is claimed": lambda d, v: float(p_difference(d)),
+            "it looks at signs alone: how far a difference lies from the value counts": lambda d, v: float(
+                stats.binomtest(int((d > v).sum()), len(d)).pvalue
+            ),
+            "it supposes a normal law, and is asked for flips": lambda d, v: float(stats.ttest_1samp(d, v).pvalue),
+        },
+    )
+    return "right: as many flips as signs, and none of them favoured"

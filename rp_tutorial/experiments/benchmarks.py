@@ -1,7 +1,7 @@
-"""What `python -m benchmarks` has measured, a document a release, and what changed from one to the next.
+"""What `python -m benchmarks` has measured, a document a release and processor, and what changed between two.
 
-The package carries the documents, as `published/benchmarks/RELEASE.json`, so that a page drawn anywhere shows them. The
-measuring itself is no part of the package: it stands in `benchmarks/` beside it.
+The package carries the documents, in `published/benchmarks/`, so that a page drawn anywhere shows them. The measuring
+itself is no part of the package: it stands in `benchmarks/` beside it.
 """
 
 import json
@@ -17,7 +17,7 @@ ROW = ["case", "job", "ours", "against"]  # what makes two rows of two documents
 
 
 def benchmarks() -> list[Document]:
-    """The stored benchmarks, the oldest release first.
+    """The stored benchmarks, the oldest release first, and of a release one for each processor.
 
     Of each: the `machine`, then rows. `votes`, `exact_noise` and `attacks` hold ratios of processor time, how many
     times less ours takes, as the median over rounds with the smallest and largest (`ratio_ci`), and the same by the
@@ -32,7 +32,7 @@ def benchmarks() -> list[Document]:
     """
     files = resources.files("rp_tutorial").joinpath("published/benchmarks").iterdir()
     found = [json.loads(file.read_text(encoding="utf-8")) for file in files if file.name.endswith(".json")]
-    return sorted(found, key=lambda document: [int(part) for part in re.findall(r"\d+", document["release"])])
+    return sorted(found, key=lambda run: ([int(n) for n in re.findall(r"\d+", run["release"])], run["machine"]["cpu"]))
 
 
 def benchmark_changes(before: Document, after: Document) -> pd.DataFrame:
@@ -40,7 +40,7 @@ def benchmark_changes(before: Document, after: Document) -> pd.DataFrame:
 
     `change` is after / before, below 1 where we lost against the same peer; `slower` says that the largest ratio of the
     rounds after is below the smallest before. Ratios to peers of the same run, so the two may come from two machines,
-    though another processor favours another peer. Raises InputError for what is no benchmark.
+    but of one processor: another one favours another peer. Raises InputError for what is no benchmark.
 
     >>> newest = rp.experiments.benchmarks()[-1]
     >>> bool(rp.experiments.benchmark_changes(newest, newest)["slower"].any())

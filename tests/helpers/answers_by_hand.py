@@ -1,5 +1,7 @@
 """A right answer and plausible wrong ones to each check of `checks/by_hand.py` and `checks/rivals.py`."""
 
+from itertools import product
+
 import numpy as np
 import torch
 from scipy import optimize, stats
@@ -77,6 +79,14 @@ def one_at_a_right_angle(size):
 def folded(mean, variance, gamma, beta, eps):
     scale = gamma / (variance + eps) ** 0.5
     return scale, beta - mean * scale
+
+
+def flipped(differences, value, *, ties=True, sides=2):
+    units = [d - value for d in differences]
+    flips = [sum(s * d for s, d in zip(signs, units, strict=True)) for signs in product((1, -1), repeat=len(units))]
+    high = sum(f > sum(units) or (ties and f == sum(units)) for f in flips)
+    low = sum(f < sum(units) or (ties and f == sum(units)) for f in flips)
+    return min(1, sides * min(high, low) / len(flips))
 
 
 ANSWERS = {
@@ -182,6 +192,17 @@ ANSWERS = {
             lambda m, v, g, b, e: (g / (v + e) ** 0.5, b),
             lambda m, v, g, b, e: (g / (v + e) ** 0.5, b - m),
             lambda m, v, g, b, e: (1 / (v + e) ** 0.5, b - m / (v + e) ** 0.5),
+        ],
+    ),
+    "check_sign_flips": (
+        flipped,
+        [
+            lambda d, v: flipped(d, v, sides=1),
+            lambda d, v: flipped(d, v, ties=False),
+            lambda d, v: flipped(d, 0),
+            lambda d, v: stats.binomtest(int((d > v).sum()), len(d)).pvalue,
+            lambda d, v: stats.ttest_1samp(d, v).pvalue,
+            lambda d, v: stats.wilcoxon(d - v).pvalue,
         ],
     ),
     "check_one_record": (turned, [one_large_beside_nothing, one_of_length_one, one_at_a_right_angle]),
