@@ -119,7 +119,8 @@ def estimates(
     if gain:
         line = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(strokeDash=[6, 4], color=REFERENCE)
         layers.insert(0, line.encode(x="zero:Q"))
-    chart, height = alt.layer(*layers), 18 * max(1, len(table) if beside else len(rows))
+    most = int(table[panel].value_counts().max()) if panel and len(table) else len(table)
+    chart, height = alt.layer(*layers), 18 * max(1, most if beside else len(rows))
     if panel:
         return finish(panels(chart.properties(width=WIDTH, height=height), panel, table[panel]), description)
     return finish(chart.properties(width="container", height=height), description)
@@ -163,8 +164,9 @@ def measured(table: pd.DataFrame, of: str, *kept: str, value: str = "value", end
 
     The interval is a pair in column `of`_ci; a number without one is its own. ends: what stands before low and high.
     """
+    table = table.reset_index(drop=True)  # of tables put one behind the other the labels repeat themselves
     pairs = table.get(f"{of}_ci", table[[of, of]].to_numpy())
-    low_and_high = pd.DataFrame(list(pairs), columns=[f"{ends}low", f"{ends}high"], index=table.index)
+    low_and_high = pd.DataFrame(list(pairs), columns=[f"{ends}low", f"{ends}high"])
     return table[list(kept)].assign(**{value: table[of].astype(float)}).join(low_and_high).round(4)
 
 

@@ -41,6 +41,19 @@ def test_sources_of_one_group_stand_beside_each_other_and_single_ones_in_the_mid
         assert all(("yOffset" in layer["encoding"]) == beside for layer in spec["layer"])
 
 
+def test_panels_hold_their_own_rows_and_are_as_high_as_those_need() -> None:
+    """Two tables put one behind the other, with the labels of both."""
+    one = pd.DataFrame({"who": ["a", "a", "b"], "by": ["x", "y", "x"], "v": 0.5, "v_ci": [(0.4, 0.6)] * 3})
+    two = pd.concat([one.assign(on="first"), one.assign(on="second", v=0.7, v_ci=[(0.6, 0.9)] * 3)])
+    look = {"group": "who", "source": "by", "of": "v", "title": "v", "description": "Two panels."}
+    spec = base.estimates(two, panel="on", **look).to_dict()
+    (data,) = spec["datasets"].values()
+    assert [(row["on"], row["low"], row["high"]) for row in data] == [("first", 0.4, 0.6)] * 3 + [
+        ("second", 0.6, 0.9)
+    ] * 3
+    assert spec["spec"]["height"] == base.estimates(one, **look).to_dict()["height"]
+
+
 def test_an_axis_of_logarithms_names_the_powers_of_ten() -> None:
     table = pd.DataFrame({"n": [10, 1000, 100_000], "y": [0.001, 0.01, 0.3], "s": "a"})
     how = {"x": "n", "y": "y", "series": "s", "titles": ("samples", "error"), "description": "An error that rises."}
