@@ -71,7 +71,7 @@ def test_the_stored_documents_hold_what_the_benchmarks_write(smoke):
 
 
 def test_a_document_is_stored_under_its_release_and_processor():
-    stored = {file.name: json.loads(file.read_text()) for file in (PUBLISHED / "benchmarks").iterdir()}
+    stored = {file.name: json.loads(file.read_text("utf-8")) for file in (PUBLISHED / "benchmarks").iterdir()}
     assert stored
     assert [name for name, document in stored.items() if name != file_name(document)] == []
 
