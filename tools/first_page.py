@@ -126,6 +126,7 @@ STATIONS = {
     ),
     "comparisons/distillation": Station("Distillation", ("comparisons/frontier",)),
     "comparisons/adaptive": Station("Who knows the defence", ("comparisons/frontier",)),
+    "comparisons/twelve-nets": Station("Twelve nets", ("comparisons/frontier",)),
     "comparisons/related-notions": Station("Related notions", ("foundations/robust-privacy",)),
     "practice/choosing-parameters": Station("Choosing parameters", ("foundations/finite-samples",)),
     "practice/own-model": Station("Your own model", ("foundations/finite-samples",)),

@@ -102,11 +102,20 @@ def _asr_lost(results: Results, *, a: str, b: str) -> Measurement:
     return _difference(results["arms"], a, b)
 
 
-def _accuracy(results: Results, *, name: str) -> Measurement:
-    """Test accuracy of an arm as a share of the undefended one."""
-    arm, base = (_named(results["arms"], n) for n in (name, "none"))
-    ends = [end / base["test_accuracy"] for end in arm["test_accuracy_ci"]]
-    return in_points(arm["test_accuracy"] / base["test_accuracy"], ends)
+def _over_nets(results: Results, *, asks: str) -> Measurement:
+    """ASR of a less that of b with the net as unit, in the question of that number or wording."""
+    row = _answer(results, asks)
+    return in_points(row["difference"], row["difference_ci"])
+
+
+def _kept(results: Results, *, asks: str) -> Measurement:
+    """The share of a's accuracy that b keeps, with the net as unit."""
+    row = _answer(results, asks)
+    return in_points(row["kept"], row["kept_ci"])
+
+
+def _answer(results: Results, asks: str) -> Results:
+    return next(row for row in results["answers"] if asks in (row["question"], row["asks"]))
 
 
 def _over_targets(measured: Results) -> Measurement:
