@@ -1,12 +1,13 @@
 """What the book itself says of its stored runs: number, interval, chapter, run, and the verdict of one rule.
 
-Each claim is an effect and the side of an edge on which the book says it lies. What the paper says is in
-`paper_claims.py` and `comparison_claims.py`; what single sentences say is tested beside the chapters.
+Each claim is an effect and the side of an edge on which the book says it lies; over nets the plan's tests decide. What
+the paper says is in `paper_claims.py` and `comparison_claims.py`; what single sentences say is tested beside the
+chapters.
 """
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -45,7 +46,12 @@ class OwnClaim:
         return f"{' and '.join(edges)} {self.unit}"
 
     def verdict(self, measured: Measurement) -> str:
-        """Shown if the whole interval lies where the book says, contradicted if all of it lies elsewhere, else open."""
+        """Shown if the whole interval lies where the book says, contradicted if all of it lies elsewhere, else open.
+
+        Unless the measurement has been judged already, with the net as unit: then that stands.
+        """
+        if measured.holds is not None:
+            return {True: SHOWN, False: CONTRADICTED}.get(measured.holds, OPEN)
         if self.above < measured.low and measured.high < self.below:
             return SHOWN
         return CONTRADICTED if measured.high <= self.above or self.below <= measured.low else OPEN
@@ -59,7 +65,7 @@ def own_table(documents: Iterable[dict[str, Any]] | None = None) -> pd.DataFrame
 
     >>> own = rp.ledger.own_table().set_index("claim")
     >>> own.loc["a vote of ten lowers ASR", ["ours", "verdict"]].tolist()
-    ['19.17', 'shown']
+    ['11.56', 'shown']
 
     Chapter: appendix/ledger.
     """
@@ -101,10 +107,15 @@ def _asr_lost(results: Results, *, a: str, b: str) -> Measurement:
     return _difference(results["arms"], a, b)
 
 
-def _over_nets(results: Results, *, asks: str) -> Measurement:
-    """ASR of a less that of b with the net as unit, in the question of that number or wording."""
+YES, SAME, HIGHER = "yes", "no (equivalent", "no (the other way"  # how verdicts over nets begin
+
+
+def _over_nets(results: Results, *, asks: str, says: str = YES) -> Measurement:
+    """ASR of a less that of b with the net as unit, in the question of that number or wording, and its verdict."""
     row = answer_of(results, asks)
-    return in_points(row["difference"], row["difference_ci"])
+    undecided = row["verdict"].startswith("not decided")
+    holds = OPEN if undecided else row["verdict"].startswith(says)
+    return replace(in_points(row["difference"], row["difference_ci"]), holds=holds)
 
 
 def _kept(results: Results, *, asks: str) -> Measurement:
@@ -191,16 +202,19 @@ CLAIMS: tuple[OwnClaim, ...] = (
              below=0.09, unit="std"),
     *(OwnClaim(text, _NETS, "replication", partial(_over_nets, asks=asks), above=0) for text, asks in (
         ("a vote of ten lowers ASR", "Q1"),
-        ("fresh noise lowers ASR beyond fixed noise, in a vote of ten", "Q2"),
         ("a vote of ten lowers the ASR of a net that was trained under its noise", "Q3"),
         ("a vote of ten has a lower ASR than randomized response of equal accuracy", "Q6a"),
-        ("a vote of ten has a lower ASR than one noisy label of equal accuracy", "Q6b"),
         ("a vote of ten has a lower ASR than an abstaining vote of equal accuracy", "Q6c"),
-        ("a vote of ten has a lower ASR than DP-SGD of equal accuracy", "Q6d"),
+        ("the paper's noise lowers the ASR of a net trained without noise", "Q5"),
     )),
-    *(OwnClaim(text, _NETS, "replication", partial(_over_nets, asks=asks), below=_POINTS) for text, asks in (
-        ("a vote of a hundred lowers ASR beyond a vote of ten by nothing that counts", "Q4"),
-        ("the paper's noise lowers the ASR of a net trained without noise by nothing that counts", "Q5"),
+    *(OwnClaim(text, _NETS, "replication", partial(_over_nets, asks=asks, says=HIGHER), below=0) for text, asks in (
+        ("a vote of ten has a higher ASR than one noisy label of equal accuracy", "Q6b"),
+        ("a vote of ten has a higher ASR than DP-SGD of equal accuracy", "Q6d"),
+    )),
+    *(OwnClaim(text, _NETS, "replication", partial(_over_nets, asks=asks, says=SAME), -_POINTS, _POINTS)
+      for text, asks in (
+        ("fresh noise changes ASR beyond fixed noise by nothing that counts, in a vote of ten", "Q2"),
+        ("a vote of a hundred changes ASR beyond a vote of ten by nothing that counts", "Q4"),
     )),
     OwnClaim("a vote of ten keeps accuracy, in shares of the undefended", _COST, "replication",
              partial(_kept, asks="Q1"), above=98.5, unit="%"),
