@@ -114,6 +114,22 @@ def some(shown: Iterable[Shown]) -> Shown:
     return True if True in known else OPEN if OPEN in known else False if known else None
 
 
+def answer_of(results: dict[str, Any], asks: str) -> dict[str, Any] | None:
+    """The answer of a replication to the question of this number or wording, if it was asked."""
+    return next((row for row in results["answers"] if asks in (row["question"], row["asks"])), None)
+
+
+def net_by_net(results: dict[str, Any], *, asks: str, apart: float = 1.0) -> Shown:
+    """What several nets, each with faces of its own, say to a question: yes, no, or OPEN where they do not decide it.
+
+    apart: None, if the mean accuracies of the two arms differ by more than this.
+    """
+    answer = answer_of(results, asks)
+    if answer is None or abs(answer["test_accuracy_a"] - answer["test_accuracy_b"]) > apart:
+        return None
+    return OPEN if answer["verdict"].startswith("not decided") else answer["verdict"] == "yes"
+
+
 def lowers(a: Sequence[int], b: Sequence[int]) -> Shown:
     """Whether fewer targets are hit in b than in a, the same targets: `shown_above` of the exact McNemar test."""
     return shown_above(vars(paired_comparison(np.array(a, dtype=bool), np.array(b, dtype=bool))))

@@ -1,12 +1,13 @@
 """What the book itself says of its stored runs: number, interval, chapter, run, and the verdict of one rule.
 
-Each claim is an effect and the side of an edge on which the book says it lies. What the paper says is in
-`paper_claims.py` and `comparison_claims.py`; what single sentences say is tested beside the chapters.
+Each claim is an effect and the side of an edge on which the book says it lies; over nets the plan's tests decide. What
+the paper says is in `paper_claims.py` and `comparison_claims.py`; what single sentences say is tested beside the
+chapters.
 """
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -14,14 +15,13 @@ import numpy as np
 import pandas as pd
 
 from rp_tutorial.experiments.engine.documents import as_run_writes, published, seeds_joined
-from rp_tutorial.ledger.claim import MARGIN, OPEN, Measurement, Reading, in_points
+from rp_tutorial.ledger.claim import MARGIN, OPEN, Measurement, Reading, answer_of, in_points
 from rp_tutorial.statistics.paired import paired_comparison
 
 SHOWN, CONTRADICTED = "shown", "contradicted"
 COLUMNS = ("claim", "says", "ours", "interval", "verdict", "cell", "run")
 DRAWN, PHOTOGRAPHS = "synthetic", "folder:lfw64"
-TEN, HUNDRED = "smoothing, sigma 0.18, N = 10", "smoothing, sigma 0.18, N = 100"
-LOUD, NOISE, FIXED = "smoothing, sigma 0.25, N = 10", "plain noise, sigma 0.18", "fixed noise, sigma 0.18, N = 10"
+TEN, LOUD, NOISE = "smoothing, sigma 0.18, N = 10", "smoothing, sigma 0.25, N = 10", "plain noise, sigma 0.18"
 Results = dict[str, Any]
 
 
@@ -46,7 +46,12 @@ class OwnClaim:
         return f"{' and '.join(edges)} {self.unit}"
 
     def verdict(self, measured: Measurement) -> str:
-        """Shown if the whole interval lies where the book says, contradicted if all of it lies elsewhere, else open."""
+        """Shown if the whole interval lies where the book says, contradicted if all of it lies elsewhere, else open.
+
+        Unless the measurement has been judged already, with the net as unit: then that stands.
+        """
+        if measured.holds is not None:
+            return {True: SHOWN, False: CONTRADICTED}.get(measured.holds, OPEN)
         if self.above < measured.low and measured.high < self.below:
             return SHOWN
         return CONTRADICTED if measured.high <= self.above or self.below <= measured.low else OPEN
@@ -60,7 +65,7 @@ def own_table(documents: Iterable[dict[str, Any]] | None = None) -> pd.DataFrame
 
     >>> own = rp.ledger.own_table().set_index("claim")
     >>> own.loc["a vote of ten lowers ASR", ["ours", "verdict"]].tolist()
-    ['19.17', 'shown']
+    ['11.56', 'shown']
 
     Chapter: appendix/ledger.
     """
@@ -102,11 +107,21 @@ def _asr_lost(results: Results, *, a: str, b: str) -> Measurement:
     return _difference(results["arms"], a, b)
 
 
-def _accuracy(results: Results, *, name: str) -> Measurement:
-    """Test accuracy of an arm as a share of the undefended one."""
-    arm, base = (_named(results["arms"], n) for n in (name, "none"))
-    ends = [end / base["test_accuracy"] for end in arm["test_accuracy_ci"]]
-    return in_points(arm["test_accuracy"] / base["test_accuracy"], ends)
+YES, SAME, HIGHER = "yes", "no (equivalent", "no (the other way"  # how verdicts over nets begin
+
+
+def _over_nets(results: Results, *, asks: str, says: str = YES) -> Measurement:
+    """ASR of a less that of b with the net as unit, in the question of that number or wording, and its verdict."""
+    row = answer_of(results, asks)
+    undecided = row["verdict"].startswith("not decided")
+    holds = OPEN if undecided else row["verdict"].startswith(says)
+    return replace(in_points(row["difference"], row["difference_ci"]), holds=holds)
+
+
+def _kept(results: Results, *, asks: str) -> Measurement:
+    """The share of a's accuracy that b keeps, with the net as unit."""
+    row = answer_of(results, asks)
+    return in_points(row["kept"], row["kept_ci"])
 
 
 def _over_targets(measured: Results) -> Measurement:
@@ -169,6 +184,9 @@ def _tight(results: Results) -> Measurement:
 
 
 _CONTROLS, _PHOTOGRAPHS = "faces/defended: Smoothing or randomness?", "faces/defended: Photographs"
+_NETS, _COST, _PATIENT, _ELSE = (f"comparisons/twelve-nets: {section}" for section in (
+    "Nine questions, nine answers", "What the defences cost", "The patient attacker", "What else these arms say",
+))  # fmt: skip
 _VERDICTS, _AREA = "faces/mechanism: The verdicts", "comparisons/frontier: The area under the front"
 _TABLE, _CLAIM = "comparisons/frontier: The same question on a table", "comparisons/distillation: The claim"
 _BEST, _WORTH = "comparisons/adaptive: Who is the best?", "comparisons/adaptive: What a defence is worth now"
@@ -182,19 +200,36 @@ CLAIMS: tuple[OwnClaim, ...] = (
     OwnClaim("the mean radius of a threshold grows with sigma by less than the paper's",
              "insurance/bmi-threshold: The radius: three numbers, two units", "insurance-threshold", _radius_grown,
              below=0.09, unit="std"),
-    *(OwnClaim(text, _CONTROLS, "inversion", partial(_asr_lost, a=a, b=b), above=0) for text, a, b in (
-        ("a vote of ten lowers ASR", "none", TEN),
-        ("one noisy label lowers ASR", "none", NOISE),
-        ("one noisy label lowers ASR more than a vote of ten", TEN, NOISE),
-        ("ten questions for one bring ASR back behind plain noise", f"{NOISE}, 10 queries a probe", NOISE),
-        ("smoothing without randomness lowers ASR", "none", FIXED),
-        ("fresh noise lowers ASR beyond fixed noise, in a vote of ten", FIXED, TEN),
+    *(OwnClaim(text, _NETS, "replication", partial(_over_nets, asks=asks), above=0) for text, asks in (
+        ("a vote of ten lowers ASR", "Q1"),
+        ("a vote of ten lowers the ASR of a net that was trained under its noise", "Q3"),
+        ("a vote of ten has a lower ASR than randomized response of equal accuracy", "Q6a"),
+        ("a vote of ten has a lower ASR than an abstaining vote of equal accuracy", "Q6c"),
+        ("the paper's noise lowers the ASR of a net trained without noise", "Q5"),
     )),
-    OwnClaim("a vote of ten keeps accuracy, in shares of the undefended", _CONTROLS, "inversion",
-             partial(_accuracy, name=TEN), above=97, unit="%"),
-    OwnClaim("a vote of a hundred lowers ASR beyond a vote of ten by nothing that counts",
-             "faces/defended: Does a larger N lower ASR?", "inversion", partial(_asr_lost, a=TEN, b=HUNDRED),
-             below=_POINTS),
+    *(OwnClaim(text, _NETS, "replication", partial(_over_nets, asks=asks, says=HIGHER), below=0) for text, asks in (
+        ("a vote of ten has a higher ASR than one noisy label of equal accuracy", "Q6b"),
+        ("a vote of ten has a higher ASR than DP-SGD of equal accuracy", "Q6d"),
+    )),
+    *(OwnClaim(text, _NETS, "replication", partial(_over_nets, asks=asks, says=SAME), -_POINTS, _POINTS)
+      for text, asks in (
+        ("fresh noise changes ASR beyond fixed noise by nothing that counts, in a vote of ten", "Q2"),
+        ("a vote of a hundred changes ASR beyond a vote of ten by nothing that counts", "Q4"),
+    )),
+    OwnClaim("a vote of ten keeps accuracy, in shares of the undefended", _COST, "replication",
+             partial(_kept, asks="Q1"), above=98.5, unit="%"),
+    *(OwnClaim(text, _ELSE, "replication", partial(_over_nets, asks=asks), above=0) for text, asks in (
+        ("one noisy label lowers ASR", "does one noisy label lower ASR?"),
+        ("one noisy label lowers ASR more than a vote of ten", "does one noisy label lower ASR more than the vote?"),
+        ("smoothing without randomness lowers ASR", "does fixed noise lower ASR?"),
+        ("training under noise lowers ASR", "does training under noise lower ASR?"),
+    )),
+    *(OwnClaim(text, _PATIENT, "replication", partial(_over_nets, asks=asks), above=0) for text, asks in (
+        ("a vote of ten lowers the ASR of a patient attacker", "does the vote lower the ASR of a patient attack?"),
+        ("one noisy label lowers the ASR of a patient attacker", "does one noisy label lower it?"),
+    )),
+    OwnClaim("ten questions for one bring ASR back behind plain noise", _CONTROLS, "inversion",
+             partial(_asr_lost, a=f"{NOISE}, 10 queries a probe", b=NOISE), above=0),
     OwnClaim("a vote of ten lowers the ASR of photographs by nothing that counts", _PHOTOGRAPHS, "inversion",
              partial(_asr_lost, a="none", b=TEN), below=_POINTS, data=PHOTOGRAPHS),
     OwnClaim("the attack's probes lie beyond the certified radius, share", _VERDICTS, "inversion-mechanism",

@@ -16,6 +16,7 @@ from rp_tutorial.ledger.claim import (
     direction,
     every,
     lowers,
+    net_by_net,
     printed_as,
     rate_of,
     share_of,
@@ -108,7 +109,7 @@ def _longer(results: dict[str, Any]) -> Shown:
     return some(row["median_length"] > base for row in results["oracles"] if row["name"] == "isotropic VOTE")
 
 
-_THRESHOLD, _AUDIT, _INVERSION = "insurance-threshold", "guarantee-audit", "inversion"
+_THRESHOLD, _AUDIT, _INVERSION, _NETS = "insurance-threshold", "guarantee-audit", "inversion", "replication"
 _CELEBA = "a number of CelebA and FaceNet64: rp-tutorial run inversion --profile gpu --data celeba:PATH"
 _FRESH = (
     "CERTIFY on fresh samples. The paper's growth is what the true distance of the answered inputs does as abstention "
@@ -218,5 +219,14 @@ CLAIMS: tuple[Claim, ...] = (
         "Section 6", "it is invariance, not randomness, that stops the attack", "yes", _INVERSION,
         direction(lambda r: _answered(r, "does smoothing without randomness lower ASR?")),
         note="does smoothing with fixed noise, a function of the image, lower ASR? a paired exact test at 5 %",
+    ),
+    *(
+        Claim(where, f"{text}, net by net", "yes", _NETS, direction(partial(net_by_net, asks=asks)), note=note)
+        for where, text, asks, note in (
+            ("Figure 3", "RP lowers ASR", "Q1", "N = 10; at what accuracy is in the chapter; sign flips, Holm"),
+            ("Figure 3", "a larger N lowers ASR", "Q4", "N = 10 against N = 100; sign flips over nets, Holm"),
+            ("Section 6", "it is invariance, not randomness, that stops the attack", "does fixed noise lower ASR?",
+             "does smoothing with fixed noise lower ASR? sign flips over nets, Holm"),
+        )
     ),
 )  # fmt: skip

@@ -7,6 +7,7 @@ out cheaper; the level is then calibrated at what was found, and the search goes
 """
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -301,8 +302,15 @@ def _votes_needed(n: NDArray[np.int64] | int, needed: float, alpha: float) -> ND
 
 
 def _reach_probability(votes: NDArray[np.int64] | int, n: NDArray[np.int64] | int, share: float, n0: int) -> NDArray:
-    """Probability that n0 samples choose the class and at least `votes` of n others are for it."""
-    return vote_law(share, n=n0)[1] * stats.binom.sf(np.asarray(votes) - 1, n, share)
+    """Probability that n0 samples choose the class and at least `votes` of n others are for it; 0 for votes > n."""
+    for_it = special.betainc(votes, np.maximum(1, n - np.asarray(votes) + 1), share)  # binom.sf takes longer to call
+    return _chosen(float(share), n0) * np.where(np.asarray(votes) > n, 0.0, for_it)
+
+
+@lru_cache(maxsize=1024)  # of the shares of one search
+def _chosen(share: float, n0: int) -> float:
+    """Probability that n0 samples choose the class."""
+    return float(vote_law(share, n=n0)[1])
 
 
 def _ladder(top: int, *, ratio: float) -> NDArray[np.int64]:
