@@ -9,6 +9,7 @@ import numpy as np
 from sentences import results, supported
 
 from rp_tutorial.experiments.engine.documents import published
+from rp_tutorial.ledger.claim import answer_of
 from rp_tutorial.statistics.families import holm
 from rp_tutorial.statistics.paired import paired_comparison
 
@@ -17,7 +18,7 @@ NINE = ("Q1", "Q2", "Q3", "Q4", "Q5", "Q6a", "Q6b", "Q6c", "Q6d")
 
 def answer(asks: str) -> dict[str, Any]:
     """The answer to the question of this number or wording."""
-    return next(row for row in results("replication")["answers"] if asks in (row["question"], row["asks"]))
+    return answer_of(results("replication"), asks)
 
 
 @cache

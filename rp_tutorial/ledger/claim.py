@@ -114,20 +114,23 @@ def some(shown: Iterable[Shown]) -> Shown:
     return True if True in known else OPEN if OPEN in known else False if known else None
 
 
+YES, SAME, HIGHER = "yes", "no (equivalent", "no (the other way"  # how verdicts over nets begin
+
+
 def answer_of(results: dict[str, Any], asks: str) -> dict[str, Any] | None:
     """The answer of a replication to the question of this number or wording, if it was asked."""
     return next((row for row in results["answers"] if asks in (row["question"], row["asks"])), None)
 
 
-def net_by_net(results: dict[str, Any], *, asks: str, apart: float = 1.0) -> Shown:
-    """What several nets, each with faces of its own, say to a question: yes, no, or OPEN where they do not decide it.
+def net_by_net(results: dict[str, Any], *, asks: str, says: str = YES, apart: float = 1.0) -> Shown:
+    """Whether several nets, each with faces of its own, answer a question by `says`; OPEN where they do not decide it.
 
-    apart: None, if the mean accuracies of the two arms differ by more than this.
+    says: YES, SAME or HIGHER. apart: None, if the mean accuracies of the two arms differ by more than this.
     """
     answer = answer_of(results, asks)
     if answer is None or abs(answer["test_accuracy_a"] - answer["test_accuracy_b"]) > apart:
         return None
-    return OPEN if answer["verdict"].startswith("not decided") else answer["verdict"] == "yes"
+    return OPEN if answer["verdict"].startswith("not decided") else answer["verdict"].startswith(says)
 
 
 def lowers(a: Sequence[int], b: Sequence[int]) -> Shown:

@@ -15,7 +15,18 @@ import numpy as np
 import pandas as pd
 
 from rp_tutorial.experiments.engine.documents import as_run_writes, published, seeds_joined
-from rp_tutorial.ledger.claim import MARGIN, OPEN, Measurement, Reading, answer_of, in_points
+from rp_tutorial.ledger.claim import (
+    HIGHER,
+    MARGIN,
+    OPEN,
+    SAME,
+    YES,
+    Measurement,
+    Reading,
+    answer_of,
+    in_points,
+    net_by_net,
+)
 from rp_tutorial.statistics.paired import paired_comparison
 
 SHOWN, CONTRADICTED = "shown", "contradicted"
@@ -107,14 +118,10 @@ def _asr_lost(results: Results, *, a: str, b: str) -> Measurement:
     return _difference(results["arms"], a, b)
 
 
-YES, SAME, HIGHER = "yes", "no (equivalent", "no (the other way"  # how verdicts over nets begin
-
-
 def _over_nets(results: Results, *, asks: str, says: str = YES) -> Measurement:
     """ASR of a less that of b with the net as unit, in the question of that number or wording, and its verdict."""
     row = answer_of(results, asks)
-    undecided = row["verdict"].startswith("not decided")
-    holds = OPEN if undecided else row["verdict"].startswith(says)
+    holds = net_by_net(results, asks=asks, says=says)
     return replace(in_points(row["difference"], row["difference_ci"]), holds=holds)
 
 
