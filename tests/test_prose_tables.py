@@ -67,8 +67,8 @@ SAID_OF_THE_THRESHOLD = (
      lambda: all(np.less(reach("expected_reach"), reach("expected_reach_paper")))),
     ("The predicted mean lands in the bin that the paper reads off its histogram, for $\\sigma = 1$",
      lambda: 0.2 < reach("expected_reach_paper")[0] < 0.4 and 0.8 < reach("expected_reach_paper")[2] < 1.0),
-    ("On the real rows the accuracies lie about one percentage point above the closed form's.",
-     lambda: all(0.01 < gap < 0.012 for gap in np.subtract(smoothed("accuracy", ROWS), closed_form("accuracy")))),
+    ("On the real rows the accuracies lie above the closed form's, by less than half a percentage point.",
+     lambda: all(0 < gap < 0.005 for gap in np.subtract(smoothed("accuracy", ROWS), closed_form("accuracy")))),
     ("Both directions come out as in the paper",
      lambda: all(ablation(100, a)["reach"] > ablation(1000, a)["reach"] for a in (0.01, 0.99))
      and all(ablation(n, 0.99)["reach"] > ablation(n, 0.01)["reach"] for n in (100, 1000))),
@@ -121,12 +121,12 @@ SAID_OF_THE_PROGRAMME = (
                  > 0.95 * base(SET, d) for d in BOTH)),
     ("It costs nothing and it hides nothing that the net did not hide.",
      lambda: all((of(EXACT, what, data=d) == base(what, d)).all() for d in BOTH for what in ("accuracy", SET, WIDTH))),
-    ("It costs accuracy, and the set moves rather than grows.",
-     lambda: all((of(n, "accuracy", k) < base("accuracy")).all() and np.abs(of(n, SET, k) - base(SET)).max() < 1
+    ("It costs accuracy, and the set grows by less than 1.5 kg/m².",
+     lambda: all((of(n, "accuracy", k) < base("accuracy")).all() and (of(n, SET, k) - base(SET)).max() < 1.5
                  for n, k in ((IDEAL, 0), (VOTE, 1000)))),
-    ("The median set is shorter where it abstains more often.",
-     lambda: all(falling(of(PREDICT, SET, n, d)) and rising(of(PREDICT, "abstention", n, d))
-                 for n in (100, 1000) for d in BOTH)),
+    ("With $N = 100$ the median set is the shorter, the more often it abstains; with $N = 1000$ on the generated rows",
+     lambda: all(falling(of(PREDICT, SET, 100, d)) and rising(of(PREDICT, "abstention", 100, d)) for d in BOTH)
+     and np.abs(of(PREDICT, SET, 1000) - base(SET)).max() < 0.11),
     ("- **One noisy copy** is what widens. The price is visible in the same row.",
      lambda: all((of(COPY, WIDTH, 1, d) > base(WIDTH, d) + 1).all()
                  and (of(COPY, "accuracy", 1, d) < base("accuracy", d)).all() for d in BOTH)),
@@ -136,9 +136,9 @@ SAID_OF_THE_PROGRAMME = (
     ("- **The abstaining net** is as silent as PREDICT with $N = 1000$ and as accurate or more.",
      lambda: all((np.abs(of(SILENT, "abstention", data=d) - of(PREDICT, "abstention", 1000, d)) < 0.005).all()
                  and (of(SILENT, "accuracy", data=d) > of(PREDICT, "accuracy", 1000, d) - 0.005).all() for d in BOTH)),
-    ("By the set, its prior mass and the width it tells at least as much; the advantages are close.",
+    ("By the set, to a step of its grid, its prior mass and the width it tells at least as much; the advantages are close.",
      lambda: all((of(SILENT, what, data=d) <= of(PREDICT, what, 1000, d) + grid).all()
-                 for d in BOTH for what, grid in ((SET, 0.051), (MASS, 1e-9), (WIDTH, 0.05)))
+                 for d in BOTH for what, grid in ((SET, 0.101), (MASS, 1e-9), (WIDTH, 0.05)))
      and np.abs(of(SILENT, "advantage_near") - of(PREDICT, "advantage_near", 1000)).max() < 0.05),
     ("more votes buy accuracy back and take the width away.",
      lambda: all((of(VOTE, "accuracy", n, d) > of(m, "accuracy", k, d)).all()
@@ -150,7 +150,7 @@ SAID_OF_THE_PROGRAMME = (
      lambda: all((table := oracles(d)).loc[table.index.get_level_values(0).isin(FUNCTIONS), "missed"].max() == 0
                  and table["missed"].max() <= 0.05 for d in BOTH)),
     ("a vote that is good enough to keep its accuracy hardly lengthens the set of this net; noise that lengthens it is",
-     lambda: all(np.abs(of(VOTE, SET, 1000, d) - base(SET, d)).max() < 1 and rising(of(COPY, SET, 1, d))
+     lambda: all(np.abs(of(VOTE, SET, 1000, d) - base(SET, d)).max() < 1.5 and rising(of(COPY, SET, 1, d))
                  and falling(of(COPY, "accuracy", 1, d)) for d in BOTH)),
 )  # fmt: skip
 
@@ -210,8 +210,8 @@ def in_ledger(claim: str) -> list[str]:
 
 
 SAID_ON_THE_FIRST_PAGE_OF_THE_CODE = (
-    ("accuracy (%), sigma = 1     96.36         96.52  96.34 to 96.7  reproduced",
-     lambda: in_ledger("accuracy (%), sigma = 1") == ["96.36", "96.52", "96.34 to 96.7", "reproduced"]),
+    ("accuracy (%), sigma = 1     96.36         96.4   96.22 to 96.58 reproduced",
+     lambda: in_ledger("accuracy (%), sigma = 1") == ["96.36", "96.4", "96.22 to 96.58", "reproduced"]),
     ("average R grows with sigma  0.56 to 0.65  no                    not reproduced",
      lambda: in_ledger("average R grows with sigma") == ["0.56 to 0.65", "no", "not reproduced"]),
 )  # fmt: skip
