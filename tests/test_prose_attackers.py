@@ -153,22 +153,28 @@ def claimed(name: str, measure: str) -> dict[str, Any]:
 
 
 SAID_OF_COPIES = (
-    ("With the smaller $\\sigma$ the student is as accurate as that of the undefended net; with the larger one, whose "
-     "release is also often wrong, it has half of that.",
-     lambda: abs(copy(VOTE, "test_accuracy") - copy("none", "test_accuracy")) < 0.01
-     and 0.45 < copy(LOUD, "test_accuracy") / copy("none", "test_accuracy") < 0.55 and released(LOUD) < 0.75),
-    ("it does not even hinder the copy of what private photographs are called: it loses one point of agreement in "
-     "eighty.",
+    ("With the smaller $\\sigma$ the student is nearly as accurate as that of the undefended net; with the larger one, "
+     "whose release is wrong on one photograph in five, it has little more than half of that.",
+     lambda: abs(copy(VOTE, "test_accuracy") - copy("none", "test_accuracy")) < 0.03
+     and 0.5 < copy(LOUD, "test_accuracy") / copy("none", "test_accuracy") < 0.57 and 0.78 < released(LOUD) < 0.82),
+    ("VOTE changes many of the labels that the copyist receives, because strangers lie between the private people,",
+     lambda: 1 - released(VOTE, "release_agreement") > 10 * (released("none") - released(VOTE))),
+    ("a teacher that is another map on strangers, as VOTE and DP-SGD's net are, agrees less without hiding anything.",
+     lambda: all(released(n, "release_agreement") < 0.55 and copy(n, "agreement") < copy("none", "agreement") - 0.1
+                 for n in (VOTE, LOUD, PRIVATE))),
+    ("What slows a copyist is what makes answers less useful: few names, many lies, refusals; and the honest user",
+     lambda: all(copy(n) < copy("none") - 0.1 and released(n) < released("none") - 0.1 for n in (LOUD, ONCE, SILENT))),
+    ("by our rule a loss of two points of agreement in seventy-nine, as large as that of the control, is none.",
      lambda: claimed(VOTE, "test_agreement")["verdict"] == "not hindered"
-     and round(100 * loss(VOTE)["difference"]) == 1 and round(100 * copy("none")) == 80
+     and percent(loss(VOTE)["difference"]) == percent(loss(CONTROL)["difference"]) == 2 and percent(copy("none")) == 79
      and all(row["verdict"] != "prevented" for row in results("distillation")["claims"])),
-    ("at the larger $\\sigma$ a much worse one, by forty points, and at the smaller one neither.",
-     lambda: 0.38 < loss(LOUD)["difference"] < 0.42 and loss(VOTE)["high"] < 0.05 and loss(VOTE)["low"] > -0.05),
-    ("The losses of three seeds, for the control and for VOTE: the control loses up to .04 as well.",
-     lambda: round(max(loss_by_seed(CONTROL)), 2) == 0.04),
+    ("a much worse one, by 36 points, and at the smaller one neither by more than the control is.",
+     lambda: percent(loss(LOUD)["difference"]) == 36 and loss(VOTE)["difference"] <= loss(CONTROL)["difference"]),
+    ("The losses of three seeds, for the control and for VOTE: the control loses up to .03 as well.",
+     lambda: round(max(loss_by_seed(CONTROL)), 2) == 0.03),
     ("for this net nearly all strangers are hard.", lambda: refused() > 0.9),
-    ("Refusals cost the copyist its budget more than its lessons: label for label it learns nine tenths as much.",
-     lambda: 0.87 < copy(SILENT) / copy("none", budget=1024) < 0.93
+    ("Refusals cost the copyist its budget more than its lessons: label for label it learns nearly as much.",
+     lambda: 0.9 < copy(SILENT) / copy("none", budget=1024) < 1
      and 1024 <= np.mean([d["results"]["teachers"][5]["students"][-1]["released"]
                           for d in published("distillation", DRAWN)]) < 1500),
     ("the rule of thumb promises the copyist of single questions at least as much.",
@@ -199,25 +205,25 @@ SAID_OF_COPIES = (
      lambda: max(loss_by_seed(VOTE)) < 0.06 and min(loss_by_seed(VOTE)) < 0
      and max(loss_by_seed(CONTROL)) > 0.6 * max(loss_by_seed(VOTE))),
     ("At the larger $\\sigma$ the copy loses a great deal in every seed.", lambda: min(loss_by_seed(LOUD)) > 0.3),
-    ("VOTE's student at every $\\sigma$ is further from the undefended net, and so is VOTE itself.",
-     lambda: all(copy(n, "agreement") < copy("none", "agreement") - 0.1 and released(n, "release_agreement") < 0.5
+    ("is further from the undefended net than the undefended student, and VOTE itself agrees with that net on half",
+     lambda: all(copy(n, "agreement") < copy("none", "agreement") - 0.1 and released(n, "release_agreement") < 0.51
                  for n in STUDENTS_OF_VOTES)),
-    ("VOTE's students have as much of their teacher as the undefended one, a little over half;",
-     lambda: all(0.5 < copy(n, "own_agreement") < 0.55 for n in ("none", VOTE, LOUD))),
-    ("those of lies asked once have a quarter, and that of PREDICT has 78 % of the few answers it was given.",
+    ("VOTE's students have about as much of their teacher as the undefended one, a half;",
+     lambda: all(0.47 < copy(n, "own_agreement") < 0.53 for n in ("none", VOTE, LOUD))),
+    ("those of lies asked once have a quarter, and that of PREDICT has 77 % where its teacher answered, which is seldom.",
      lambda: 0.23 < copy("randomized response, epsilon 5", "own_agreement") < 0.26
-     and percent(copy("abstaining, sigma 0.18, N = 10", "own_agreement")) == 78),
-    ("the copy of VOTE loses more than .35 in every seed; at $.18$ the losses have not even a common sign.",
-     lambda: loss_by_seed(LOUD).min() > 0.35 and loss_by_seed(VOTE).min() < 0 < loss_by_seed(VOTE).max()),
+     and percent(copy("abstaining, sigma 0.18, N = 10", "own_agreement")) == 77 and refused() > 0.9),
+    ("the copy of VOTE loses more than .3 in every seed; at $.18$ the losses have not even a common sign.",
+     lambda: loss_by_seed(LOUD).min() > 0.3 and loss_by_seed(VOTE).min() < 0 < loss_by_seed(VOTE).max()),
     ("Of the map that is deployed it has about as much as the undefended student has of its own.",
      lambda: all(abs(copy(n, "own_agreement") - copy("none", "own_agreement")) < 0.03 for n in STUDENTS_OF_VOTES)),
     ("The control compares two students of the very same labels; look at its p-values before you believe any other.",
      lambda: loss(CONTROL)["p_value"] < 0.01),
     ("The student of most labels sees each of them twice, and most of its images are the prior's.",
      lambda: copy("none", "images_seen") == 2 * 16384 and 2 * results("distillation")["public_asked"] < 16384 / 2),
-    ("Where a curve bends down at its end, that is why;", lambda: copy("none") < copy("none", budget=4096)),
-    ("Noise that costs hardly any accuracy costs the copyist hardly anything either.",
-     lambda: released("none") - released(VOTE) < 0.02 and loss(VOTE)["difference"] < 0.02),
+    ("Where a curve bends down at its end, that may be why;", lambda: copy("none") < copy("none", budget=4096)),
+    ("Noise that costs hardly any accuracy costs the copyist of faces hardly anything either.",
+     lambda: released("none") - released(VOTE) < 0.02 and loss(VOTE)["difference"] < 0.025),
 )  # fmt: skip
 
 test_a_sentence_stands_and_the_stored_runs_support_it = supported(
