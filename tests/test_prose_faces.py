@@ -12,6 +12,7 @@ from sentences import DRAWN, PHOTOGRAPHS, Sentence, falling, holm, paired, resul
 
 from rp_tutorial.experiments.engine.documents import published
 from rp_tutorial.statistics.binomial import clopper_pearson, max_certifiable_radius
+from rp_tutorial.statistics.paired import paired_comparison
 
 DEFENDED, MECHANISM = "faces/defended", "faces/mechanism"
 SIGMAS = (0.06, 0.12, 0.18, 0.25)
@@ -93,12 +94,12 @@ SAID_OF_DEFENCES = (
      and accuracy(HUNDRED) > accuracy(VOTE)),
     ("One is not: while VOTE(10) keeps its accuracy, most of the ASR stays.",
      lambda: all(asr(v) > 0.5 * asr("none") for v in VOTES if lost(v) < 0.02)),
-    ("Where it takes away half, at the largest $\\sigma$, one test image in four gets a wrong name.",
-     lambda: 0.45 < asr(VOTES[-1]) / asr("none") < 0.55 and 0.23 < 1 - accuracy(VOTES[-1]) < 0.28),
+    ("Where it takes away half, at the largest $\\sigma$, more than one test image in five gets a wrong name.",
+     lambda: 0.45 < asr(VOTES[-1]) / asr("none") < 0.55 and 0.2 < 1 - accuracy(VOTES[-1]) < 0.25),
     ("At the noisiest door that rule gives less than what the starting points score",
      lambda: asr(NOISES[-1], what="asr_published_rule") < asr(NOISES[-1], what="asr_start")),
     ("the paper has 29 points less at no cost, and ours have nothing like it.",
-     lambda: max(fall(n) for n in rows("inversion").index if lost(n) <= 0) < 0.15),
+     lambda: max(fall(n) for n in rows("inversion").index if lost(n) < 0.002) < 0.2),
     ("While nothing is lost the two agree within a point or so.",
      lambda: all(abs(flattery(n)) < 0.0125 for n in (*VOTES, *NOISES) if lost(n) < 0.01)),
     ("Where VOTE begins to cost, the picked images hide most of the loss.",
@@ -106,9 +107,9 @@ SAID_OF_DEFENCES = (
     ("Of a hundred targets 4 that are found may stand for a rate of 10 %, and 6 for one of 2 %.",
      lambda: [round(100 * end[0], 0) for end in (clopper_pearson([4], 100)[1], clopper_pearson([6], 100)[0])]
      == [10, 2]),
-    ("At the noisiest door 23 of 120 end on refused steps, and PREDICT leaves 30 targets without a starting point.",
-     lambda: (ended(NOISES[-1])["rejected steps"], sum(ended(NOISES[-1]).values())) == (23, 120)
-     and ended("abstaining, sigma 0.18, N = 10")["not found"] == 30),
+    ("At the noisiest door 30 of 120 end on refused steps, and PREDICT leaves 27 targets without a starting point.",
+     lambda: (ended(NOISES[-1])["rejected steps"], sum(ended(NOISES[-1]).values())) == (30, 120)
+     and ended("abstaining, sigma 0.18, N = 10")["not found"] == 27),
     ("Without a defence 30 of 40 people are found, and as many through VOTE at the largest $\\sigma$; plain noise",
      lambda: [round(40 * asr(n, PHOTOGRAPHS)) for n in ("none", VOTES[-1], NOISES[-1])] == [30, 30, 11]
      and results("inversion", PHOTOGRAPHS)["targets"] == 40),
@@ -117,34 +118,51 @@ SAID_OF_DEFENCES = (
      == [18, 16, 17] and card_results()["targets"] == 24),
     ("The lower right corner is empty.",
      lambda: not any(asr(n) < 0.4 and accuracy(n) > 0.95 for n in rows("inversion").index)),
-    ("So VOTE *can* buy a fall of some twenty points for less than one per cent of the accuracy",
-     lambda: 0.18 < fall(BOTH[1]) < 0.22 and accuracy(BOTH[1]) > 0.99 * accuracy("none")),
+    ("VOTE(100) takes twenty points of ASR for less than one per cent of the accuracy.",
+     lambda: asr(HUNDRED) == min(asr(n) for n in rows("inversion").index if accuracy(n) > 0.99 * accuracy("none"))),
+    ("So VOTE *can* buy a fall of twenty points for less than one per cent of the accuracy, if enough is voted on.",
+     lambda: 0.195 < fall(HUNDRED) < 0.22 and accuracy(HUNDRED) > 0.99 * accuracy("none")),
+    ("A net that is trained under the very noise gives less, twelve points at hardly any price.",
+     lambda: 0.12 < fall(BOTH[0]) < 0.13 and lost(BOTH[0]) < 0.002),
     ("where VOTE(10) has lost less than two points of accuracy, take the two apart.",
      lambda: 0 < lost(VOTE) < 0.02),
     ("Of all arms at this $\\sigma$ plain noise takes away most, under every correction, though it costs accuracy as",
      lambda: fall(NOISE) == max(fall(n) for n in control_arms())
      and corrected()["none", NOISE] < 0.05 and lost(NOISE) > 0.05),
-    ("But ten questions instead of one bring much of the ASR back, at the same door.",
-     lambda: asr(TENFOLD) - asr(NOISE) > 0.5 * fall(NOISE)),
-    ("**VOTE(10) takes away about half as much, and keeps it.**",
-     lambda: 0.4 < fall(VOTE) / fall(NOISE) < 0.6),
-    ("Three queries for one bring nothing back here.", lambda: asr(THRICE) <= asr(VOTE)),
+    ("But ten questions instead of one bring a third of the loss back, at the same door, to where VOTE(10) is.",
+     lambda: 0.3 < (asr(TENFOLD) - asr(NOISE)) / fall(NOISE) < 0.4 and abs(asr(TENFOLD) - asr(VOTE)) < 0.02),
+    ("So a part of what had helped was the randomness of a single answer, and that can be bought off.",
+     lambda: p(TENFOLD, NOISE) < 0.05 and p("none", TENFOLD) < 0.05),
+    ("**VOTE(10) takes away about two thirds as much, and keeps it.**",
+     lambda: 0.6 < fall(VOTE) / fall(NOISE) < 0.72),
+    ("Three queries for one bring back nothing that could be told from nothing.", lambda: p(THRICE, VOTE) > 0.05),
+    ("is harder to invert, by an amount that its interval leaves wide open.",
+     lambda: (by := paired(rows("inversion"), "none", FIXED)).low > 0 and by.high - by.low > by.difference),
+    ("what more votes leave of the defence is the smoothed function itself.",
+     lambda: abs(asr(HUNDRED) - asr(FIXED)) < 0.05 < p(HUNDRED, FIXED)),
+    ("A probe of the attack lies far outside of every ball that could be certified", lambda: within_any_radius() == 0),
+    ("Most walks end because their patience is over.",
+     lambda: all(ended(n)["patience"] > 0.5 * ended(n).total() for n in rows("inversion").index)),
+    ("labels alone led to likenesses of people the attacker had never seen.",
+     lambda: paired_comparison(*(np.array(rows("inversion").loc["none", k], dtype=bool)
+                                 for k in ("hits", "start_hits"))).low > 0),
     ("Fixed noise stands between VOTE(10) and no defence.", lambda: asr(VOTE) < asr(FIXED) < asr("none")),
     ("by ASR from low to high they are plain noise, VOTE(10), VOTE(100), fixed noise, no defence.",
      lambda: rising([asr(n) for n in (NOISE, VOTE, HUNDRED, FIXED, "none")])),
     ("Most of the fall is in the first line, and the second cannot be told from nothing.",
      lambda: fall(FIXED) > 0.5 * fall(VOTE) and p(FIXED, VOTE) > 0.05),
-    ("On its own the step from no defence to fixed noise is told from nothing; among all the questions above, under",
-     lambda: p("none", FIXED) < 0.05 < corrected()["none", FIXED] < 0.1),
-    ("is lower by nearly as much, and what VOTE adds to such a net cannot be told from nothing at either",
-     lambda: 0.8 < fall(TRAINED) / fall(FIXED) < 1
+    ("The step from no defence to fixed noise is told from nothing, under Holm's correction too.",
+     lambda: corrected()["none", FIXED] < 0.05),
+    ("is lower by about two thirds as much, and what VOTE adds to such a net cannot be told from nothing at",
+     lambda: 0.6 < fall(TRAINED) / fall(FIXED) < 0.72 and p("none", TRAINED) < 0.05
      and all(p(f"none, net trained under {s:g}", both) > 0.05 for s, both in zip((0.18, 0.25), BOTH, strict=True))),
-    ("The two together can, and under Holm's correction too.",
-     lambda: all(corrected()["none", both] < 0.05 for both in BOTH)),
-    ("For VOTE(10) about half of the fall is there before the walk begins",
-     lambda: all(0.4 < before_the_walk(n) < 0.6 for n in (VOTE, THRICE, BOTH[0]))),
-    ("and for VOTE(100) most of it.", lambda: before_the_walk(HUNDRED) > 0.75),
-    ("Plain noise is different: there the walk itself is broken.", lambda: before_the_walk(NOISE) < 0.33),
+    ("The two together can, at the larger $\\sigma$ under Holm's correction too.",
+     lambda: all(p("none", both) < 0.05 for both in BOTH) and corrected()["none", BOTH[1]] < 0.05),
+    ("For plain noise and for either VOTE a fifth of the fall or so is there before the walk begins, and none of it",
+     lambda: all(0.15 < before_the_walk(n) < 0.25
+                 and paired(rows("inversion"), "none", n, "start_hits").low < 0 for n in (NOISE, VOTE, HUNDRED))),
+    ("A net trained under this noise is different: for it half of the fall or more is in the starting points,",
+     lambda: min(before_the_walk(TRAINED), before_the_walk(BOTH[0])) > 0.5),
     ("From one label to ten, and to a hundred, ASR goes up", lambda: rising([asr(NOISE), asr(VOTE), asr(HUNDRED)])),
     ("Between ten and a hundred these targets show no difference in either direction.",
      lambda: p(VOTE, HUNDRED) > 0.05),
@@ -165,8 +183,8 @@ SAID_OF_DEFENCES = (
     ("Abstaining costs half of the answers, and most of the people are still found.",
      lambda: 0.45 < asr("abstaining, sigma 0.18, N = 10", PHOTOGRAPHS, "abstention") < 0.6
      and asr("abstaining, sigma 0.18, N = 10", PHOTOGRAPHS) > 0.5),
-    ("A single random answer hinders this attack most, and repeated questions buy it off.",
-     lambda: asr(NOISE) == min(map(asr, control_arms())) and p("none", TENFOLD) > p("none", NOISE)),
+    ("A single random answer hinders this attack most, and repeated questions buy a part of it off.",
+     lambda: asr(NOISE) == min(map(asr, control_arms())) and p(TENFOLD, NOISE) < 0.05),
     ("are somewhat harder to invert at nearly the same accuracy; on photographs we see nothing of it.",
      lambda: all(fall(n) > 0.1 and lost(n) < 0.02 for n in (VOTE, TRAINED))
      and all(p("none", n, PHOTOGRAPHS) > 0.05 for n in (VOTE, TRAINED))),
@@ -246,8 +264,8 @@ SAID_OF_THE_MECHANISM = (
      and value(NOISE, "centre_rejected") > 0.5 * by_radius(NOISE, 0.25, "outside")["value"]),
     ("Without a defence 30 % of the probes are answered as outside, with VOTE(10) 42 % and with plain noise 48 %.",
      lambda: [round(100 * value(n, "outside")) for n in ("none", VOTE, NOISE)] == [30, 42, 48]),
-    ("From no defence to VOTE(10) ASR falls by 19 points, 15 of them with fixed noise already; the 4 that randomness",
-     lambda: [round(100 * part) for part in (fall(VOTE), fall(FIXED), fall(VOTE) - fall(FIXED))] == [19, 15, 4]
+    ("From no defence to VOTE(10) ASR falls by 23 points, 17 of them with fixed noise already; the 6 that randomness",
+     lambda: [round(100 * part) for part in (fall(VOTE), fall(FIXED), fall(VOTE) - fall(FIXED))] == [23, 17, 6]
      and p(FIXED, VOTE) > 0.05),
     ("attack finds fewer people; so it is with our drawn faces.",
      lambda: max(p("none", NOISE), p("none", VOTE)) < 0.05),
