@@ -164,11 +164,11 @@ SAID_OF_COPIES = (
                  for n in (VOTE, LOUD, PRIVATE))),
     ("What slows a copyist is what makes answers less useful: few names, many lies, refusals; and the honest user",
      lambda: all(copy(n) < copy("none") - 0.1 and released(n) < released("none") - 0.1 for n in (LOUD, ONCE, SILENT))),
-    ("by our rule a loss of two points of agreement in seventy-nine, as large as that of the control, is none.",
+    ("called: two points in seventy-nine are lost, as many as by the control.",
      lambda: claimed(VOTE, "test_agreement")["verdict"] == "not hindered"
      and percent(loss(VOTE)["difference"]) == percent(loss(CONTROL)["difference"]) == 2 and percent(copy("none")) == 79
      and all(row["verdict"] != "prevented" for row in results("distillation")["claims"])),
-    ("a much worse one, by 36 points, and at the smaller one neither by more than the control is.",
+    ("a much worse one, by 36 points, and at the smaller one neither.",
      lambda: percent(loss(LOUD)["difference"]) == 36 and loss(VOTE)["difference"] <= loss(CONTROL)["difference"]),
     ("The losses of three seeds, for the control and for VOTE: the control loses up to .03 as well.",
      lambda: round(max(loss_by_seed(CONTROL)), 2) == 0.03),
@@ -205,7 +205,7 @@ SAID_OF_COPIES = (
      lambda: max(loss_by_seed(VOTE)) < 0.06 and min(loss_by_seed(VOTE)) < 0
      and max(loss_by_seed(CONTROL)) > 0.6 * max(loss_by_seed(VOTE))),
     ("At the larger $\\sigma$ the copy loses a great deal in every seed.", lambda: min(loss_by_seed(LOUD)) > 0.3),
-    ("is further from the undefended net than the undefended student, and VOTE itself agrees with that net on half",
+    ("is further from the undefended net, and VOTE itself agrees with it on half of them or fewer.",
      lambda: all(copy(n, "agreement") < copy("none", "agreement") - 0.1 and released(n, "release_agreement") < 0.51
                  for n in STUDENTS_OF_VOTES)),
     ("VOTE's students have about as much of their teacher as the undefended one, a half;",
@@ -221,7 +221,7 @@ SAID_OF_COPIES = (
      lambda: loss(CONTROL)["p_value"] < 0.01),
     ("The student of most labels sees each of them twice, and most of its images are the prior's.",
      lambda: copy("none", "images_seen") == 2 * 16384 and 2 * results("distillation")["public_asked"] < 16384 / 2),
-    ("Where a curve bends down at its end, that may be why;", lambda: copy("none") < copy("none", budget=4096)),
+    ("Where a curve bends down at its end, that may be why.", lambda: copy("none") < copy("none", budget=4096)),
     ("Noise that costs hardly any accuracy costs the copyist of faces hardly anything either.",
      lambda: released("none") - released(VOTE) < 0.02 and loss(VOTE)["difference"] < 0.025),
 )  # fmt: skip

@@ -110,8 +110,8 @@ SAID_OF_DEFENCES = (
     ("At the noisiest door 30 of 120 end on refused steps, and PREDICT leaves 27 targets without a starting point.",
      lambda: (ended(NOISES[-1])["rejected steps"], sum(ended(NOISES[-1]).values())) == (30, 120)
      and ended("abstaining, sigma 0.18, N = 10")["not found"] == 27),
-    ("Without a defence 30 of 40 people are found, and as many through VOTE at the largest $\\sigma$; plain noise",
-     lambda: [round(40 * asr(n, PHOTOGRAPHS)) for n in ("none", VOTES[-1], NOISES[-1])] == [30, 30, 11]
+    ("Without a defence 27 of 40 people are found, and 25 through VOTE at the largest $\\sigma$; plain noise leaves 8",
+     lambda: [round(40 * asr(n, PHOTOGRAPHS)) for n in ("none", VOTES[-1], NOISES[-1])] == [27, 25, 8]
      and results("inversion", PHOTOGRAPHS)["targets"] == 40),
     ("Without a defence 18 of 24 people are found, and through VOTE at the largest $\\sigma$ 16 or 17.",
      lambda: [sum(card_rows().loc[n, "hits"]) for n in ("none", *(f"smoothing, sigma 0.1, N = {k}" for k in (10, 100)))]
@@ -188,12 +188,12 @@ SAID_OF_DEFENCES = (
     ("are somewhat harder to invert at nearly the same accuracy; on photographs we see nothing of it.",
      lambda: all(fall(n) > 0.1 and lost(n) < 0.02 for n in (VOTE, TRAINED))
      and all(p("none", n, PHOTOGRAPHS) > 0.05 for n in (VOTE, TRAINED))),
-    ("Between one label and ten a larger $N$ raises accuracy *and*, where noise had lowered it much, ASR;",
-     lambda: all(accuracy(v, d) > accuracy(n, d) - 0.005
+    ("Between one label and ten a larger $N$ raises what noise had lowered much, accuracy *and* ASR;",
+     lambda: all((accuracy(v, d) > accuracy(n, d) or accuracy(n, d) + 0.02 > accuracy("none", d))
                  and (asr(v, d) > asr(n, d) or asr(n, d) + 0.05 > asr("none", d))
                  for d in (DRAWN, PHOTOGRAPHS) for v, n in zip(VOTES, NOISES, strict=True))),
-    ("beyond ten it lowers nothing that we could see.",
-     lambda: all(p(VOTE, HUNDRED, d) > 0.05 and asr(HUNDRED, d) >= asr(VOTE, d) for d in (DRAWN, PHOTOGRAPHS))),
+    ("beyond ten no change of ASR was told from nothing.",
+     lambda: all(p(VOTE, HUNDRED, d) > 0.05 for d in (DRAWN, PHOTOGRAPHS))),
     ("At no $\\sigma$ and no $N$ of the paper's grid does VOTE lower ASR by more than these targets can show.",
      lambda: len(on_card("smoothing")) == 8 and all(on_card_p("none", n) > 0.05 for n in on_card("smoothing"))),
     ("One noisy label at the largest $\\sigma$ halves ASR, at seven points of accuracy, and ten questions",
@@ -267,7 +267,7 @@ SAID_OF_THE_MECHANISM = (
     ("From no defence to VOTE(10) ASR falls by 23 points, 17 of them with fixed noise already; the 6 that randomness",
      lambda: [round(100 * part) for part in (fall(VOTE), fall(FIXED), fall(VOTE) - fall(FIXED))] == [23, 17, 6]
      and p(FIXED, VOTE) > 0.05),
-    ("attack finds fewer people; so it is with our drawn faces.",
+    ("attack finds fewer people, here too.",
      lambda: max(p("none", NOISE), p("none", VOTE)) < 0.05),
     ("A certificate of 100 samples at $\\sigma = .18$ promises a radius of at most .31 in pixel space.",
      lambda: max_certifiable_radius(100, alpha=0.01, sigma=0.18) < 0.31),
@@ -297,7 +297,7 @@ SAID_OF_THE_MECHANISM = (
      lambda: all(value(n, "outside") > value("none", "outside") + 0.1 for n in SEEN)),
     ("On the smallest spheres the region changes nothing; what changes there, for $N = 1$, is randomness alone.",
      lambda: all(step("none", FIXED, r)[0] == 0 for r in (0.25, 0.5)) and step(FIXED, NOISE, 0.25)[1] > 0),
-    ("its interval lies above zero; at the largest it holds zero again.",
+    ("The region counts at radius 2, that of the attack's first sphere; at the largest its interval holds zero again.",
      lambda: step("none", FIXED, 2.0)[1] > 0 > step("none", FIXED, 3.38)[1]),
     ("**The radius explanation fails**, in each of its parts.",
      lambda: not any(verdict(n) for n in ("probes within the certified radius", "direction destroyed",
