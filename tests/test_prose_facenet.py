@@ -14,6 +14,7 @@ from rp_tutorial.experiments.engine.experiment import experiment
 SIGMAS = (0.01, 0.06, 0.12, 0.18, 0.25, 0.3)
 
 
+@cache
 def smoothed(part: str, weight: str) -> pd.DataFrame:
     """Shares of all seeds together, of the net that is trained as in the other chapters."""
     documents = published("face-smoothing", DRAWN)

@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
-from sentences import DRAWN, PHOTOGRAPHS, Sentence, falling, holm, paired, results, rising, rows, supported
+from sentences import DRAWN, PHOTOGRAPHS, Sentence, falling, hits_of, holm, paired, results, rising, rows, supported
 
 from rp_tutorial.experiments.engine.documents import published
 from rp_tutorial.statistics.binomial import clopper_pearson, max_certifiable_radius
@@ -144,8 +144,7 @@ SAID_OF_DEFENCES = (
     ("Most walks end because their patience is over.",
      lambda: all(ended(n)["patience"] > 0.5 * ended(n).total() for n in rows("inversion").index)),
     ("labels alone led to likenesses of people the attacker had never seen.",
-     lambda: paired_comparison(*(np.array(rows("inversion").loc["none", k], dtype=bool)
-                                 for k in ("hits", "start_hits"))).low > 0),
+     lambda: paired_comparison(*(hits_of(rows("inversion").loc["none"], k) for k in ("hits", "start_hits"))).low > 0),
     ("Fixed noise stands between VOTE(10) and no defence.", lambda: asr(VOTE) < asr(FIXED) < asr("none")),
     ("by ASR from low to high they are plain noise, VOTE(10), VOTE(100), fixed noise, no defence.",
      lambda: rising([asr(n) for n in (NOISE, VOTE, HUNDRED, FIXED, "none")])),
