@@ -58,6 +58,8 @@ FIXED, ONE, TRAINED = (
 )
 BOTH = "do training under noise and the vote together lower ASR?"
 PATIENT = "does the vote lower the ASR of a patient attack?"
+
+
 def patient_starts() -> list[float]:
     """The share of targets that the patient attacker's first point gives away, a side each."""
     return [row["asr_start"] for row in results("replication")["rows"] if row["name"].endswith("patient attack")]
