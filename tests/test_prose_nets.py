@@ -60,9 +60,10 @@ BOTH = "do training under noise and the vote together lower ASR?"
 PATIENT = "does the vote lower the ASR of a patient attack?"
 
 
-def patient_starts() -> list[float]:
-    """The share of targets that the patient attacker's first point gives away, a side each."""
-    return [row["asr_start"] for row in results("replication")["rows"] if row["name"].endswith("patient attack")]
+def patient_starts() -> dict[str, float]:
+    """The share of targets that the patient attacker's first point gives away, by the name of the side."""
+    rows = results("replication")["rows"]
+    return {row["name"]: row["asr_start"] for row in rows if row["name"].endswith("patient attack")}
 
 
 SAID_OF_NETS = (
@@ -87,11 +88,10 @@ SAID_OF_NETS = (
     ("easier to invert than a net trained with {term}`DP-SGD`, from scratch and without any public image,",
      lambda: answer("Q6d")["a"] == "DP-SGD, epsilon 8, from scratch"),
     ("One target in five to one in seven needs no walk at all",
-     lambda: round(1 / max(patient_starts())) == 5 and round(1 / min(patient_starts())) == 7),
+     lambda: [round(1 / end(patient_starts().values())) for end in (max, min)] == [5, 7]),
     ("{doc}`adaptive` has others, on three nets.", lambda: len(published("adaptive", "synthetic")) == 3),
     ("Fixed noise and VOTE(100) did not meet the patient attacker.",
-     lambda: not any(name.endswith("patient attack") and ("fixed" in name or "N = 100" in name)
-                     for name in (row["name"] for row in results("replication")["rows"]))),
+     lambda: patient_starts() and not any("fixed" in name or "N = 100" in name for name in patient_starts())),
     ("*Dominates*, the paper's word, is contradicted here by DP-SGD",
      lambda: verdict("Q6d") == OTHER_WAY and answer("Q6d")["difference_ci"][1] < 0),
     ("The vote of Q1 keeps 99 % of the accuracy, and its whole interval lies above the 98.5 % that were asked for.",
