@@ -36,6 +36,7 @@ CHAPTERS = [page for page in PAGES if page.startswith("book/")]
 FIRST = {1280: "light", 390: "dark"}  # a page opens in the one theme, and the system turns to the other
 SCREENS = [(width, scheme) for width in FIRST for scheme in ("light", "dark")]
 JUDGED = (390, "light")  # what axe-core judges here is the same on every screen
+PATIENCE = 120_000  # milliseconds; a page that settles is waited for no longer, on a machine that is busy as well
 THEMED = "(scheme) => document.documentElement.dataset.theme === scheme"
 CDN = re.compile(r"jsdelivr|unpkg|cdnjs|googleapis|polyfill\.io|require\.js|requirejs|jupyter-widgets", re.IGNORECASE)
 
@@ -76,6 +77,7 @@ class Window:
         self.width, self.first = width, FIRST[width]
         # Offline, so that no request leaves the machine in the tests either; what is asked for is kept all the same.
         context = browser.new_context(viewport={"width": width, "height": 900}, offline=True)
+        context.set_default_timeout(PATIENCE)
         self.page: Page = context.new_page()
         self.page.on("console", self._console)
         self.page.on("pageerror", lambda error: self._visit.complaints.append(f"page error: {error}"))
@@ -98,7 +100,7 @@ class Window:
         return self._visit.complaints
 
     def open(self, page: str, site: Path = HTML) -> None:
-        """Go to the page and wait until charts are drawn and formulas typeset, or ten seconds have gone."""
+        """Go to the page and wait until charts are drawn and formulas typeset, or patience is at its end."""
         self._visit = Visit()
         self.page.emulate_media(color_scheme=self.first)
         self.page.goto((site / page).as_uri(), wait_until="load")
@@ -107,8 +109,8 @@ class Window:
 
     def _look(self, scheme: str) -> None:
         try:
-            self.page.wait_for_function(THEMED, arg=scheme, timeout=10_000)
-            self.page.wait_for_function(SETTLED, timeout=10_000)
+            self.page.wait_for_function(THEMED, arg=scheme)
+            self.page.wait_for_function(SETTLED)
         except Exception as error:
             self._visit.complaints.append(f"did not settle in {scheme}: {type(error).__name__}")
         self._visit.facts[scheme] = self.page.evaluate(FACTS)

@@ -85,23 +85,23 @@ def page(browser: Browser, site: Path) -> Iterator[Page]:
 
 def test_a_chart_in_a_folded_section_is_drawn_when_it_is_unfolded(page: Page) -> None:
     page.locator(".rp-depth > summary").click()
-    page.wait_for_selector(".rp-chart[data-drawn] svg", timeout=5000)
+    page.wait_for_selector(".rp-chart[data-drawn] svg")
 
 
 def test_what_scrolls_in_a_folded_section_is_reached_by_the_keyboard_when_it_is_unfolded(page: Page) -> None:
     page.locator(".rp-depth > summary").click()
-    page.wait_for_selector(".rp-depth pre[tabindex='0']:has-text('widewide')", timeout=5000)
+    page.wait_for_selector(".rp-depth pre[tabindex='0']:has-text('widewide')")
 
 
 def test_what_scrolls_in_a_solution_is_reached_by_the_keyboard_when_it_is_opened(page: Page) -> None:
     page.locator(".dropdown .toggle-button").click()
-    page.wait_for_selector(".dropdown pre[tabindex='0']", timeout=5000)
+    page.wait_for_selector(".dropdown pre[tabindex='0']")
 
 
 def test_a_link_into_a_folded_section_unfolds_it(page: Page, site: Path) -> None:
     page.goto("about:blank")
     page.goto(f"{site.as_uri()}#further")
-    page.wait_for_selector(".rp-depth[open]", timeout=5000)
+    page.wait_for_selector(".rp-depth[open]")
     assert page.locator("#further").is_visible()
 
 
@@ -125,5 +125,5 @@ def test_a_slider_keeps_its_number_when_the_theme_changes(page: Page) -> None:
     slider.wait_for()
     slider.press("End")
     page.evaluate("document.documentElement.dataset.theme = 'dark'")
-    page.wait_for_selector(".rp-chart[data-drawn='dark']", timeout=5000)
+    page.wait_for_selector(".rp-chart[data-drawn='dark']")
     assert page.locator(".vega-bind input").first.get_attribute("aria-valuetext") == "100,000"

@@ -36,7 +36,7 @@ def window(browser: Browser) -> Iterator[Page]:
 
 def opened(window: Page, deck: Path) -> Page:
     window.goto((SLIDES / f"{deck.stem}.html").as_uri(), wait_until="load")
-    window.wait_for_function(SETTLED, timeout=20_000)
+    window.wait_for_function(SETTLED)
     return window
 
 
