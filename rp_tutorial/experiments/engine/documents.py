@@ -38,9 +38,11 @@ def published(experiment: str | None = None, data: str | None = None, *, profile
 
 
 def measured_devices() -> list[Document]:
-    """What `benchmarks/device.py` measured of FaceNet64, a document a device, by the device's name.
+    """What was measured on devices that are not at hand whenever the code changes, a document a device, by its name.
 
-    Of each: peaks of the device's own matrix product, then images a second, rounding, kernels and memory.
+    Of each what `benchmarks/device.py` measured of FaceNet64: peaks of the device's own matrix product, then images a
+    second, rounding, kernels and memory. Where an attack was run on it, `inversion` is the results document of that
+    run without its pictures, of the code of its day, which `code` is the hash of.
 
     >>> [card["device"] for card in rp.experiments.measured_devices()]
     ['NVIDIA H100 80GB HBM3']
