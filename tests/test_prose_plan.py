@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 from sentences import Sentence
 
-from rp_tutorial.statistics.sign_flips import attainable
+from rp_tutorial.statistics.sign_flips import attainable, p_difference
 from rp_tutorial.statistics.studies import LEVEL, Study
 
 PAGE, TARGETS, DISCORDANCE, PRIMARY, SEEDS = "appendix/plan", 80, 0.3, 9, 12
@@ -44,6 +44,8 @@ SENTENCES = [
          lambda: max(found["targets"] for found in wrongly(READINGS[0])) <= AT_MOST
          and min(found["targets"] for found in wrongly(READINGS[1])) > 2 * LEVEL),
         ("and three units have eight flips.", lambda: attainable(LEVEL / 2, 3) == 0),
+        ("Four differences have sixteen flips, and the smallest p-value that they can have is 1/8.",
+         lambda: p_difference(np.ones((1, 4)), 0.0) == 1 / 8 and attainable(LEVEL / 2, 4) == 0),
         ("Eight seeds cannot pass the first step of the correction",
          lambda: attainable(LEVEL / PRIMARY / 2, 8) == 0 < attainable(LEVEL / PRIMARY / 2, SEEDS)),
         ("Twelve seeds find 10 points with more than 80 % in both readings, and at the first step of the correction if",
